@@ -1,0 +1,54 @@
+# The commands of this project; `make help` lists them. CMake does the building.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+JOBS ?= $(shell nproc)
+BUILD := build/release
+
+.PHONY: help demo build test bench torture fuzz clean deps test-deps configure
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: build ## install what is missing, build, and run the main job before your eyes (ARGS="--exit --seed 2")
+	$(BUILD)/tidewaiter demo $(ARGS)
+
+build: configure ## install what is missing and build build/release/tidewaiter
+	@cmake --build $(BUILD) -j $(JOBS) --target tidewaiter
+
+test: deps test-deps ## the whole suite, real servers included
+	@cmake --preset release -DTIDEWAITER_TESTS=ON > $(BUILD).configure.log || { cat $(BUILD).configure.log; exit 1; }
+	@cmake --build $(BUILD) -j $(JOBS)
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS)
+
+bench: deps ## measure: CPU per event of each stage, beside bare primitives
+	@scripts/install-packages.sh bench
+	@cmake --preset release > $(BUILD).configure.log || { cat $(BUILD).configure.log; exit 1; }
+	@cmake --build $(BUILD) -j $(JOBS) --target tidewaiter benches
+	@for program in $(BUILD)/bench/*; do [ ! -x $$program -o -d $$program ] || $$program $(ARGS) || exit; done
+
+torture: deps test-deps ## the tests under sanitizers, then the long ones (label torture)
+	@for preset in dev tsan; do cmake --preset $$preset -DTIDEWAITER_TESTS=ON > /dev/null && \
+	  cmake --build --preset $$preset -j $(JOBS) && ctest --preset $$preset -L unit -j $(JOBS) || exit; done
+	@cmake --preset release -DTIDEWAITER_TESTS=ON > /dev/null && cmake --build $(BUILD) -j $(JOBS)
+	@TIDEWAITER_TORTURE=1 ctest --test-dir $(BUILD) --output-on-failure -L torture
+
+fuzz: deps ## run each fuzz target for SECONDS seconds (60)
+	@scripts/install-packages.sh test fuzz
+	@cmake --preset fuzz > /dev/null && cmake --build --preset fuzz -j $(JOBS)
+	@scripts/run-fuzzers.sh build/fuzz/fuzz $(or $(SECONDS_EACH),60)
+
+clean: ## remove what was built, but keep what was downloaded (build/deps)
+	@find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} + 2> /dev/null || true
+
+deps:
+	@scripts/install-packages.sh build
+	@scripts/fetch-valijson.sh
+	@scripts/build-librdkafka.sh
+
+test-deps:
+	@scripts/install-packages.sh test
+	@scripts/fetch-test-servers.sh
+
+configure: deps
+	@mkdir -p build
+	@cmake --preset release > $(BUILD).configure.log || { cat $(BUILD).configure.log; exit 1; }
