@@ -1,0 +1,54 @@
+// Event: one canonical event as typed columns over somebody else's bytes. Absent is not empty and not 0.
+// A plain value; the strings point into the batch (or decoded block) that owns the event and live as long.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <string_view>
+
+#include "core/column.hpp"
+
+namespace tidewaiter {
+
+/// IPv6 address, IPv4 as ::ffff:a.b.c.d, network byte order.
+using Ip = std::array<std::uint8_t, 16>;
+
+struct Event {
+  std::uint64_t strings_present = 0;  // bit = Str
+  std::uint64_t numbers_present = 0;  // bit = Num; addresses follow at bit num_count
+  std::uint32_t record = 0;           // index into the records of its batch or commit
+  std::uint32_t sub = 0;              // which event of its record
+  std::array<std::string_view, str_count> strings;
+  std::array<std::uint64_t, num_count> numbers;
+  std::array<Ip, addr_count> addresses;
+
+  Event() {}  // NOLINT: the arrays stay uninitialised on purpose, presence bits say what holds
+
+  bool has(Str c) const { return strings_present >> static_cast<unsigned>(c) & 1; }
+  bool has(Num c) const { return numbers_present >> static_cast<unsigned>(c) & 1; }
+  bool has(Addr c) const { return numbers_present >> (num_count + static_cast<unsigned>(c)) & 1; }
+
+  /// Empty view, 0 or nullptr when absent.
+  std::string_view get(Str c) const { return has(c) ? strings[static_cast<unsigned>(c)] : std::string_view(); }
+  std::uint64_t get(Num c) const { return has(c) ? numbers[static_cast<unsigned>(c)] : 0; }
+  const Ip* get(Addr c) const { return has(c) ? &addresses[static_cast<unsigned>(c)] : nullptr; }
+  std::int64_t time_ns() const { return static_cast<std::int64_t>(get(Num::time)); }
+
+  void set(Str c, std::string_view value) {
+    strings[static_cast<unsigned>(c)] = value;
+    strings_present |= std::uint64_t{1} << static_cast<unsigned>(c);
+  }
+  void set(Num c, std::uint64_t value) {
+    numbers[static_cast<unsigned>(c)] = value;
+    numbers_present |= std::uint64_t{1} << static_cast<unsigned>(c);
+  }
+  void set(Addr c, const Ip& value) {
+    addresses[static_cast<unsigned>(c)] = value;
+    numbers_present |= std::uint64_t{1} << (num_count + static_cast<unsigned>(c));
+  }
+  void clear(Str c) { strings_present &= ~(std::uint64_t{1} << static_cast<unsigned>(c)); }
+  void clear(Num c) { numbers_present &= ~(std::uint64_t{1} << static_cast<unsigned>(c)); }
+};
+
+}  // namespace tidewaiter

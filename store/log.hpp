@@ -1,0 +1,117 @@
+// Log: the immutable store. One writer thread owns it; readers use Reader (store/reader.hpp).
+// A commit is one RocksDB write batch with one sync: records of all logs, tree, offsets, counters, cursors.
+// After commit() has returned, every record in it survives power loss; before, none of it is visible.
+// The byte formats are written down in docs/format.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/metrics.hpp"
+#include "core/record.hpp"
+#include "core/result.hpp"
+#include "core/sha256.hpp"
+
+namespace tidewaiter::store {
+
+/// One log per retention class. Ids are small, dense and never reused.
+struct LogInfo {
+  std::uint16_t id = 0;
+  std::string name;                // "agent-high", "rejects", "alerts", "control" ...
+  std::uint32_t retention_days = 0;  // 0 = for ever
+};
+
+struct Options {
+  std::string directory;
+  std::string origin = "tidewaiter.local";   // base of the signing origins; log origin = base/store id/generation/log
+  std::vector<LogInfo> event_logs;           // ids are given by the store; own logs are added by it
+  std::string signing_key_file;              // Ed25519 PKCS#8 PEM; empty = unsigned ("consistent", never "authentic")
+  std::string head_file;                     // newest heads also here, outside the store directory; may be empty
+  std::uint64_t block_bytes_max = 256 * 1024;
+  std::uint64_t segment_records = 262'144;   // sealed, packed and indexed as one
+  int zstd_level = 1;
+  std::uint64_t cache_bytes = 64ull << 20;
+  bool create_if_missing = true;
+};
+
+/// Next offset to read of a partition, as the store knows it.
+struct Position {
+  std::string cluster;
+  TopicId topic_id{};
+  std::string topic;
+  std::uint32_t partition = 0;
+  std::uint64_t next_offset = 0;
+};
+
+/// Counters of promise P7; part of every commit, so they survive a kill.
+struct Counters {
+  std::uint64_t read = 0, duplicates = 0;
+  std::uint64_t events = 0;  // canonical events inside the records
+  std::map<std::string, std::uint64_t> records_by_kind;      // event, unmapped, reject, tombstone, conflict, alert ...
+  std::map<std::string, std::uint64_t> rejects_by_reason;
+  std::map<std::string, std::uint64_t> connector;            // "NAME/offered", "/delivered", "/dead_lettered" ...
+};
+
+/// A published, signed head of one log (C2SP tlog-checkpoint).
+struct Head {
+  std::uint16_t log = 0;
+  std::uint64_t size = 0;
+  Hash root{};
+  std::int64_t time_ns = 0;
+  std::string note;  // the signed note, byte for byte
+};
+
+class Log {
+ public:
+  /// Opens or creates the store and takes its lock. Errors: conflict (another process owns it, a head that does
+  /// not fit: the message names the two commands to choose from), corruption, disk.
+  static Result<std::unique_ptr<Log>> open(Options options, Metrics& metrics);
+  ~Log();
+
+  /// Which log a record goes to: set once by app/ before the first commit (by default event_logs[0]).
+  /// Own records, rejects and tombstones are routed by the store itself.
+  using Route = std::function<std::uint16_t(const Record&, const Event* events, std::size_t count)>;
+  void set_route(Route route);
+
+  /// Appends and syncs. Redelivered offsets are dropped as duplicates (same bytes) or kept as conflict records
+  /// (other bytes). `control` records come first in the commit, `own` (alert, receipt, access) last; `cursors` and
+  /// `connector_counts` (added to Counters::connector) become durable with them. Error: the commit did not
+  /// happen; after a failed sync the log must be closed and reopened (semantics 13).
+  Result<CommitPtr> commit(std::unique_ptr<Batch> batch, std::vector<OwnRecord> control, std::vector<OwnRecord> own,
+                           std::vector<CursorUpdate> cursors,
+                           std::map<std::string, std::uint64_t> connector_counts = {});
+
+  /// Moves cursors only: no commit number, no sync.
+  Result<void> put_cursors(const std::vector<CursorUpdate>& cursors);
+  Result<std::string> cursor(const std::string& name) const;  // not_found
+
+  /// Detector snapshots: the newest `keep` are kept.
+  Result<void> put_snapshot(const std::string& name, std::uint64_t commit, std::string_view state, int keep = 3);
+
+  /// Coverage record (its own commit), then heads signed at exactly those sizes, then the head files (semantics 21).
+  /// Returns the heads, control's last. Nothing new since the last one: returns those.
+  Result<std::vector<Head>> publish_checkpoint();
+
+  /// Background duty, called when idle or between commits: seals and packs at most one full segment.
+  Result<bool> seal_one_segment();
+
+  const std::vector<LogInfo>& logs() const;
+  std::vector<Position> positions() const;
+  bool holds(const Origin& origin, std::uint32_t partition, std::uint64_t offset) const;
+  Counters counters() const;
+  std::uint64_t last_commit() const;
+  std::string store_id() const;  // 32 hex digits
+  std::uint32_t generation() const;
+
+ private:
+  struct State;
+  explicit Log(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+  friend class Reader;
+};
+
+}  // namespace tidewaiter::store
