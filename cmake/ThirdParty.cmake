@@ -69,9 +69,11 @@ elseif(EXISTS ${RDKAFKA_OWN}/lib/librdkafka.a)
     message(FATAL_ERROR "librdkafka ${rdkafka_VERSION} in build/deps is older than ${RDKAFKA_MINIMUM}: "
       "remove build/deps/librdkafka and run 'scripts/build-librdkafka.sh'")
   endif()
-  tidewaiter_headers(rdkafka ${RDKAFKA_OWN}/include)
-  target_link_libraries(tidewaiter::rdkafka INTERFACE ${RDKAFKA_OWN}/lib/librdkafka.a tidewaiter::openssl
-    tidewaiter::zstd tidewaiter::zlib Threads::Threads m dl rt)
+  add_library(tidewaiter::rdkafka STATIC IMPORTED GLOBAL)
+  set_target_properties(tidewaiter::rdkafka PROPERTIES IMPORTED_LOCATION ${RDKAFKA_OWN}/lib/librdkafka.a)
+  target_include_directories(tidewaiter::rdkafka SYSTEM INTERFACE ${RDKAFKA_OWN}/include)
+  target_link_libraries(tidewaiter::rdkafka INTERFACE tidewaiter::openssl tidewaiter::zstd tidewaiter::zlib
+    Threads::Threads m dl rt)
 else()
   pkg_check_modules(rdkafka_old QUIET rdkafka)
   message(FATAL_ERROR "librdkafka >= ${RDKAFKA_MINIMUM} is needed (found: '${rdkafka_old_VERSION}'): "
