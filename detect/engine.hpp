@@ -1,0 +1,88 @@
+// Engine: commits in, alerts out. A pure function of the commits in order: no clock, no randomness, no iteration in
+// an order that depends on addresses. Live and replay run this same code, so a replay gives the same alert bodies
+// (semantics 14-20). Where commits are cut changes no alert: every event is judged at its own place.
+//
+// Who may call: one thread owns an Engine. create() allocates all state for good (EngineConfig::memory_bytes);
+// process() costs well under a microsecond per event and never waits. Other threads read the metrics.
+//
+// It reads event and control records (policy, tick) and skips alert, receipt and access records. Control records it
+// understands, others are ignored:
+//   {"type":"policy","content":{...schemas/policy.schema.json...}}   takes effect at its place in the commit
+//   {"type":"tick","idle":[{"cluster":"..","topic_id":"32 hex digits","partition":0}],"active":[..],"event_time_ns":N}
+// A tick names the partitions that became idle or active and the event time reached. Name every assigned partition
+// as active before its first event: else the first partition that is read runs ahead and the others' events are late.
+// When all partitions are idle the watermark moves to event_time_ns, which is how windows close and silence is seen
+// while nothing arrives.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/metrics.hpp"
+#include "core/record.hpp"
+#include "core/result.hpp"
+
+namespace tidewaiter::detect {
+
+struct EngineConfig {
+  std::uint64_t memory_bytes = 256ull << 20;  // all tables together; at least 16 MiB
+  int alerts_per_day_max = 10;                // per statistical detector and event-time day (UTC); policy is outside
+  std::int64_t out_of_order_ns = 30'000'000'000;      // events may be this much older than their partition's newest
+  std::int64_t approval_grace_ns = 60'000'000'000;    // default grace of approval rules (semantics 19)
+  double false_alerts_per_day = 0.2;          // what the statistical detectors together may cost on clean data
+  double volume_min_bytes = 1'000'000;        // no volume alert below: too small to matter
+  bool flow = true;
+  bool volume = true;
+  bool silence = true;
+  std::map<std::uint16_t, std::string> log_names;  // for evidence; a log without a name is given by its number
+};
+
+/// What the engine knows of itself. Counts are since the first commit and part of the snapshot.
+struct Status {
+  std::int64_t watermark_ns = 0;  // 0 = none yet
+  std::uint64_t commit = 0;       // last one processed
+  std::uint64_t events = 0;
+  std::uint64_t late_events = 0;
+  std::uint64_t alerts = 0;
+  std::uint64_t suppressed = 0;   // by de-duplication and the daily cap; counted in digests
+  std::uint64_t exceptions_used = 0;
+  std::uint64_t open_windows = 0;
+  std::uint64_t pending_approvals = 0;
+  std::uint64_t evictions = 0;    // slots lost to the memory bound
+  std::uint64_t memory_bytes = 0;
+  std::uint64_t slots_used = 0;
+  std::uint64_t partitions = 0;
+  std::uint64_t partitions_idle = 0;
+  std::string policy_hash;        // hex SHA-256 of the policy in force, "" = none yet
+};
+
+class Engine {
+ public:
+  /// Errors: invalid_argument (memory_bytes too small).
+  static Result<std::unique_ptr<Engine>> create(EngineConfig config, Metrics& metrics);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// Judges a commit and appends what it found to `alerts`, in a fixed order. Commits must come in order.
+  void process(const Commit& commit, std::vector<OwnRecord>& alerts);
+
+  /// The complete state after the last process(); deterministic bytes, cost proportional to used slots.
+  std::string snapshot() const;
+  /// Into a fresh engine with the same configuration. Errors: corruption, conflict (another version or memory size:
+  /// replay from the start instead). After an error the engine must not be used.
+  Result<void> restore(std::string_view snapshot);
+
+  Status status() const;
+
+ private:
+  struct State;
+  explicit Engine(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tidewaiter::detect
