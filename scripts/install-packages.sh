@@ -14,7 +14,7 @@ build=(
 test=(
   libgtest-dev libgmock-dev python3-yaml python3-jsonschema openssl=openssl curl=curl git=git
   default-jre-headless=java maven=mvn golang-go=go # Kafka, VictoriaLogs and vmauth
-  rsyslog=rsyslogd rsyslog-openssl
+  rsyslog=rsyslogd rsyslog-gnutls
 )
 bench=(libbenchmark-dev)
 fuzz=(clang libclang-rt-14-dev)
