@@ -32,7 +32,7 @@ torture: deps test-deps ## the tests under sanitizers, then the long ones (label
 	@cmake --preset release -DTIDEWAITER_TESTS=ON > /dev/null && cmake --build $(BUILD) -j $(JOBS)
 	@TIDEWAITER_TORTURE=1 ctest --test-dir $(BUILD) --output-on-failure -L torture
 
-fuzz: deps ## run each fuzz target for SECONDS seconds (60)
+fuzz: deps ## run each fuzz target for SECONDS_EACH seconds (60)
 	@scripts/install-packages.sh test fuzz
 	@cmake --preset fuzz > /dev/null && cmake --build --preset fuzz -j $(JOBS)
 	@scripts/run-fuzzers.sh build/fuzz/fuzz $(or $(SECONDS_EACH),60)
