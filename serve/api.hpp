@@ -1,0 +1,75 @@
+// The routes as a function from request to response, without a socket: what the server calls and the tests test.
+// Thread-safe; each /v1 request opens its own view of the store. Nothing here throws.
+//   /healthz /readyz /metrics                       operations
+//   /v1/events     where from to log kind by limit order page
+//   /v1/alerts     where from to limit order page, or uid
+//   /v1/proof      log seq
+//   /v1/checkpoint log
+// Errors are {"error":{"code","message","hint"}}. Secrets are masked; raw bytes are not served.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "serve/access.hpp"
+#include "serve/server.hpp"
+#include "store/query.hpp"
+
+namespace tidewaiter::serve {
+
+struct HttpRequest {
+  std::string method = "GET";
+  std::string path;
+  std::multimap<std::string, std::string> params;
+  std::string authorization;  // the header's value
+  std::string host;           // the Host header
+  std::string remote;         // address of the client
+};
+
+struct HttpResponse {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+  std::vector<std::pair<std::string, std::string>> headers;
+};
+
+class Api {
+ public:
+  Api(ServeConfig config, Backend backend, AccessRule rule);
+
+  /// The /v1 routes: checks who asks, answers, and has the read recorded before it returns the answer.
+  HttpResponse read(const HttpRequest& request) const;
+
+  /// The operations routes.
+  HttpResponse operate(const HttpRequest& request) const;
+
+ private:
+  struct Answer {
+    HttpResponse response;
+    std::uint64_t rows = 0;
+  };
+  Answer route(const HttpRequest& request) const;
+  Answer events(const HttpRequest& request) const;
+  Answer alerts(const HttpRequest& request) const;
+  Answer proof(const HttpRequest& request) const;
+  Answer checkpoint(const HttpRequest& request) const;
+  Answer rows(const store::QuerySpec& spec, std::string_view key, std::string_view uid) const;
+  Answer groups(const store::QuerySpec& spec) const;
+  Result<store::QuerySpec> spec_of(const HttpRequest& request) const;
+  Result<void> record(const HttpRequest& request, const std::string& who, const Answer& answer) const;
+  void count(std::string_view route, int status) const;
+  std::int64_t now_ns() const;
+
+  ServeConfig config_;
+  Backend backend_;
+  AccessRule rule_;
+  SystemClock system_clock_;
+};
+
+HttpResponse error_response(int status, std::string_view code, std::string_view message, std::string_view hint);
+
+}  // namespace tidewaiter::serve
