@@ -1,0 +1,202 @@
+#include "ingest/event_writer.hpp"
+
+#include <cstring>
+
+#include "ingest/json_text.hpp"
+
+namespace tidewaiter::ingest {
+namespace {
+
+constexpr std::int64_t year_2000_ns = 946'684'800'000'000'000;
+constexpr std::int64_t day_ns = 86'400'000'000'000;
+constexpr std::uint8_t unranked = 0xFF;
+
+std::string_view segment_of(std::string_view text, char separator, std::uint8_t segment) {
+  for (; segment > 0; --segment) {
+    const std::size_t at = text.find(separator);
+    if (at == std::string_view::npos) return {};
+    text.remove_prefix(at + 1);
+  }
+  return text.substr(0, text.find(separator));
+}
+
+void set_number(Event& event, Num column, std::int64_t value) { event.set(column, static_cast<std::uint64_t>(value)); }
+
+}  // namespace
+
+void EventWriter::begin(Batch& batch, const Plan& plan, Event& event) {
+  batch_ = &batch;
+  plan_ = &plan;
+  event_ = &event;
+  flags_ = 0;
+  captured_ = 0;
+  ranks_.fill(unranked);
+}
+
+/// Bytes for derived text: behind the bodies while the arena has room, else in a string of its own.
+char* EventWriter::derive(std::size_t size) {
+  if (char* place = batch_->arena.reserve(size)) return place;
+  batch_->keep(std::string(size, '\0'));
+  return batch_->strings.back().data();
+}
+
+std::string_view EventWriter::text_of(std::string_view inside_quotes, bool escaped) {
+  if (!escaped) return inside_quotes;
+  char* out = derive(inside_quotes.size());
+  const Unescaped made = unescape_json(inside_quotes, out);
+  if (made.replaced) flags_ |= flag::bad_utf8_replaced;
+  return {out, made.length};
+}
+
+void EventWriter::put(const Leaf& leaf, std::string_view text) {
+  if (leaf.contested && leaf.rank > ranks_[leaf.column]) return;
+  if (leaf.separator != 0) {
+    text = segment_of(text, leaf.separator, leaf.segment);
+    if (text.empty()) return;
+  }
+  if (convert(leaf, text)) ranks_[leaf.column] = leaf.rank;
+}
+
+bool EventWriter::convert(const Leaf& leaf, std::string_view text) {
+  switch (leaf.as) {
+    case Transform::copy: case Transform::lower: case Transform::host: return put_string(leaf, text);
+    case Transform::word: {
+      // A word that the table does not know is its 'other' or 'unknown', and still said.
+      const auto number = leaf.words->find(text);
+      event_->set(static_cast<Num>(leaf.slot), number.value_or(0));
+      return true;
+    }
+    case Transform::word_set: return add_word(leaf, text);
+    case Transform::join_words: return append_word(leaf, text);
+    case Transform::uint: return put_unsigned(leaf, text);
+    case Transform::time: return put_time(leaf, text);
+    case Transform::ip:
+      if (const auto ip = read_ip(text)) {
+        event_->set(static_cast<Addr>(leaf.slot), *ip);
+        return true;
+      }
+      return false;
+  }
+  return false;
+}
+
+bool EventWriter::put_string(const Leaf& leaf, std::string_view text) {
+  if (leaf.as == Transform::host && host_needs_work(text)) {
+    char* out = derive(text.size());
+    text = {out, normal_host(text, out)};
+  } else if (leaf.as == Transform::lower) {
+    char* out = derive(text.size());
+    text = {out, lower_ascii(text, out)};
+  }
+  if (text.size() > leaf.limit_bytes) {
+    text = cut_utf8(text, leaf.limit_bytes);
+    flags_ |= flag::truncated_column;
+  }
+  event_->set(static_cast<Str>(leaf.slot), text);
+  return true;
+}
+
+bool EventWriter::put_time(const Leaf& leaf, std::string_view text) {
+  const auto time = times_.read(text, leaf.form);
+  if (!time || *time < 0) return false;  // columns count from 1970; earlier is nonsense for an event
+  set_number(*event_, static_cast<Num>(leaf.slot), *time);
+  return true;
+}
+
+bool EventWriter::put_unsigned(const Leaf& leaf, std::string_view text) {
+  const auto number = read_unsigned(text);
+  if (!number || number->value > leaf.max) return false;
+  if (number->lossy) flags_ |= flag::lossy_number;
+  event_->set(static_cast<Num>(leaf.slot), number->value);
+  return true;
+}
+
+bool EventWriter::add_word(const Leaf& leaf, std::string_view text) {
+  const auto column = static_cast<Num>(leaf.slot);
+  event_->set(column, event_->get(column) | std::uint64_t{1} << leaf.words->find(text).value_or(0));
+  return true;
+}
+
+bool EventWriter::append_word(const Leaf& leaf, std::string_view text) {
+  const auto column = static_cast<Str>(leaf.slot);
+  const std::string_view before = event_->get(column);
+  if (before.empty()) return put_string(leaf, text);
+  if (before.size() + 1 + text.size() > leaf.limit_bytes) {
+    flags_ |= flag::truncated_column;
+    return true;
+  }
+  char* out = derive(before.size() + 1 + text.size());
+  std::memcpy(out, before.data(), before.size());
+  out[before.size()] = ' ';
+  std::memcpy(out + before.size() + 1, text.data(), text.size());
+  event_->set(column, {out, before.size() + 1 + text.size()});
+  return true;
+}
+
+void EventWriter::capture(std::int32_t number, std::string_view text) {
+  captures_[static_cast<std::size_t>(number)] = text;
+  captured_ |= 1u << number;
+}
+
+void EventWriter::join(const Join& join) {
+  if (event_->has(join.column)) return;
+  std::size_t size = join.captures.size() - 1;
+  for (const std::uint8_t number : join.captures) {
+    if ((captured_ >> number & 1) == 0) return;
+    size += captures_[number].size();
+  }
+  char* const out = derive(size);
+  char* at = out;
+  for (const std::uint8_t number : join.captures) {
+    if (at != out) *at++ = ' ';
+    std::memcpy(at, captures_[number].data(), captures_[number].size());
+    at += captures_[number].size();
+  }
+  Leaf leaf;
+  leaf.slot = static_cast<std::uint8_t>(join.column);
+  leaf.limit_bytes = info(join.column).limit_bytes;
+  put_string(leaf, {out, size});
+}
+
+// Time of the event, else of its reception; outside 2000 .. reception + 1 day it is not believed.
+void EventWriter::settle_time(const Record& record) {
+  Event& event = *event_;
+  const std::int64_t received = record.receive_time_ns;
+  if (!event.has(Num::observed_time)) set_number(event, Num::observed_time, received);
+  if (!event.has(Num::time)) {
+    set_number(event, Num::time, received);
+    event.set(Num::time_quality, static_cast<std::uint64_t>(TimeQuality::receive));
+  } else if (event.time_ns() < year_2000_ns || event.time_ns() > received + day_ns) {
+    set_number(event, Num::time, received);
+    event.set(Num::time_quality, static_cast<std::uint64_t>(TimeQuality::skewed));
+    flags_ |= flag::clock_skew;
+  } else if (!event.has(Num::time_quality)) {
+    event.set(Num::time_quality, static_cast<std::uint64_t>(TimeQuality::exact));
+  }
+}
+
+void EventWriter::finish(const Record& record) {
+  for (const Join& one : plan_->joins) join(one);
+  if (event_->has(Str::principal) && event_->get(Str::principal).empty()) event_->clear(Str::principal);
+  for (const Default& one : plan_->defaults) {
+    if (one.kind == ColumnKind::string) {
+      if (!event_->has(static_cast<Str>(one.slot))) event_->set(static_cast<Str>(one.slot), one.text);
+    } else if (!event_->has(static_cast<Num>(one.slot))) {
+      event_->set(static_cast<Num>(one.slot), one.number);
+    }
+  }
+  settle_time(record);
+  event_->set(Num::format, plan_->number);
+  event_->set(Num::mapping_version, plan_->version);
+  if (flags_ != 0) event_->set(Num::flags, flags_);
+}
+
+void EventWriter::unmapped(const Record& record, Event& event) {
+  set_number(event, Num::time, record.receive_time_ns);
+  set_number(event, Num::observed_time, record.receive_time_ns);
+  event.set(Num::time_quality, static_cast<std::uint64_t>(TimeQuality::receive));
+  event.set(Num::class_uid, 0);
+  event.set(Num::family, static_cast<std::uint64_t>(Family::other));
+}
+
+}  // namespace tidewaiter::ingest

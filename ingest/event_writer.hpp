@@ -1,0 +1,54 @@
+// EventWriter: puts texts and tokens of one document into the columns of one event, by the leaves of a plan.
+// Owned by one Parser; begin() for each event, then put() per value found, then finish().
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "core/record.hpp"
+#include "ingest/plan.hpp"
+#include "ingest/values.hpp"
+
+namespace tidewaiter::ingest {
+
+class EventWriter {
+ public:
+  void begin(Batch& batch, const Plan& plan, Event& event);
+
+  /// A string of JSON, still escaped or not. The view must live as long as the batch.
+  std::string_view text_of(std::string_view inside_quotes, bool escaped);
+  /// A string's text, or a number or boolean as it stands.
+  void put(const Leaf& leaf, std::string_view text);
+  void capture(std::int32_t number, std::string_view text);
+  void flag(std::uint64_t bits) { flags_ |= bits; }
+
+  /// Joins, defaults, and the rules of time, for the record that the event came from.
+  void finish(const Record& record);
+  bool is_of_format() const { return (captured_ & plan_->required_captures) == plan_->required_captures; }
+
+  /// The event of a record whose shape nobody knows: times only.
+  static void unmapped(const Record& record, Event& event);
+
+ private:
+  bool convert(const Leaf& leaf, std::string_view text);
+  bool put_string(const Leaf& leaf, std::string_view text);
+  bool put_time(const Leaf& leaf, std::string_view text);
+  bool put_unsigned(const Leaf& leaf, std::string_view text);
+  bool add_word(const Leaf& leaf, std::string_view text);
+  bool append_word(const Leaf& leaf, std::string_view text);
+  char* derive(std::size_t size);
+  void join(const Join& join);
+  void settle_time(const Record& record);
+
+  Batch* batch_ = nullptr;
+  const Plan* plan_ = nullptr;
+  Event* event_ = nullptr;
+  std::uint64_t flags_ = 0;
+  std::uint32_t captured_ = 0;
+  std::array<std::string_view, Plan::captures_max> captures_;
+  std::array<std::uint8_t, columns.size()> ranks_;
+  TimeReader times_;
+};
+
+}  // namespace tidewaiter::ingest

@@ -1,0 +1,129 @@
+#include "ingest/json_text.hpp"
+
+#include <cstring>
+
+namespace tidewaiter::ingest {
+namespace {
+
+constexpr std::uint32_t replacement = 0xFFFD;
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+/// The four hex digits at `at`, or -1.
+std::int32_t hex4(std::string_view text, std::size_t at) {
+  if (at + 4 > text.size()) return -1;
+  std::int32_t value = 0;
+  for (std::size_t i = at; i < at + 4; ++i) {
+    const int digit = hex_digit(text[i]);
+    if (digit < 0) return -1;
+    value = value * 16 + digit;
+  }
+  return value;
+}
+
+char* put_utf8(char* out, std::uint32_t code) {
+  auto byte = [](std::uint32_t value) { return static_cast<char>(static_cast<unsigned char>(value)); };
+  if (code < 0x80) {
+    *out++ = byte(code);
+  } else if (code < 0x800) {
+    *out++ = byte(0xC0 | code >> 6);
+    *out++ = byte(0x80 | (code & 0x3F));
+  } else if (code < 0x10000) {
+    *out++ = byte(0xE0 | code >> 12);
+    *out++ = byte(0x80 | (code >> 6 & 0x3F));
+    *out++ = byte(0x80 | (code & 0x3F));
+  } else {
+    *out++ = byte(0xF0 | code >> 18);
+    *out++ = byte(0x80 | (code >> 12 & 0x3F));
+    *out++ = byte(0x80 | (code >> 6 & 0x3F));
+    *out++ = byte(0x80 | (code & 0x3F));
+  }
+  return out;
+}
+
+char plain_escape(char c) {
+  switch (c) {
+    case 'n': return '\n';
+    case 't': return '\t';
+    case 'r': return '\r';
+    case 'b': return '\b';
+    case 'f': return '\f';
+    case '"': case '\\': case '/': return c;
+    default: return '\0';
+  }
+}
+
+/// Code point of the \u escape whose digits start at `at`; moves `at` behind what it used.
+std::uint32_t unicode_escape(std::string_view text, std::size_t& at) {
+  const std::int32_t first = hex4(text, at);
+  if (first < 0) return replacement;
+  at += 4;
+  if (first < 0xD800 || first > 0xDFFF) return static_cast<std::uint32_t>(first);
+  if (first > 0xDBFF || text.substr(at, 2) != "\\u") return replacement;
+  const std::int32_t second = hex4(text, at + 2);
+  if (second < 0xDC00 || second > 0xDFFF) return replacement;
+  at += 6;
+  return 0x10000 + (static_cast<std::uint32_t>(first - 0xD800) << 10 | static_cast<std::uint32_t>(second - 0xDC00));
+}
+
+std::size_t count_digits(std::string_view token, std::size_t at) {
+  std::size_t count = 0;
+  while (at + count < token.size() && token[at + count] >= '0' && token[at + count] <= '9') ++count;
+  return count;
+}
+
+}  // namespace
+
+Unescaped unescape_json(std::string_view text, char* out) {
+  char* const begin = out;
+  bool replaced = false;
+  for (std::size_t at = 0; at < text.size();) {
+    if (text[at] != '\\') {
+      *out++ = text[at++];
+      continue;
+    }
+    const char kind = at + 1 < text.size() ? text[at + 1] : '\0';
+    at += 2;
+    if (kind == 'u') {
+      const bool literal = text.substr(at, 4) == "FFFD" || text.substr(at, 4) == "fffd";
+      const std::uint32_t code = unicode_escape(text, at);
+      replaced = replaced || (code == replacement && !literal);
+      out = put_utf8(out, code);
+    } else if (const char plain = plain_escape(kind)) {
+      *out++ = plain;
+    } else {
+      replaced = true;
+      *out++ = '?';
+    }
+  }
+  return {static_cast<std::size_t>(out - begin), replaced};
+}
+
+bool is_json_literal(std::string_view token) { return token == "true" || token == "false" || token == "null"; }
+
+bool is_json_number(std::string_view token) {
+  std::size_t at = !token.empty() && token[0] == '-';
+  const std::size_t integer = count_digits(token, at);
+  if (integer == 0 || (integer > 1 && token[at] == '0')) return false;
+  at += integer;
+  if (at < token.size() && token[at] == '.') {
+    const std::size_t fraction = count_digits(token, at + 1);
+    if (fraction == 0) return false;
+    at += 1 + fraction;
+  }
+  if (at < token.size() && (token[at] == 'e' || token[at] == 'E')) {
+    ++at;
+    if (at < token.size() && (token[at] == '+' || token[at] == '-')) ++at;
+    const std::size_t exponent = count_digits(token, at);
+    if (exponent == 0) return false;
+    at += exponent;
+  }
+  return at == token.size();
+}
+
+}  // namespace tidewaiter::ingest

@@ -1,0 +1,67 @@
+// Small readers of JSON text: the extent of a string, escapes, literals and numbers. They work on documents that
+// passed simdjson's first stage (UTF-8 valid, every string closed) and on any other bytes without reading past `end`
+// by more than Arena::padding_bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace tidewaiter::ingest {
+
+struct StringExtent {
+  std::size_t length;  // bytes up to the closing quote
+  bool escaped;        // has a backslash in it
+};
+
+/// `text` points behind the opening quote; the string must be closed. May load up to 31 bytes behind the quote.
+inline StringExtent string_extent(const char* text) {
+  std::size_t at = 0;
+  bool escaped = false;
+#if defined(__AVX2__)
+  const __m256i quote = _mm256_set1_epi8('"'), backslash = _mm256_set1_epi8('\\');
+  while (!escaped) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text + at));
+    const auto quotes = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, quote)));
+    const auto slashes = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, backslash)));
+    if ((quotes | slashes) == 0) {
+      at += 32;
+      continue;
+    }
+    if (quotes != 0 && (slashes == 0 || __builtin_ctz(quotes) < __builtin_ctz(slashes)))
+      return {at + static_cast<std::size_t>(__builtin_ctz(quotes)), false};
+    escaped = true;
+  }
+#endif
+  for (; text[at] != '"'; ++at)
+    if (text[at] == '\\') {
+      escaped = true;
+      ++at;
+    }
+  return {at, escaped};
+}
+
+struct Unescaped {
+  std::size_t length;
+  bool replaced;  // a lone surrogate or a broken escape became U+FFFD
+};
+
+/// Writes the string's characters to `out`, which has room for `text.size()` bytes: no escape grows.
+Unescaped unescape_json(std::string_view text, char* out);
+
+/// true, false, null or a number by the grammar of RFC 8259.
+bool is_json_literal(std::string_view token);
+bool is_json_number(std::string_view token);
+
+/// Longest prefix of at most `limit` bytes that does not cut a UTF-8 character. Keeps any NUL.
+inline std::string_view cut_utf8(std::string_view text, std::size_t limit) {
+  if (text.size() <= limit) return text;
+  while (limit > 0 && (static_cast<unsigned char>(text[limit]) & 0xC0) == 0x80) --limit;
+  return text.substr(0, limit);
+}
+
+}  // namespace tidewaiter::ingest

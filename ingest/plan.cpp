@@ -1,0 +1,310 @@
+#include "ingest/plan.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <span>
+
+#include "core/check.hpp"
+
+namespace tidewaiter::ingest {
+namespace {
+
+using json = nlohmann::ordered_json;  // keeps the order of keys
+
+std::size_t key_hash(std::string_view key) {
+  return (short_key(key) * 0x9E3779B97F4A7C15 ^ key.size() * 0xD6E8FEB86659FD93) >> 40;
+}
+
+/// One WordTable per enumeration, and constant texts: events point to them, so they are never destroyed.
+const WordTable* word_table(const EnumTable* words) {
+  static std::mutex mutex;
+  static auto* tables = new std::map<const EnumTable*, std::unique_ptr<WordTable>>;
+  std::lock_guard lock(mutex);
+  auto& table = (*tables)[words];
+  if (!table) table = std::make_unique<WordTable>(*words);
+  return table.get();
+}
+
+std::string_view forever(std::string_view text) {
+  static std::mutex mutex;
+  static auto* texts = new std::set<std::string, std::less<>>;
+  std::lock_guard lock(mutex);
+  return *texts->emplace(text).first;
+}
+
+std::uint64_t largest(const ColumnInfo& column) {
+  if (column.kind != ColumnKind::number) return UINT64_MAX;
+  const auto num = static_cast<Num>(column.slot);
+  if (num == Num::src_port || num == Num::dst_port) return 65'535;
+  if (num == Num::activity_id) return 255;
+  if (num == Num::class_uid || num == Num::resource_count) return UINT32_MAX;
+  return UINT64_MAX;
+}
+
+Transform natural_transform(ColumnKind kind) {
+  switch (kind) {
+    case ColumnKind::string: return Transform::copy;
+    case ColumnKind::number: return Transform::uint;
+    case ColumnKind::time: return Transform::time;
+    case ColumnKind::enumeration: return Transform::word;
+    case ColumnKind::set: return Transform::word_set;
+    case ColumnKind::ip: return Transform::ip;
+  }
+  return Transform::copy;
+}
+
+std::optional<Transform> transform_of(std::string_view word) {
+  static constexpr std::pair<std::string_view, Transform> words[] = {
+      {"copy", Transform::copy},     {"lower", Transform::lower},       {"host", Transform::host},
+      {"enum", Transform::word},     {"set", Transform::word_set},      {"join", Transform::join_words},
+      {"uint", Transform::uint},     {"ip", Transform::ip},             {"time", Transform::time}};
+  for (const auto& [name, transform] : words)
+    if (name == word) return transform;
+  return std::nullopt;
+}
+
+std::optional<TimeForm> form_of(std::string_view word) {
+  static constexpr std::pair<std::string_view, TimeForm> words[] = {
+      {"rfc3339", TimeForm::rfc3339}, {"s", TimeForm::seconds},   {"ms", TimeForm::millis},
+      {"ns", TimeForm::nanos},        {"float_s", TimeForm::float_seconds}, {"civil", TimeForm::civil}};
+  for (const auto& [name, form] : words)
+    if (name == word) return form;
+  return std::nullopt;
+}
+
+bool fits(Transform as, ColumnKind kind) {
+  if (natural_transform(kind) == as) return true;
+  return kind == ColumnKind::string &&
+         (as == Transform::lower || as == Transform::host || as == Transform::join_words);
+}
+
+/// The tree while it grows; flattened into Plan at the end.
+struct Branch {
+  std::map<std::string, Branch, std::less<>> children;
+  std::vector<std::string> order;  // keys as the mapping names them: the first guess of their order in messages
+  std::vector<Leaf> leaves;
+  std::int32_t capture = -1;
+};
+
+class Compiler {
+ public:
+  Compiler(std::string_view name, Plan& plan) : name_(name), plan_(plan) {}
+
+  Result<void> run(const json& mapping) {
+    TRY(head(mapping));
+    for (const auto& [column, sources] : mapping.at("fields").items()) TRY(field(column, sources));
+    if (mapping.contains("defaults"))
+      for (const auto& [column, value] : mapping["defaults"].items()) TRY(constant(column, value));
+    plan_.nodes.emplace_back();
+    flatten(root_, 0);
+    if (!payload_.empty()) {
+      plan_.payload_node = plan_.child(0, payload_);
+      if (plan_.payload_node == Plan::none) return wrong("headers.payload", "no field is read below it");
+    }
+    return {};
+  }
+
+ private:
+  Error wrong(std::string_view place, std::string_view what) const {
+    return fail(Code::invalid_argument,
+                "mapping " + name_ + ": " + std::string(place) + ": " + std::string(what));
+  }
+
+  Result<void> head(const json& mapping) {
+    for (const char* key : {"format", "number", "version", "fields"})
+      if (!mapping.contains(key)) return wrong(key, "is missing");
+    plan_.format = mapping["format"].get<std::string>();
+    plan_.number = mapping["number"].get<std::uint16_t>();
+    plan_.version = mapping["version"].get<std::uint16_t>();
+    if (mapping.contains("headers")) {
+      plan_.header_prefix = mapping["headers"].at("prefix").get<std::string>();
+      plan_.content_type = mapping["headers"].value("content_type", std::string());
+      payload_ = mapping["headers"].at("payload").get<std::string>();
+    }
+    if (mapping.contains("detect"))
+      for (const json& path : mapping["detect"].at("present")) {
+        TRY_ASSIGN(const std::int32_t number, capture(path.get<std::string>()));
+        plan_.required_captures |= 1u << number;
+      }
+    return {};
+  }
+
+  Branch& branch(std::string_view path) {
+    Branch* at = &root_;
+    while (!path.empty()) {
+      const std::size_t dot = path.find('.');
+      const std::string key(path.substr(0, dot));
+      path = dot == std::string_view::npos ? std::string_view() : path.substr(dot + 1);
+      auto [child, added] = at->children.try_emplace(key);
+      if (added) at->order.push_back(key);
+      at = &child->second;
+    }
+    return *at;
+  }
+
+  Result<std::int32_t> capture(std::string_view path) {
+    Branch& at = branch(path);
+    if (at.capture < 0) {
+      if (captures_ == Plan::captures_max) return wrong(path, "more than 16 captured paths");
+      at.capture = static_cast<std::int32_t>(captures_++);
+    }
+    return at.capture;
+  }
+
+  Result<void> field(const std::string& name, const json& sources) {
+    const auto column = find_column(name);
+    if (!column) return wrong("fields." + name, "no such column");
+    const json list = sources.is_array() ? sources : json::array({sources});
+    std::uint8_t rank = 0;
+    for (const json& entry : list) {
+      const json source = entry.is_string() ? json{{"path", entry.get<std::string>()}} : entry;
+      if (source.contains("paths"))
+        TRY(join(*column, source));
+      else
+        TRY(leaf(*column, source, rank++, list.size() > 1));
+    }
+    return {};
+  }
+
+  Result<void> join(const ColumnInfo& column, const json& source) {
+    if (column.kind != ColumnKind::string) return wrong(column.name, "only a string column can be joined");
+    Join made{static_cast<Str>(column.slot), {}};
+    for (const json& path : source["paths"]) {
+      TRY_ASSIGN(const std::int32_t number, capture(path.get<std::string>()));
+      made.captures.push_back(static_cast<std::uint8_t>(number));
+    }
+    plan_.joins.push_back(std::move(made));
+    return {};
+  }
+
+  Result<void> leaf(const ColumnInfo& column, const json& source, std::uint8_t rank, bool contested) {
+    Leaf made;
+    made.as = natural_transform(column.kind);
+    if (source.contains("as")) {
+      const auto as = transform_of(source["as"].get<std::string>());
+      if (!as || !fits(*as, column.kind)) return wrong(column.name, "this 'as' does not fit the column");
+      made.as = *as;
+    }
+    if (source.contains("form")) {
+      const auto form = form_of(source["form"].get<std::string>());
+      if (!form) return wrong(column.name, "'form' must be rfc3339, s, ms, ns, float_s or civil");
+      made.form = *form;
+    }
+    if (source.contains("separator")) {
+      made.separator = source["separator"].get<std::string>().at(0);
+      made.segment = source.at("segment").get<std::uint8_t>();
+    }
+    made.kind = column.kind;
+    made.slot = column.slot;
+    made.column = column_place(column.name);
+    made.rank = rank;
+    made.contested = contested;
+    made.limit_bytes = column.limit_bytes;
+    made.max = largest(column);
+    if (column.words != nullptr) made.words = word_table(column.words);
+    branch(source.at("path").get<std::string>()).leaves.push_back(made);
+    return {};
+  }
+
+  static std::uint8_t column_place(std::string_view name) {
+    for (std::size_t i = 0; i < columns.size(); ++i)
+      if (columns[i].name == name) return static_cast<std::uint8_t>(i);
+    return 0;
+  }
+
+  Result<void> constant(const std::string& name, const json& value) {
+    const auto column = find_column(name);
+    if (!column) return wrong("defaults." + name, "no such column");
+    Default made{column->kind, column->slot, 0, {}};
+    if (column->kind == ColumnKind::string) {
+      made.text = forever(value.get<std::string>());
+    } else if (column->kind == ColumnKind::enumeration) {
+      const auto word = column->words->find(value.get<std::string>());
+      if (!word) return wrong("defaults." + name, "not a word of this column");
+      made.number = *word;
+    } else if (column->kind == ColumnKind::number) {
+      made.number = value.get<std::uint64_t>();
+    } else {
+      return wrong("defaults." + name, "only strings, numbers and words can be constant");
+    }
+    plan_.defaults.push_back(made);
+    return {};
+  }
+
+  void flatten(const Branch& from, std::uint32_t at) {
+    const auto first = static_cast<std::uint32_t>(plan_.nodes.size());
+    const auto count = static_cast<std::uint32_t>(from.order.size());
+    plan_.nodes.resize(plan_.nodes.size() + count);
+    plan_.nodes[at].first_child = first;
+    plan_.nodes[at].child_count = count;
+    plan_.nodes[at].capture = from.capture;
+    plan_.nodes[at].first_leaf = static_cast<std::uint32_t>(plan_.leaves.size());
+    plan_.nodes[at].leaf_count = static_cast<std::uint32_t>(from.leaves.size());
+    plan_.leaves.insert(plan_.leaves.end(), from.leaves.begin(), from.leaves.end());
+    for (std::uint32_t i = 0; i < count; ++i) set_key(plan_.nodes[first + i], from.order[i]);
+    index_children(at);
+    for (std::uint32_t i = 0; i < count; ++i) flatten(from.children.find(from.order[i])->second, first + i);
+  }
+
+  static void set_key(PlanNode& node, const std::string& key) {
+    node.key = key;
+    if (key.size() >= node.key_bytes.size()) return;
+    std::memcpy(node.key_bytes.data(), key.data(), key.size());
+    node.key_bytes[key.size()] = '"';
+    node.key_mask = static_cast<std::uint32_t>((std::uint64_t{2} << key.size()) - 1);
+  }
+
+  void index_children(std::uint32_t at) {
+    PlanNode& node = plan_.nodes[at];
+    std::uint32_t size = 4;
+    while (size < node.child_count * 4) size *= 2;
+    node.table = static_cast<std::uint32_t>(plan_.table.size());
+    node.table_mask = size - 1;
+    plan_.table.resize(plan_.table.size() + size, Plan::none);
+    for (std::uint32_t i = 0; i < node.child_count; ++i) {
+      std::size_t slot = key_hash(plan_.nodes[node.first_child + i].key) & node.table_mask;
+      while (plan_.table[node.table + slot] != Plan::none) slot = (slot + 1) & node.table_mask;
+      plan_.table[node.table + slot] = node.first_child + i;
+    }
+  }
+
+  std::string name_, payload_;
+  Plan& plan_;
+  Branch root_;
+  std::size_t captures_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Plan>> Plan::compile(std::string_view text, std::string_view name) {
+  const json mapping = json::parse(text, nullptr, false);
+  const std::string who = "mapping " + std::string(name);
+  if (!mapping.is_object()) return fail(Code::invalid_argument, who + ": not a JSON object");
+  auto plan = std::make_unique<Plan>();
+  try {
+    TRY(Compiler(name, *plan).run(mapping));
+  } catch (const std::exception& error) {  // a value of another type than schemas/mapping.schema.json asks for
+    return fail(Code::invalid_argument, who + ": " + error.what());
+  }
+  for (const PlanNode& node : plan->nodes)
+    if (node.child_count > 64) return fail(Code::invalid_argument, who + ": more than 64 keys in '" + node.key + "'");
+  return plan;
+}
+
+std::uint32_t Plan::child(std::uint32_t node, std::string_view key) const {
+  const PlanNode& parent = nodes[node];
+  std::size_t slot = key_hash(key) & parent.table_mask;
+  while (table[parent.table + slot] != none) {
+    const std::uint32_t found = table[parent.table + slot];
+    if (nodes[found].key == key) return found;
+    slot = (slot + 1) & parent.table_mask;
+  }
+  return none;
+}
+
+}  // namespace tidewaiter::ingest

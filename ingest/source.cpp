@@ -1,0 +1,35 @@
+#include "ingest/source.hpp"
+
+#include <algorithm>
+
+namespace tidewaiter::ingest {
+
+std::vector<DurableOffset> ends_of(const Batch& batch) {
+  std::vector<DurableOffset> ends;
+  std::size_t last = 0;  // neighbours mostly share their partition
+  for (const Record& record : batch.records) {
+    if (record.origin == nullptr) continue;
+    const std::uint64_t next = record.offset + 1;
+    auto same = [&](const DurableOffset& end) {
+      return end.origin == record.origin && end.partition == record.partition;
+    };
+    if (last >= ends.size() || !same(ends[last])) {
+      last = static_cast<std::size_t>(std::find_if(ends.begin(), ends.end(), same) - ends.begin());
+      if (last == ends.size()) ends.push_back({record.origin, record.partition, next});
+    }
+    ends[last].next_offset = std::max(ends[last].next_offset, next);
+  }
+  return ends;
+}
+
+const char* source_state_name(SourceState state) {
+  switch (state) {
+    case SourceState::running: return "running";
+    case SourceState::paused: return "paused";
+    case SourceState::parked: return "parked";
+    case SourceState::finished: return "finished";
+  }
+  return "unknown";
+}
+
+}  // namespace tidewaiter::ingest

@@ -1,0 +1,171 @@
+#include "ingest/values.hpp"
+
+#include <charconv>
+#include <cmath>
+
+#include "core/check.hpp"
+#include "core/text.hpp"
+
+namespace tidewaiter::ingest {
+namespace {
+
+constexpr std::int64_t second_ns = 1'000'000'000;
+
+/// Two digits at `text`, or a number above 99.
+inline unsigned two_digits(const char* text) {
+  const auto high = static_cast<unsigned>(static_cast<unsigned char>(text[0]) - '0');
+  const auto low = static_cast<unsigned>(static_cast<unsigned char>(text[1]) - '0');
+  return high > 9 || low > 9 ? 100 : high * 10 + low;
+}
+
+/// Digits after the decimal point as ns; nothing when there is another character or none at all.
+std::optional<std::int64_t> fraction_ns(std::string_view digits) {
+  std::int64_t value = 0, unit = second_ns / 10;
+  for (char c : digits) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value += (c - '0') * unit;
+    unit /= 10;
+  }
+  if (digits.empty()) return std::nullopt;
+  return value;
+}
+
+std::optional<std::int64_t> epoch(std::string_view text, std::int64_t unit_ns) {
+  const bool negative = text.starts_with('-');
+  std::int64_t value = 0, result = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || text.size() == negative) {
+    const auto integral = read_unsigned(text);  // 1.7e9, 1700000000.0
+    if (!integral || integral->value > INT64_MAX) return std::nullopt;
+    value = static_cast<std::int64_t>(integral->value);
+  }
+  if (__builtin_mul_overflow(value, unit_ns, &result)) return std::nullopt;
+  return result;
+}
+
+std::optional<std::int64_t> float_seconds(std::string_view text) {
+  const std::size_t dot = text.find('.');
+  if (dot == std::string_view::npos) return epoch(text, second_ns);
+  const auto whole = epoch(text.substr(0, dot), second_ns);
+  const auto part = fraction_ns(text.substr(dot + 1));
+  if (!whole || !part) return std::nullopt;
+  return text.starts_with('-') ? *whole - *part : *whole + *part;
+}
+
+}  // namespace
+
+std::optional<std::int64_t> TimeReader::read(std::string_view text, TimeForm form) {
+  switch (form) {
+    case TimeForm::rfc3339: return rfc3339(text);
+    case TimeForm::seconds: return epoch(text, second_ns);
+    case TimeForm::millis: return epoch(text, 1'000'000);
+    case TimeForm::nanos: return epoch(text, 1);
+    case TimeForm::float_seconds: return float_seconds(text);
+    case TimeForm::civil: return civil(text);
+  }
+  return std::nullopt;
+}
+
+// The fast way is for "YYYY-MM-DDThh:mm:ss[.f]Z" on the day of the call before; all else goes through core.
+std::optional<std::int64_t> TimeReader::rfc3339(std::string_view text) {
+  if (text.size() < 20) return std::nullopt;
+  if (std::memcmp(text.data(), day_text_.data(), 10) == 0 && text.back() == 'Z' && text[10] == 'T' &&
+      text[13] == ':' && text[16] == ':') {
+    const unsigned hour = two_digits(&text[11]), minute = two_digits(&text[14]), second = two_digits(&text[17]);
+    const auto part = text.size() == 20 ? std::optional<std::int64_t>(0)
+                      : text[19] == '.' ? fraction_ns(text.substr(20, text.size() - 21))
+                                        : std::nullopt;
+    if (hour < 24 && minute < 60 && second < 60 && part)
+      return day_ns_ + std::int64_t{hour * 3600 + minute * 60 + second} * second_ns + *part;
+    return parse_rfc3339(text);
+  }
+  const auto result = parse_rfc3339(text);
+  char midnight[20];
+  std::memcpy(midnight, text.data(), 10);
+  std::memcpy(midnight + 10, "T00:00:00Z", 10);
+  if (const auto day = result ? parse_rfc3339({midnight, sizeof midnight}) : std::nullopt) {
+    std::memcpy(day_text_.data(), text.data(), 10);
+    day_ns_ = *day;
+  }
+  return result;
+}
+
+/// "Y-m-d H:M:S[.f][ UTC|Z]", as some vendors write beside RFC 3339. No zone means UTC.
+std::optional<std::int64_t> TimeReader::civil(std::string_view text) {
+  if (text.ends_with(" UTC")) text.remove_suffix(4);
+  if (const auto whole = rfc3339(text)) return whole;
+  if (text.size() < 19 || text.size() > 40) return std::nullopt;
+  char buffer[48];
+  std::memcpy(buffer, text.data(), text.size());
+  buffer[text.size()] = 'Z';
+  return rfc3339({buffer, text.size() + 1});
+}
+
+std::optional<Unsigned> read_unsigned(std::string_view text) {
+  if (text.empty() || text.size() > 64 || text[0] < '0' || text[0] > '9') return std::nullopt;
+  const char* const end = text.data() + text.size();
+  std::uint64_t value = 0;
+  auto parsed = std::from_chars(text.data(), end, value);
+  if (parsed.ec == std::errc() && parsed.ptr == end) return Unsigned{value, false};
+  if (parsed.ec == std::errc::result_out_of_range) {
+    // Only a text with an exponent or fraction may still be small enough; a plain integer is too large.
+    if (text.find_first_of(".eE") == std::string_view::npos) return std::nullopt;
+  }
+  double number = 0;
+  parsed = std::from_chars(text.data(), end, number);
+  if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
+  if (number < 0 || number >= 18446744073709551616.0 || number != std::floor(number)) return std::nullopt;
+  return Unsigned{static_cast<std::uint64_t>(number), number > 9007199254740992.0};
+}
+
+std::optional<Ip> read_ip(std::string_view text) {
+  Ip ip{};
+  ip[10] = ip[11] = 0xFF;
+  std::size_t octet = 12;
+  unsigned value = 0, digits = 0;
+  for (char c : text) {
+    const auto digit = static_cast<unsigned>(static_cast<unsigned char>(c) - '0');
+    if (digit <= 9) {
+      value = value * 10 + digit;
+      if (++digits > 3 || value > 255) return parse_ip(text);
+    } else {
+      if (c != '.' || digits == 0 || octet == 15) return parse_ip(text);
+      ip[octet++] = static_cast<std::uint8_t>(value);
+      value = digits = 0;
+    }
+  }
+  if (octet != 15 || digits == 0) return parse_ip(text);
+  ip[15] = static_cast<std::uint8_t>(value);
+  return ip;
+}
+
+bool host_needs_work(std::string_view host) {
+  bool upper = false;
+  for (char c : host) upper = upper || static_cast<unsigned char>(c - 'A') < 26;
+  return upper || host.ends_with('.');
+}
+
+std::size_t lower_ascii(std::string_view text, char* out) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    out[i] = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  }
+  return text.size();
+}
+
+std::size_t normal_host(std::string_view host, char* out) {
+  if (host.ends_with('.')) host.remove_suffix(1);
+  return lower_ascii(host, out);
+}
+
+WordTable::WordTable(const EnumTable& table) : table_(table) {
+  CHECK(table.words.size() <= slots / 2);
+  slots_.fill(empty);
+  for (std::size_t i = 0; i < table.words.size(); ++i) {
+    std::size_t slot = hash(table.words[i]) % slots;
+    while (slots_[slot] != empty) slot = (slot + 1) % slots;
+    slots_[slot] = static_cast<std::uint8_t>(i);
+  }
+}
+
+}  // namespace tidewaiter::ingest

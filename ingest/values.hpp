@@ -1,0 +1,86 @@
+// Text of one field → value of one column: numbers, times, addresses, host names, words of an enumeration.
+// Pure functions and small tables; a text that does not fit gives nothing and never an error.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+#include "core/enums.hpp"
+#include "core/event.hpp"
+
+namespace tidewaiter::ingest {
+
+/// How the text of a time is written. The names are those of the mapping language.
+enum class TimeForm : std::uint8_t { rfc3339, seconds, millis, nanos, float_seconds, civil };
+
+/// RFC 3339 and epoch times to ns since 1970 UTC. Remembers the last day seen: most of the work is the calendar.
+/// Owned by one thread.
+class TimeReader {
+ public:
+  std::optional<std::int64_t> read(std::string_view text, TimeForm form);
+
+ private:
+  std::optional<std::int64_t> rfc3339(std::string_view text);
+  std::optional<std::int64_t> civil(std::string_view text);
+  std::array<char, 10> day_text_{};
+  std::int64_t day_ns_ = 0;
+};
+
+struct Unsigned {
+  std::uint64_t value;
+  bool lossy;  // went through a double that cannot hold every integer of this size
+};
+/// An unsigned integer, or a number with a fraction or exponent whose value is one. Nothing else: no sign, no spaces.
+std::optional<Unsigned> read_unsigned(std::string_view text);
+
+/// IPv4 dotted decimal the fast way; everything else through core.
+std::optional<Ip> read_ip(std::string_view text);
+
+/// True when lower-casing or cutting a trailing dot would change it.
+bool host_needs_work(std::string_view host);
+/// Lower case without one trailing dot, written to `out` (as long as `host`). Returns the length.
+std::size_t normal_host(std::string_view host, char* out);
+std::size_t lower_ascii(std::string_view text, char* out);
+
+/// The first bytes of a short text as a number; equal texts give equal numbers. Reads nothing outside the text.
+inline std::uint64_t short_key(std::string_view text) {
+  const char* p = text.data();
+  const std::size_t n = text.size();
+  std::uint64_t head = 0, tail = 0;
+  if (n >= 8) {
+    std::memcpy(&head, p, 8);
+    return head;
+  }
+  if (n >= 4) {
+    std::memcpy(&head, p, 4);
+    std::memcpy(&tail, p + n - 4, 4);
+    return head | tail << 32;
+  }
+  for (std::size_t i = 0; i < n; ++i) head = head << 8 | static_cast<unsigned char>(p[i]);
+  return head;
+}
+
+/// The words of an EnumTable behind a small hash: one probe for a known word.
+class WordTable {
+ public:
+  explicit WordTable(const EnumTable& table);
+  std::optional<std::uint8_t> find(std::string_view text) const {
+    for (std::size_t slot = hash(text) % slots; slots_[slot] != empty; slot = (slot + 1) % slots)
+      if (table_.words[slots_[slot]] == text) return slots_[slot];
+    return std::nullopt;
+  }
+
+ private:
+  static constexpr std::size_t slots = 64;
+  static constexpr std::uint8_t empty = 0xFF;
+  static std::size_t hash(std::string_view text) {
+    return (short_key(text) * 0x9E3779B97F4A7C15 ^ text.size() * 0xD6E8FEB86659FD93) >> 32;
+  }
+  EnumTable table_;
+  std::array<std::uint8_t, slots> slots_;
+};
+
+}  // namespace tidewaiter::ingest
