@@ -18,10 +18,7 @@ if pkg-config --atleast-version=$minimum rdkafka 2> /dev/null; then
 fi
 if [ -e "$stamp" ]; then exit 0; fi
 
-command -v npm > /dev/null || {
-  echo "$0: npm is missing (it fetches librdkafka's source): run scripts/install-packages.sh build" >&2
-  exit 1
-}
+scripts/install-packages.sh librdkafka
 work=build/deps/librdkafka.tmp
 rm -rf "$work" "$prefix"
 mkdir -p "$work"

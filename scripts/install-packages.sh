@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a purpose needs; does nothing, without network, when all are there.
-# Usage: scripts/install-packages.sh build|test|bench|fuzz...
+# Usage: scripts/install-packages.sh build|librdkafka|test|bench|fuzz...
 set -euo pipefail
 
 # PACKAGE, or PACKAGE=COMMAND when any provider of the command will do.
 build=(
   g++ make=make cmake ninja-build=ninja pkg-config=pkg-config ccache python3=python3 ca-certificates
-  npm=npm # fetches librdkafka's pinned source
   librocksdb-dev libsimdjson-dev libeigen3-dev libfmt-dev libre2-dev libroaring-dev libxxhash-dev
   libzstd-dev zlib1g-dev libssl-dev libcurl4-openssl-dev libcpp-httplib-dev prometheus-cpp-dev
   nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libspdlog-dev
 )
+librdkafka=(npm=npm) # fetches its pinned source
 test=(
   libgtest-dev libgmock-dev python3-yaml python3-jsonschema openssl=openssl curl=curl git=git
   default-jre-headless=java maven=mvn golang-go=go # Kafka, VictoriaLogs and vmauth
@@ -19,12 +19,12 @@ test=(
 bench=(libbenchmark-dev)
 fuzz=(clang libclang-rt-14-dev)
 
-[ $# -gt 0 ] || { echo "usage: $0 build|test|bench|fuzz..." >&2; exit 2; }
+[ $# -gt 0 ] || { echo "usage: $0 build|librdkafka|test|bench|fuzz..." >&2; exit 2; }
 
 missing=()
 for purpose in "$@"; do
-  case $purpose in build | test | bench | fuzz) ;; *)
-    echo "$0: unknown purpose '$purpose': give build, test, bench or fuzz" >&2
+  case $purpose in build | librdkafka | test | bench | fuzz) ;; *)
+    echo "$0: unknown purpose '$purpose': give build, librdkafka, test, bench or fuzz" >&2
     exit 2
     ;;
   esac
