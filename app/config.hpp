@@ -1,0 +1,117 @@
+// Config: tidewaiter.yaml as one typed struct, validated against schemas/config.schema.json and completed with the
+// defaults written there. load_config() reports every mistake at once, each with file, line, key, what was expected and
+// the nearest valid word. Cold path; called at start, on SIGHUP and by check-config.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/result.hpp"
+
+namespace tidewaiter::app {
+
+/// A retention class = one log. Classes are tried in order; the record goes to the matching one that keeps longest.
+struct RetentionClass {
+  std::string name;
+  std::uint32_t retention_days = 0;  // 0 = for ever
+  std::string where;                 // filter; "" = everything
+};
+
+struct StoreConfig {
+  std::string directory;                    // absolute
+  std::string origin = "tidewaiter.local";
+  std::string signing_key_file;             // absolute, outside the store; "" = unsigned
+  std::string head_file;                    // absolute; "" = none
+  std::int64_t checkpoint_interval_ms = 1000;
+  std::int64_t flush_interval_ms = 50;
+  std::uint64_t commit_bytes = 1 << 20;
+  std::uint64_t block_bytes_max = 256 << 10;
+  std::uint64_t segment_records = 262'144;
+  std::uint64_t cache_bytes = 64 << 20;
+  int zstd_level = 1;
+};
+
+struct LimitsConfig {
+  std::uint64_t message_bytes_max = 1 << 20;
+  std::uint32_t depth_max = 64;
+  std::uint32_t keys_max = 10'000;
+  std::uint32_t events_max = 10'000;
+  bool strict = false;                      // check the grammar of all of a document
+  std::vector<std::string> strict_topics;
+};
+
+struct KafkaConfig {
+  bool enabled = false;                     // a kafka section is there
+  std::map<std::string, std::string> properties;  // of librdkafka, as they stand
+  std::vector<std::string> topics;          // names, or patterns that begin with ^
+};
+
+struct DetectConfig {
+  std::uint64_t memory_bytes = 256ull << 20;
+  int alerts_per_day_max = 10;
+  std::int64_t out_of_order_ms = 30'000;
+  std::int64_t approval_grace_ms = 60'000;
+  double false_alerts_per_day = 0.2;
+  double volume_min_bytes = 1'000'000;
+  bool flow = true, volume = true, silence = true;
+};
+
+struct ConnectorEntry {
+  std::string name;
+  std::string type;                          // "splunk_hec", "syslog"
+  std::string select_alerts = "all";         // "all", "off" or a filter
+  std::string select_events = "off";
+  std::map<std::string, std::string> settings;  // everything else, as text: docs/connectors.md lists them by type
+};
+
+struct HttpConfig {
+  std::string api_address = "127.0.0.1:8470";      // "" = off
+  std::string metrics_address = "127.0.0.1:8471";  // "" = off
+  std::string token_file;                          // absolute
+};
+
+struct Config {
+  std::string file;  // where it was read from, as given
+  int version = 1;
+  StoreConfig store;
+  std::vector<RetentionClass> logs;
+  LimitsConfig limits;
+  KafkaConfig kafka;
+  std::string policy_file;  // absolute; "" = none
+  DetectConfig detect;
+  std::vector<ConnectorEntry> connectors;
+  HttpConfig http;
+  std::string log_level = "info";
+};
+
+/// One mistake in a file. line 0 = the file as a whole.
+struct Finding {
+  std::string file;
+  int line = 0, column = 0;
+  std::string key;      // "kafka.topics[0]"; "" = the document
+  std::string message;
+};
+/// "tidewaiter.yaml:12: kafka.topcs: unknown key; did you mean 'topics'?"
+std::string to_text(const Finding& finding);
+
+/// A validated policy file: canonical JSON (keys sorted, no white space) and its SHA-256 in hex.
+struct LoadedPolicy {
+  std::string json;
+  std::string hash;
+};
+
+/// The defaults alone: what an empty file would give, but for the store's directory.
+Config default_config(const std::string& store_directory);
+
+/// All mistakes are added to `findings`; the value counts only when none was.
+Config load_config(const std::string& file, std::vector<Finding>& findings);
+/// Against schemas/policy.schema.json and detect::Policy::parse. Error: invalid_argument.
+LoadedPolicy load_policy(const std::string& file, std::vector<Finding>& findings);
+
+/// For the service: the first finding decides nothing, all of them are in the message, one a line.
+Result<Config> load_config(const std::string& file);
+Result<LoadedPolicy> load_policy(const std::string& file);
+
+}  // namespace tidewaiter::app
