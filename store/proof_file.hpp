@@ -18,6 +18,7 @@
 #include "core/record.hpp"
 #include "core/result.hpp"
 #include "core/sha256.hpp"
+#include "store/note.hpp"
 #include "store/reader.hpp"
 
 namespace tidewaiter::store {
@@ -60,6 +61,18 @@ struct MadeProof {
 /// Under the newest signed head of the log. Errors: not_found (no such record), corruption.
 Result<MadeProof> make_proof(const Reader& reader, std::uint16_t log, std::uint64_t seq);
 
+/// The key that signs a store's heads. A vkey brings the name of the log, or the beginning of its logs' names up to a '/',
+/// and then no other origin is believed; PEM and hex bring none.
+struct TrustedKey {
+  PublicKey key{};
+  std::string name;
+  bool speaks_for(std::string_view origin) const;
+};
+Result<TrustedKey> load_trusted_key(const std::string& file);
+
+/// The checkpoint, if this key has signed it as the log's own. Errors: permission, corruption, invalid_argument.
+Result<Checkpoint> open_checkpoint(std::string_view note, const TrustedKey& key);
+
 struct ProofVerdict {
   std::string origin;      // of the log, as signed
   std::uint64_t size = 0;  // of the tree that the checkpoint signs
@@ -68,8 +81,8 @@ struct ProofVerdict {
   LeafFields leaf;
   bool body_checked = false;  // false: leaf proven, body not shown
 };
-/// `public_key` is the text of a C2SP vkey. Errors: permission (signature, or another log's key), corruption (path, leaf,
-/// body or coordinates do not fit), invalid_argument (malformed file or key).
-Result<ProofVerdict> verify_proof(std::string_view file, std::optional<std::string_view> body, std::string_view public_key);
+/// Errors: permission (no signature of this key, or not one of its logs), corruption (signature, path, leaf, body or
+/// coordinates do not fit), invalid_argument (malformed file).
+Result<ProofVerdict> verify_proof(std::string_view file, std::optional<std::string_view> body, const TrustedKey& key);
 
 }  // namespace tidewaiter::store
