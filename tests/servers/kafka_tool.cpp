@@ -225,6 +225,7 @@ void PrintMessage(const rd_kafka_message_t& message) {
 
 void Consume(std::map<std::string, std::string> properties, const std::string& topic) {
   properties.try_emplace("group.id", "kafka-tool");
+  properties.try_emplace("fetch.wait.max.ms", "10");  // do not sit waiting at the end of a partition
   properties["enable.auto.commit"] = "false";
   properties["enable.partition.eof"] = "true";
   rd_kafka_t* consumer = Connect(RD_KAFKA_CONSUMER, properties);
