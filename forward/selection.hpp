@@ -1,0 +1,37 @@
+// Selection: which records of a commit a connector wants, in the filter language. Walks a commit item by item and can
+// stop anywhere, so that memory stays bounded however large the commit is.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/record.hpp"
+#include "core/result.hpp"
+#include "filter/filter.hpp"
+#include "forward/format.hpp"
+#include "forward/item.hpp"
+
+namespace tidewaiter::forward {
+
+class Selection {
+ public:
+  /// "all", "off" or a filter. Error: invalid_argument, beginning with the key ("select_events: ...").
+  static Result<Selection> compile(std::string_view alerts, std::string_view events, std::int64_t now_ns);
+
+  bool wants_alerts() const { return alerts_.has_value(); }
+  bool wants_events() const { return events_.has_value(); }
+
+  /// Appends up to `items_max` wanted items to `out`, from `from` on; `from` then is the place to go on at.
+  /// True when the commit has been walked to its end.
+  bool take(const Commit& commit, const std::vector<std::string>& log_names, Place& from, std::size_t items_max,
+            std::vector<Envelope>& out) const;
+
+ private:
+  bool wants_alert(const Commit& commit, const Record& record) const;
+  std::optional<filter::Filter> alerts_, events_;
+};
+
+}  // namespace tidewaiter::forward
