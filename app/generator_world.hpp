@@ -1,0 +1,103 @@
+// World: the company that the generator plays. Built once from the seed, read-only afterwards except for the
+// hosts and agents that incidents add.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/generator_random.hpp"
+
+namespace tidewaiter::app::generate {
+
+enum class Tier : std::uint8_t { low, medium, high };
+std::string_view tier_name(Tier tier);
+
+/// Where data goes. Internal is *.corp.example, partner *.partner.example, saas *.saas.example,
+/// open everything else; the last two are public.
+enum class Place : std::uint8_t { internal, partner, saas, open };
+
+struct Destination {
+  std::string host, ip, l7;
+  std::uint16_t port = 443;
+  Place place = Place::internal;
+  std::uint32_t known_from_day = 0;  // a new service is used only from this day on
+};
+
+/// Rhythm of a week: activity 0..100 per hour.
+enum class Rhythm : std::uint8_t { office, round_the_clock, steady, night };
+std::uint32_t activity(Rhythm rhythm, std::int64_t local_hour);
+
+struct Role {
+  std::string name;
+  bool open = false;  // browses: new public hosts are its daily bread
+  std::vector<std::string_view> inner_classes, outer_classes;  // data to own and partner hosts, to public ones
+  std::vector<std::uint32_t> inner_pool, outer_pool;           // destinations by popularity
+  std::int64_t level_q16 = 0;                                  // log2 of usual bytes
+};
+
+struct App {
+  std::string name, source, owner, image, repository, sensor, node, node_ip, service, pipeline;
+  std::uint32_t tenant = 0, role = 0;
+  Tier tier = Tier::low;
+  std::vector<std::uint32_t> destinations;  // of its running processes
+  std::uint64_t flow_weight = 1, build_weight = 1;
+  Rhythm rhythm = Rhythm::round_the_clock;
+  bool backup = false;         // sends the nightly backups
+  std::int64_t silent_from_ns = INT64_MAX;
+  std::uint32_t release_day = 0;  // a week of many builds
+  std::uint64_t hash = 0;
+};
+
+/// Bits of what an agent may do; the words are `action` values.
+enum Act : std::uint8_t { act_send, act_read, act_list, act_update, act_create, act_execute, act_delete, act_count };
+extern const std::string_view act_words[act_count];
+
+struct Agent {
+  std::string principal, uid, model, version, framework, scopes;
+  std::uint32_t app = 0, role = 0;
+  std::uint32_t mask = 0;  // of Act
+  std::vector<std::uint32_t> destinations;  // most used first; [0, inner) are own or partner hosts
+  std::uint32_t inner = 0;
+  std::vector<std::string> humans;
+  std::uint64_t weight = 1;
+  Rhythm rhythm = Rhythm::office;
+  std::int64_t level_q16 = 0;
+  std::uint32_t from_day = 0;
+  std::uint64_t hash = 0;
+};
+
+struct World {
+  World(std::uint64_t seed, std::uint64_t events, std::uint32_t days);
+
+  std::uint64_t seed;
+  std::string company;
+  std::vector<std::string> tenants;
+  std::vector<std::int32_t> tenant_hours;  // offset from UTC
+  std::vector<Role> roles;
+  std::vector<Destination> destinations;
+  std::vector<App> apps;
+  std::vector<Agent> agents;
+  std::uint32_t backup_vault = 0;    // destination of backups
+  std::uint32_t new_service = 0;     // the SaaS that many adopt in the third week
+  std::uint32_t new_agent = 0;       // joins in the third week
+  std::vector<std::vector<std::uint64_t>> ranks;  // cumulative Zipf weights by count
+
+  std::uint32_t add_destination(Place place, std::string host);
+  const std::string& tenant_of(const App& app) const { return tenants[app.tenant]; }
+
+ private:
+  void make_destinations(Random& random);
+  void make_roles(Random& random);
+  void make_apps(Random& random, std::uint64_t count);
+  void make_agents(Random& random, std::uint64_t count);
+  void make_agent(Random& random, std::uint32_t app, std::uint64_t number);
+  void choose_destinations(Random& random, Agent& agent) const;
+};
+
+/// A pronounceable word of two or three syllables.
+std::string make_word(Random& random);
+std::string make_person(Random& random);
+
+}  // namespace tidewaiter::app::generate
