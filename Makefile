@@ -41,6 +41,7 @@ clean: ## remove what was built, but keep what was downloaded (build/deps)
 	@find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} + 2> /dev/null || true
 
 deps:
+	@mkdir -p build
 	@scripts/install-packages.sh build
 	@scripts/fetch-valijson.sh
 	@scripts/build-librdkafka.sh
@@ -50,5 +51,4 @@ test-deps:
 	@scripts/fetch-test-servers.sh
 
 configure: deps
-	@mkdir -p build
 	@cmake --preset release > $(BUILD).configure.log || { cat $(BUILD).configure.log; exit 1; }
