@@ -45,6 +45,31 @@ inline StringExtent string_extent(const char* text) {
   return {at, escaped};
 }
 
+struct Marks {
+  std::size_t opened = 0, colons = 0;
+};
+
+/// How many '{' or '[', and how many ':' there are, inside strings or not.
+inline Marks count_marks(std::string_view text) {
+  Marks marks;
+  std::size_t at = 0;
+#if defined(__AVX2__)
+  const __m256i bracket = _mm256_set1_epi8('{'), colon = _mm256_set1_epi8(':'), fold = _mm256_set1_epi8(0x20);
+  for (; at + 32 <= text.size(); at += 32) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text.data() + at));
+    const __m256i opened = _mm256_cmpeq_epi8(_mm256_or_si256(bytes, fold), bracket);  // '[' | 0x20 == '{'
+    const __m256i colons = _mm256_cmpeq_epi8(bytes, colon);
+    marks.opened += static_cast<std::size_t>(__builtin_popcount(static_cast<unsigned>(_mm256_movemask_epi8(opened))));
+    marks.colons += static_cast<std::size_t>(__builtin_popcount(static_cast<unsigned>(_mm256_movemask_epi8(colons))));
+  }
+#endif
+  for (; at < text.size(); ++at) {
+    marks.opened += (text[at] | 0x20) == '{';
+    marks.colons += text[at] == ':';
+  }
+  return marks;
+}
+
 struct Unescaped {
   std::size_t length;
   bool replaced;  // a lone surrogate or a broken escape became U+FFFD

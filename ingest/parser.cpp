@@ -35,14 +35,10 @@ bool is_key(const PlanNode& node, const char* key) {
 #endif
 }
 
-/// Depth cannot be above the number of opening brackets, nor keys above the number of colons, inside strings or not.
+/// Depth cannot be above the number of opening brackets, nor keys above the number of colons.
 bool surely_within(std::string_view text, const JsonLimits& limits) {
-  std::size_t opened = 0, colons = 0;
-  for (char c : text) {
-    opened += (c | 0x20) == '{';
-    colons += c == ':';
-  }
-  return opened <= limits.depth_max && colons <= limits.keys_max;
+  const Marks marks = count_marks(text);
+  return marks.opened <= limits.depth_max && marks.colons <= limits.keys_max;
 }
 
 /// Execution of one plan on one document, with what it has learned of the order of keys.

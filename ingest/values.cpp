@@ -69,7 +69,7 @@ std::optional<std::int64_t> TimeReader::read(std::string_view text, TimeForm for
 // The fast way is for "YYYY-MM-DDThh:mm:ss[.f]Z" on the day of the call before; all else goes through core.
 std::optional<std::int64_t> TimeReader::rfc3339(std::string_view text) {
   if (text.size() < 20) return std::nullopt;
-  if (std::memcmp(text.data(), day_text_.data(), 10) == 0 && text.back() == 'Z' && text[10] == 'T' &&
+  if (same_day(text.data()) && text.back() == 'Z' && text[10] == 'T' &&
       text[13] == ':' && text[16] == ':') {
     const unsigned hour = two_digits(&text[11]), minute = two_digits(&text[14]), second = two_digits(&text[17]);
     const auto part = text.size() == 20 ? std::optional<std::int64_t>(0)
@@ -84,7 +84,8 @@ std::optional<std::int64_t> TimeReader::rfc3339(std::string_view text) {
   std::memcpy(midnight, text.data(), 10);
   std::memcpy(midnight + 10, "T00:00:00Z", 10);
   if (const auto day = result ? parse_rfc3339({midnight, sizeof midnight}) : std::nullopt) {
-    std::memcpy(day_text_.data(), text.data(), 10);
+    std::memcpy(&day_head_, text.data(), 8);
+    std::memcpy(&day_tail_, text.data() + 8, 2);
     day_ns_ = *day;
   }
   return result;
@@ -103,6 +104,13 @@ std::optional<std::int64_t> TimeReader::civil(std::string_view text) {
 
 std::optional<Unsigned> read_unsigned(std::string_view text) {
   if (text.empty() || text.size() > 64 || text[0] < '0' || text[0] > '9') return std::nullopt;
+  if (text.size() <= 19) {  // digits alone and surely no overflow: nearly all numbers
+    std::uint64_t digits = 0;
+    std::size_t at = 0;
+    for (; at < text.size() && static_cast<unsigned char>(text[at] - '0') <= 9; ++at)
+      digits = digits * 10 + static_cast<unsigned char>(text[at] - '0');
+    if (at == text.size()) return Unsigned{digits, false};
+  }
   const char* const end = text.data() + text.size();
   std::uint64_t value = 0;
   auto parsed = std::from_chars(text.data(), end, value);

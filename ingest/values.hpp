@@ -25,7 +25,15 @@ class TimeReader {
  private:
   std::optional<std::int64_t> rfc3339(std::string_view text);
   std::optional<std::int64_t> civil(std::string_view text);
-  std::array<char, 10> day_text_{};
+  bool same_day(const char* text) const {
+    std::uint64_t head;
+    std::uint16_t tail;
+    std::memcpy(&head, text, 8);
+    std::memcpy(&tail, text + 8, 2);
+    return head == day_head_ && tail == day_tail_;
+  }
+  std::uint64_t day_head_ = 0;  // "YYYY-MM-"
+  std::uint16_t day_tail_ = 0;  // "DD"
   std::int64_t day_ns_ = 0;
 };
 
@@ -69,13 +77,17 @@ class WordTable {
   explicit WordTable(const EnumTable& table);
   std::optional<std::uint8_t> find(std::string_view text) const {
     for (std::size_t slot = hash(text) % slots; slots_[slot] != empty; slot = (slot + 1) % slots)
-      if (table_.words[slots_[slot]] == text) return slots_[slot];
+      if (same(table_.words[slots_[slot]], text)) return slots_[slot];
     return std::nullopt;
   }
 
  private:
   static constexpr std::size_t slots = 64;
   static constexpr std::uint8_t empty = 0xFF;
+  static bool same(std::string_view word, std::string_view text) {
+    return word.size() == text.size() && short_key(word) == short_key(text) &&
+           (text.size() <= 8 || std::memcmp(word.data() + 8, text.data() + 8, text.size() - 8) == 0);
+  }
   static std::size_t hash(std::string_view text) {
     return (short_key(text) * 0x9E3779B97F4A7C15 ^ text.size() * 0xD6E8FEB86659FD93) >> 32;
   }
