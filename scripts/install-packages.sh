@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that a purpose needs; does nothing, without network, when all are there.
-# Usage: scripts/install-packages.sh build|librdkafka|test|bench|fuzz...
+# Usage: scripts/install-packages.sh build|librdkafka|test|bench|fuzz|tidy...
 set -euo pipefail
 
 # PACKAGE, or PACKAGE=COMMAND when any provider of the command will do.
@@ -18,13 +18,14 @@ test=(
 )
 bench=(libbenchmark-dev)
 fuzz=(clang libclang-rt-14-dev)
+tidy=(clang-tidy)
 
-[ $# -gt 0 ] || { echo "usage: $0 build|librdkafka|test|bench|fuzz..." >&2; exit 2; }
+[ $# -gt 0 ] || { echo "usage: $0 build|librdkafka|test|bench|fuzz|tidy..." >&2; exit 2; }
 
 missing=()
 for purpose in "$@"; do
-  case $purpose in build | librdkafka | test | bench | fuzz) ;; *)
-    echo "$0: unknown purpose '$purpose': give build, librdkafka, test, bench or fuzz" >&2
+  case $purpose in build | librdkafka | test | bench | fuzz | tidy) ;; *)
+    echo "$0: unknown purpose '$purpose': give build, librdkafka, test, bench, fuzz or tidy" >&2
     exit 2
     ;;
   esac
