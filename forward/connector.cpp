@@ -166,8 +166,8 @@ struct Connector::State {
       result.receipts.push_back(make_receipt(settled, config.name, config.redelivery, now_ns));
       if (!dead) last_confirmed_ns = now_ns;
       if (config.redelivery) {
-        result.counts[config.name + "/redelivered"] += dead ? 0 : count;
-        redelivered += dead ? 0 : count;
+        (dead ? dead_lettered : redelivered) += count;
+        if (!dead) result.counts[config.name + "/redelivered"] += count;
         instruments.redelivered.add(dead ? 0 : count);
         continue;
       }
