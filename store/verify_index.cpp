@@ -1,0 +1,65 @@
+// The inverted index of sealed segments against the columns.
+#include <algorithm>
+
+#include "core/column.hpp"
+#include "store/keys.hpp"
+#include "store/verify_context.hpp"
+
+namespace tidewaiter::store {
+
+namespace {
+
+bool same_terms(const std::vector<IndexTerm>& a, const std::vector<IndexTerm>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const IndexTerm& x, const IndexTerm& y) { return x.term == y.term && x.records == y.records; });
+}
+
+/// Two encodings may differ in bytes, never in what they say.
+bool says_the_same(std::string_view stored, std::string_view built) {
+  if (stored == built) return true;
+  const auto a = index_terms(stored), b = index_terms(built);
+  return a && b && same_terms(*a, *b);
+}
+
+}  // namespace
+
+IndexCheck::IndexCheck(VerifyContext& context, std::uint16_t log) : context_(context), log_(log) {
+  const auto bytes = context.db.get(Cf::meta, sealed_key(log));
+  if (!bytes || !*bytes) return;
+  const auto sealed = decode_number(**bytes);
+  const LogState& state = context.state.logs[log];
+  if (sealed && *sealed <= state.tree.size && *sealed % context.state.segment_records == 0)
+    sealed_ = *sealed;
+  else
+    context.find(state, 0, 0, "meta", "the mark of what is sealed cannot be true");
+}
+
+void IndexCheck::add(const Record& record, const Event* events) {
+  if (record.seq >= sealed_) return;
+  const std::uint64_t within = record.seq % context_.state.segment_records;
+  if (within == 0) {
+    builder_ = std::make_unique<SegmentIndexBuilder>();
+    segment_ = record.seq;
+  }
+  if (!builder_) return;  // the walk began inside this segment
+  for (std::uint32_t i = 0; i < record.event_count; ++i) builder_->add(static_cast<std::uint32_t>(within), events[i]);
+  if (within + 1 == context_.state.segment_records) compare();
+}
+
+void IndexCheck::compare() {
+  const std::vector<std::string> built = builder_->finish();
+  builder_.reset();
+  const LogState& log = context_.state.logs[log_];
+  const std::uint64_t end = segment_ + context_.state.segment_records;
+  for (std::size_t i = 0; i < built.size(); ++i) {
+    const std::uint8_t column = indexed_columns()[i];
+    const auto stored = context_.db.get(Cf::index, index_key(log_, segment_, column));
+    const std::string name(columns[column].name);
+    if (!stored || !*stored)
+      context_.find(log, segment_, end, "index", "the index of the column " + name + " is missing");
+    else if (!says_the_same(**stored, built[i]))
+      context_.find(log, segment_, end, "index", "the index of the column " + name + " does not say what the columns say");
+  }
+}
+
+}  // namespace tidewaiter::store
