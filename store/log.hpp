@@ -11,12 +11,24 @@
 #include <string>
 #include <vector>
 
+#include "core/clock.hpp"
 #include "core/metrics.hpp"
 #include "core/record.hpp"
 #include "core/result.hpp"
 #include "core/sha256.hpp"
 
+namespace rocksdb {
+class FileSystem;
+}
+
 namespace tidewaiter::store {
+
+/// What to do at open when the store does not fit the newest head it knows (semantics 12).
+enum class Recover {
+  none,         // stop with a sentence and the two commands to choose from
+  reread,       // begin a new generation; the source reads again from where the store ends
+  accept_loss,  // begin a new generation; the source goes on behind the loss, which becomes a gap
+};
 
 /// One log per retention class. Ids are small, dense and never reused.
 struct LogInfo {
@@ -36,6 +48,9 @@ struct Options {
   int zstd_level = 1;
   std::uint64_t cache_bytes = 64ull << 20;
   bool create_if_missing = true;
+  Recover recover = Recover::none;
+  const Clock* clock = nullptr;                       // null: the system's
+  std::shared_ptr<rocksdb::FileSystem> file_system;   // null: the system's; for tests that lose power
 };
 
 /// Next offset to read of a partition, as the store knows it.
@@ -73,14 +88,16 @@ class Log {
   ~Log();
 
   /// Which log a record goes to: set once by app/ before the first commit (by default event_logs[0]).
-  /// Own records, rejects and tombstones are routed by the store itself.
+  /// Own records are routed by the store itself, and what has no event in it (rejects, tombstones) to `rejects`.
   using Route = std::function<std::uint16_t(const Record&, const Event* events, std::size_t count)>;
   void set_route(Route route);
 
   /// Appends and syncs. Redelivered offsets are dropped as duplicates (same bytes) or kept as conflict records
   /// (other bytes). `control` records come first in the commit, `own` (alert, receipt, access) last; `cursors` and
   /// `connector_counts` (added to Counters::connector) become durable with them. Error: the commit did not
-  /// happen; after a failed sync the log must be closed and reopened (semantics 13).
+  /// happen, the log takes no more of them and must be closed and reopened (semantics 13).
+  /// `batch` may be null. Nothing to store (no record, no gap): counters and cursors move without a commit number and
+  /// without a sync, and the commit returned is empty and has number 0.
   Result<CommitPtr> commit(std::unique_ptr<Batch> batch, std::vector<OwnRecord> control, std::vector<OwnRecord> own,
                            std::vector<CursorUpdate> cursors,
                            std::map<std::string, std::uint64_t> connector_counts = {});
@@ -96,9 +113,14 @@ class Log {
   /// Returns the heads, control's last. Nothing new since the last one: returns those.
   Result<std::vector<Head>> publish_checkpoint();
 
-  /// Background duty, called when idle or between commits: seals and packs at most one full segment.
+  /// Background duty, called when idle or between commits: one bounded step (some ms) of sealing the oldest full
+  /// segment, packing its small blocks and building its index. False when there was nothing to do.
   Result<bool> seal_one_segment();
 
+  /// What publish_checkpoint() last returned, also from before a restart.
+  std::vector<Head> newest_heads() const;
+
+  /// From any thread: logs, counters, last_commit, store_id, generation. The rest belongs to the writer's thread.
   const std::vector<LogInfo>& logs() const;
   std::vector<Position> positions() const;
   bool holds(const Origin& origin, std::uint32_t partition, std::uint64_t offset) const;

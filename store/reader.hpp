@@ -69,9 +69,18 @@ class Reader {
                     const std::function<bool(const BlockSummary&)>& want,
                     const std::function<bool(const StoredRecord&)>& visit) const;
 
+  /// The index of sealed segments: it covers the records [0, indexed_size(log)) and some columns (segment_index.hpp).
+  std::uint64_t indexed_size(std::uint16_t log) const;
+  /// Sequence numbers in [from_seq, to_seq) of records with an event that has this term (a string's bytes, an
+  /// address's 16 bytes, an enumeration's number as one byte) in `column`, a number of core/column.hpp's table.
+  /// Error: invalid_argument when the column or a part of the range is not indexed.
+  Result<std::vector<std::uint64_t>> find_term(std::uint16_t log, std::uint8_t column, std::string_view term,
+                                               std::uint64_t from_seq, std::uint64_t to_seq) const;
+
   /// Merkle tree of a log: root at `size`, inclusion path of `seq` in the tree of `size`, consistency path.
   Result<Hash> root(std::uint16_t log, std::uint64_t size) const;
   Result<std::vector<Hash>> inclusion_path(std::uint16_t log, std::uint64_t seq, std::uint64_t size) const;
+  Result<std::vector<Hash>> consistency_path(std::uint16_t log, std::uint64_t old_size, std::uint64_t size) const;
   /// The leaf bytes (tlog entry) and, while the body is there, its salt.
   Result<std::string> leaf(std::uint16_t log, std::uint64_t seq) const;
   Result<std::string> salt(std::uint16_t log, std::uint64_t seq) const;

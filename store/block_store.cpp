@@ -1,0 +1,101 @@
+#include "store/block_store.hpp"
+
+#include "store/keys.hpp"
+
+namespace tidewaiter::store {
+namespace {
+
+Error at_place(Error error, std::uint16_t log, std::uint64_t seq, Cf cf) {
+  error.message = "log " + std::to_string(log) + ", seq " + std::to_string(seq) + ", " + cf_name(cf) + ": " +
+                  error.message;
+  return error;
+}
+
+bool is_cols_key_of(std::string_view key, std::uint16_t log) {
+  return key.size() == cols_key_size && get_be<std::uint16_t>(key.data()) == log;
+}
+
+Result<BlockHeader> header_at(const Iterator& it, std::uint16_t log) {
+  const std::uint64_t first_seq = get_be<std::uint64_t>(it.key().data() + 2);
+  auto header = read_block_header(it.value());
+  if (header && (header->log != log || header->first_seq != first_seq))
+    return at_place(fail(Code::corruption, "the block names another place"), log, first_seq, Cf::cols);
+  if (!header) return at_place(std::move(header).error(), log, first_seq, Cf::cols);
+  return header;
+}
+
+}  // namespace
+
+Result<BlockPtr> BlockStore::decode(const BlockHeader& header, std::string_view cols, bool bodies,
+                                    const Snapshot* at) const {
+  const CacheKey key{header.log, header.first_seq, header.records};
+  if (BlockPtr known = cached(key, bodies)) return known;
+  auto block = read_block(cols);
+  if (!block) return at_place(std::move(block).error(), header.log, header.first_seq, Cf::cols);
+  if (bodies) {
+    TRY_ASSIGN(const auto raw, db_->get(Cf::raw, raw_key(header.log, header.first_seq), at));
+    if (!raw)
+      return at_place(fail(Code::corruption, "the bodies are missing"), header.log, header.first_seq, Cf::raw);
+    if (auto attached = attach_bodies(*block, *raw); !attached)
+      return at_place(std::move(attached).error(), header.log, header.first_seq, Cf::raw);
+  }
+  auto made = std::make_shared<const Block>(std::move(block).value());
+  keep(key, made);
+  return BlockPtr(std::move(made));
+}
+
+Result<BlockPtr> BlockStore::find(std::uint16_t log, std::uint64_t seq, bool bodies, const Snapshot* at) const {
+  BlockPtr found;
+  TRY(each(log, seq, seq + 1, bodies, at, [&](const BlockHeader&, const Decode& decode) -> Result<bool> {
+    TRY_ASSIGN(found, decode());
+    return false;
+  }));
+  if (!found) return at_place(fail(Code::corruption, "no block holds this record"), log, seq, Cf::cols);
+  return found;
+}
+
+Result<void> BlockStore::each(std::uint16_t log, std::uint64_t from, std::uint64_t to, bool bodies, const Snapshot* at,
+                              const Take& take) const {
+  if (from >= to) return {};
+  const auto it = db_->iterate(Cf::cols, at);
+  it->seek_for_prev(cols_key(log, from, 0));
+  if (!it->valid() || !is_cols_key_of(it->key(), log)) it->seek(cols_key(log, from, 0));
+  for (; it->valid() && is_cols_key_of(it->key(), log); it->next()) {
+    if (it->key().back() != 0) continue;  // columns of a later mapping
+    TRY_ASSIGN(const BlockHeader header, header_at(*it, log));
+    if (header.first_seq >= to) break;
+    if (header.first_seq + header.records <= from) continue;
+    TRY_ASSIGN(const bool more, take(header, [&] { return decode(header, it->value(), bodies, at); }));
+    if (!more) break;
+  }
+  return it->status();
+}
+
+BlockPtr BlockStore::cached(const CacheKey& key, bool bodies) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_key_.find(key);
+  if (found == by_key_.end()) return nullptr;
+  if (bodies && !found->second->block->body_bytes) return nullptr;
+  newest_first_.splice(newest_first_.begin(), newest_first_, found->second);
+  return found->second->block;
+}
+
+void BlockStore::keep(const CacheKey& key, BlockPtr block) const {
+  const std::size_t bytes = block->memory_bytes();
+  const std::lock_guard lock(mutex_);
+  if (const auto old = by_key_.find(key); old != by_key_.end()) {
+    used_bytes_ -= old->second->bytes;
+    newest_first_.erase(old->second);
+    by_key_.erase(old);
+  }
+  newest_first_.push_front({key, std::move(block), bytes});
+  by_key_[key] = newest_first_.begin();
+  used_bytes_ += bytes;
+  while (used_bytes_ > cache_bytes_ && newest_first_.size() > 1) {
+    used_bytes_ -= newest_first_.back().bytes;
+    by_key_.erase(newest_first_.back().key);
+    newest_first_.pop_back();
+  }
+}
+
+}  // namespace tidewaiter::store

@@ -1,0 +1,29 @@
+// Digest over the logical values of columns, independent of blocks and packing: what coverage records pin.
+// Per commit and log: SHA-256 over its records in order of seq, each as
+//   seq, reason u8, event count; per event: sub, strings_present u64 LE, numbers_present u64 LE, then each present
+//   column in order of its number: strings as length + bytes, numbers, addresses as 16 bytes
+// (all other integers are LEB128 varints). The digest of a log is the chain D = SHA-256(D_before || commit digest),
+// from 32 zero bytes, over the commits that hold records of it.
+#pragma once
+
+#include "core/record.hpp"
+#include "core/sha256.hpp"
+#include "store/bytes.hpp"
+
+namespace tidewaiter::store {
+
+class ColumnDigest {
+ public:
+  void begin() { bytes_.clear(); }
+  void add(const Record& record, const Event* events);
+  /// Digest of the records added since begin().
+  Hash commit_digest(Sha256& sha) const { return sha.digest(bytes_.view()); }
+  static Hash chain(Sha256& sha, const Hash& before, const Hash& commit_digest) {
+    return sha.digest(as_view(before), as_view(commit_digest));
+  }
+
+ private:
+  Bytes bytes_;
+};
+
+}  // namespace tidewaiter::store

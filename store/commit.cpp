@@ -1,0 +1,442 @@
+// One commit: admit the offsets, number the records, hash, pack, write.
+
+#include <time.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "core/body.hpp"
+#include "core/check.hpp"
+#include "core/text.hpp"
+#include "store/log_state.hpp"
+
+namespace tidewaiter::store {
+namespace {
+
+/// What makes two deliveries of an offset the same: everything but when it was received.
+Result<bool> same_message(std::string_view a, std::string_view b) {
+  if (a.size() != b.size()) return false;
+  TRY_ASSIGN(const BodyParts x, read_body(a));
+  TRY_ASSIGN(const BodyParts y, read_body(b));
+  const auto same_header = [](const Header& h, const Header& i) { return h.name == i.name && h.value == i.value; };
+  return x.key == y.key && x.value == y.value && x.kafka_time_ms == y.kafka_time_ms &&
+         std::equal(x.headers.begin(), x.headers.end(), y.headers.begin(), y.headers.end(), same_header);
+}
+
+std::uint16_t own_log_of(RecordKind kind) {
+  switch (kind) {
+    case RecordKind::alert:
+      return own_log::alerts;
+    case RecordKind::receipt:
+      return own_log::receipts;
+    case RecordKind::access:
+      return own_log::access;
+    default:
+      CHECK(kind == RecordKind::control);
+      return own_log::control;
+  }
+}
+
+Record own_record(RecordKind kind, std::int64_t time_ns, std::string_view body, std::size_t json_size) {
+  Record record;
+  record.kind = kind;
+  record.log = own_log_of(kind);
+  record.receive_time_ns = time_ns;
+  record.body = body;
+  record.value = body.substr(body.size() - json_size);
+  return record;
+}
+
+/// Appends records of our own to `records`, their columns to `events`, their bytes to `owners`.
+/// Bodies lie in one piece of memory that does not move.
+void append_own(const std::vector<OwnRecord>& own, std::vector<Record>& records, std::vector<Event>& events,
+                std::vector<std::shared_ptr<const void>>& owners) {
+  if (own.empty()) return;
+  std::vector<std::string> bodies;
+  std::size_t size = Arena::padding_bytes;
+  for (const OwnRecord& record : own) {
+    bodies.push_back(own_body(record.body, record.time_ns));
+    size += bodies.back().size();
+  }
+  auto bytes = std::make_shared<std::vector<char>>(size);
+  char* place = bytes->data();
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    std::memcpy(place, bodies[i].data(), bodies[i].size());
+    Record record = own_record(own[i].kind, own[i].time_ns, {place, bodies[i].size()}, own[i].body.size());
+    record.first_event = static_cast<std::uint32_t>(events.size());
+    if (own[i].columns) {
+      record.event_count = 1;
+      events.push_back(*own[i].columns);
+      events.back().sub = 0;
+      events.back().record = static_cast<std::uint32_t>(records.size());
+      if (own[i].strings) owners.push_back(own[i].strings);
+    }
+    records.push_back(record);
+    place += bodies[i].size();
+  }
+  owners.push_back(std::move(bytes));
+}
+
+OwnRecord salt_key_record(const LogInfo& log, const NewUnit& unit, std::int64_t time_ns) {
+  const std::string_view key(reinterpret_cast<const char*>(unit.key.data()), unit.key.size());
+  OwnRecord record;
+  record.time_ns = time_ns;
+  record.body = nlohmann::json{{"type", "salt_key"},
+                               {"log", log.name},
+                               {"log_id", log.id},
+                               {"unit", unit.first_seq},
+                               {"sha256", to_hex(as_view(sha256(key)))}}
+                    .dump();
+  return record;
+}
+
+/// Takes the marked records out, with their events.
+void drop_records(Batch& batch, const std::vector<std::uint32_t>& dropped) {
+  std::vector<Record> records;
+  std::vector<Event> events;
+  std::size_t next = 0;
+  for (std::uint32_t i = 0; i < batch.records.size(); ++i) {
+    if (next < dropped.size() && dropped[next] == i) {
+      ++next;
+      continue;
+    }
+    Record record = batch.records[i];
+    const auto first = static_cast<std::uint32_t>(events.size());
+    for (std::uint32_t e = 0; e < record.event_count; ++e) {
+      events.push_back(batch.events[record.first_event + e]);
+      events.back().record = static_cast<std::uint32_t>(records.size());
+    }
+    record.first_event = first;
+    records.push_back(record);
+  }
+  batch.records = std::move(records);
+  batch.events = std::move(events);
+}
+
+std::uint64_t monotonic_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+}  // namespace
+
+// --- offsets and duplicates ---
+
+Result<void> Log::State::admit(Batch& source, CommitCounts& counts) {
+  counts.read = source.read;
+  std::vector<std::uint32_t> dropped;
+  for (std::size_t i = 0; i < source.records.size(); ++i) {
+    Record& record = source.records[i];
+    CHECK(record.origin != nullptr);
+    if (ledger.arrive(record.origin, record.partition, record.offset) == Ledger::Verdict::fresh) continue;
+    TRY_ASSIGN(const bool duplicate, is_duplicate(source, i));
+    if (duplicate)
+      dropped.push_back(static_cast<std::uint32_t>(i));
+    else
+      record.kind = RecordKind::conflict;
+  }
+  for (const OffsetGap& gap : source.gaps) ledger.add_gap(gap);
+  counts.duplicates = dropped.size();
+  if (!dropped.empty()) drop_records(source, dropped);
+  return {};
+}
+
+Result<bool> Log::State::is_duplicate(const Batch& source, std::size_t index) {
+  const Record& record = source.records[index];
+  bool in_batch = false;
+  for (std::size_t i = 0; i < index; ++i) {
+    const Record& earlier = source.records[i];
+    if (earlier.offset != record.offset || earlier.partition != record.partition || earlier.origin != record.origin)
+      continue;
+    in_batch = true;
+    TRY_ASSIGN(const bool same, same_message(earlier.body, record.body));
+    if (same) return true;
+  }
+  if (in_batch && ledger.is_fresh(record.origin, record.partition, record.offset)) return false;
+  TRY_ASSIGN(const bool same, stored_equally(record));
+  if (same) return true;
+  return known_conflict(record);
+}
+
+Result<bool> Log::State::stored_equally(const Record& record) {
+  const LedgerPartition* p = ledger.find(record.origin, record.partition);
+  const std::string place = "offsets, " + record.origin->topic + " partition " + std::to_string(record.partition) +
+                            ", offset " + std::to_string(record.offset);
+  const auto it = db->iterate(Cf::offsets);
+  it->seek_for_prev(offsets_key('h', p->origin_id, p->partition, record.offset));
+  for (; it->valid() && it->key()[0] == 'h'; it->prev()) {
+    TRY_ASSIGN(const OffsetEntry entry, decode_offset_entry(it->value()));
+    const bool here = std::any_of(entry.ranges.begin(), entry.ranges.end(), [&](const IntervalSet::Range& r) {
+      return r.first <= record.offset && record.offset < r.second;
+    });
+    if (!here) continue;
+    TRY_ASSIGN(const auto bytes, db->get(Cf::commits, commit_key(entry.commit)));
+    if (!bytes) return fail(Code::corruption, place + ": commit " + std::to_string(entry.commit) + " is missing");
+    TRY_ASSIGN(const CommitEntry commit_entry, decode_commit_entry(*bytes));
+    for (const CommitEntry::Part& part : commit_entry.parts) {
+      std::optional<bool> same;
+      const std::uint64_t end = part.first_seq + part.records;
+      const auto look = [&](const BlockHeader&, const BlockStore::Decode& decode) -> Result<bool> {
+        TRY_ASSIGN(const BlockPtr block, decode());
+        for (const Record& stored : block->records) {
+          if (stored.offset != record.offset || stored.partition != record.partition ||
+              stored.origin != record.origin || stored.kind == RecordKind::conflict)
+            continue;
+          TRY_ASSIGN(same, same_message(stored.body, record.body));
+          return false;
+        }
+        return true;
+      };
+      TRY(blocks->each(part.log, part.first_seq, end, true, nullptr, look));
+      if (same) return *same;
+    }
+    return fail(Code::corruption, place + ": the record is not in commit " + std::to_string(entry.commit));
+  }
+  TRY(it->status());
+  return fail(Code::corruption, place + ": no entry holds it");
+}
+
+Result<bool> Log::State::known_conflict(const Record& record) {
+  const LedgerPartition* p = ledger.find(record.origin, record.partition);
+  const Key prefix = offsets_key('c', p->origin_id, p->partition, record.offset);
+  const auto it = db->iterate(Cf::offsets);
+  for (it->seek(prefix); it->valid() && it->key().starts_with(prefix); it->next()) {
+    TRY_ASSIGN(const std::uint64_t log, decode_number(it->value()));
+    const auto seq = get_be<std::uint64_t>(it->key().data() + offsets_key_size);
+    TRY_ASSIGN(const BlockPtr block, blocks->find(static_cast<std::uint16_t>(log), seq, true, nullptr));
+    TRY_ASSIGN(const bool same, same_message(block->records[seq - block->header.first_seq].body, record.body));
+    if (same) return true;
+  }
+  TRY(it->status());
+  return false;
+}
+
+// --- numbers ---
+
+std::uint16_t Log::State::log_of(const Record& record, const Event* events) const {
+  if (record.event_count == 0) return own_log::rejects;
+  const std::uint16_t id = route ? route(record, events, record.event_count) : own_log::count;
+  CHECK(id >= own_log::rejects && id < state.logs.size());
+  return id;
+}
+
+void Log::State::units_within(std::uint16_t log, std::uint64_t records, std::vector<NewUnit>& out) const {
+  const std::uint64_t segment = state.segment_records;
+  std::uint64_t seq = state.logs[log].tree.size;
+  std::uint64_t unit = state.logs[log].unit;
+  for (const std::uint64_t end = seq + records; seq < end; seq = (seq / segment + 1) * segment) {
+    if (unit != no_unit && unit / segment == seq / segment) continue;
+    out.push_back({log, seq, random_salt_key()});
+    unit = seq;
+  }
+}
+
+/// How many records each log gets decides which erasure units begin, and each unit is one more control record, which
+/// may begin one more unit of `control`.
+std::vector<NewUnit> Log::State::plan_units(std::vector<std::uint64_t> records) const {
+  std::vector<NewUnit> units;
+  for (std::uint16_t id = own_log::control + 1; id < records.size(); ++id) units_within(id, records[id], units);
+  std::vector<NewUnit> of_control;
+  for (std::size_t assumed = 0;; assumed = of_control.size()) {
+    of_control.clear();
+    units_within(own_log::control, records[own_log::control] + units.size() + assumed, of_control);
+    if (of_control.size() == assumed) break;
+  }
+  units.insert(units.begin(), of_control.begin(), of_control.end());
+  return units;
+}
+
+/// Sets the seq of the records of a commit, whose logs are set, and counts.
+void Log::State::number_records(Commit& made, CommitCounts& counts) {
+  records_by_log.resize(state.logs.size());
+  for (auto& list : records_by_log) list.clear();
+  for (std::uint32_t i = 0; i < made.records.size(); ++i) {
+    Record& record = made.records[i];
+    record.seq = state.logs[record.log].tree.size + records_by_log[record.log].size();
+    if (record.origin == nullptr) record.offset = record.seq;
+    records_by_log[record.log].push_back(i);
+    counts.by_kind[static_cast<std::uint8_t>(record.kind)] += 1;
+    if (record.kind == RecordKind::reject) counts.by_reason[static_cast<std::uint8_t>(record.reason)] += 1;
+    if (record.origin != nullptr) counts.events += record.event_count;
+  }
+}
+
+/// Puts the records of a commit in order: control, source by arrival, own. Their bytes move along.
+std::vector<NewUnit> Log::State::assemble(Commit& made, std::unique_ptr<Batch> source, std::vector<OwnRecord> control,
+                                          const std::vector<OwnRecord>& own) {
+  std::vector<std::uint64_t> records(state.logs.size());
+  records[own_log::control] = control.size();
+  for (const OwnRecord& record : own) records[own_log_of(record.kind)] += 1;
+  if (source) {
+    for (Record& record : source->records) {
+      record.log = log_of(record, source->events.data() + record.first_event);
+      records[record.log] += 1;
+    }
+    made.records = std::move(source->records);
+    made.events = std::move(source->events);
+    made.owners.push_back(std::shared_ptr<const Batch>(std::move(source)));
+  }
+  std::vector<NewUnit> units = plan_units(std::move(records));
+  std::vector<OwnRecord> leading;
+  for (const NewUnit& unit : units) leading.push_back(salt_key_record(infos[unit.log], unit, made.time_ns));
+  std::move(control.begin(), control.end(), std::back_inserter(leading));
+  if (!leading.empty()) {
+    std::vector<Record> first_records;
+    std::vector<Event> first_events;
+    append_own(leading, first_records, first_events, made.owners);
+    for (Record& record : made.records) record.first_event += static_cast<std::uint32_t>(first_events.size());
+    for (Event& event : made.events) event.record += static_cast<std::uint32_t>(first_records.size());
+    made.records.insert(made.records.begin(), first_records.begin(), first_records.end());
+    made.events.insert(made.events.begin(), first_events.begin(), first_events.end());
+  }
+  append_own(own, made.records, made.events, made.owners);
+  return units;
+}
+
+// --- hash, pack ---
+
+void Log::State::flush_block() {
+  const EncodedBlock block = encoder.finish();
+  batch->put(Cf::raw, raw_key(block.header.log, block.header.first_seq), block.raw);
+  batch->put(Cf::cols, cols_key(block.header.log, block.header.first_seq), block.cols);
+  raw_bytes_total.add(block.header.body_bytes);
+  stored_bytes_total.add(block.raw.size() + block.cols.size());
+}
+
+void Log::State::write_part(const Commit& made, std::uint16_t id, const std::vector<std::uint32_t>& records,
+                            const std::vector<NewUnit>& units) {
+  LogState& log = state.logs[id];
+  const std::uint64_t first = log.tree.size, end = first + records.size();
+  salts.resize(records.size() * salt_size);
+  auto unit = std::find_if(units.begin(), units.end(), [&](const NewUnit& u) { return u.log == id; });
+  std::uint64_t next_unit = unit != units.end() && unit->log == id ? unit->first_seq : end;
+  if (next_unit > first) make_salts(salt_keys[id], id, first, next_unit - first, salts.data());
+
+  const auto completed = [&](unsigned height, std::uint64_t index, const Hash& hash) {
+    batch->put(Cf::tree, tree_key(id, static_cast<std::uint8_t>(height), index), encode_hash(hash));
+  };
+  digest.begin();
+  bool open = false;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const Record& record = made.records[records[i]];
+    if (record.seq == next_unit) {
+      if (open) flush_block();
+      open = false;
+      log.unit = unit->first_seq;
+      salt_keys[id] = unit->key;
+      ++unit;
+      next_unit = unit != units.end() && unit->log == id ? unit->first_seq : end;
+      make_salts(salt_keys[id], id, record.seq, next_unit - record.seq, salts.data() + i * salt_size);
+    } else if (open && encoder.body_bytes() + record.body.size() > options.block_bytes_max) {
+      flush_block();
+      open = false;
+    }
+    if (!open) encoder.begin(id, record.seq, log.unit);
+    open = true;
+    const Event* events = made.events.data() + record.first_event;
+    const std::string_view salt(salts.data() + i * salt_size, salt_size);
+    log.tree.append(sha, record_leaf_hash(sha, record, state.store_id, salt), completed);
+    encoder.add(record, events, made.number, records[i]);
+    digest.add(record, events);
+  }
+  if (open) flush_block();
+  log.columns = ColumnDigest::chain(sha, log.columns, digest.commit_digest(sha));
+}
+
+void Log::State::write_parts(const Commit& made, const std::vector<NewUnit>& units, CommitEntry& entry) {
+  for (std::uint16_t id = 0; id < records_by_log.size(); ++id) {
+    const auto& records = records_by_log[id];
+    if (records.empty()) continue;
+    entry.parts.push_back({id, state.logs[id].tree.size, static_cast<std::uint32_t>(records.size())});
+    write_part(made, id, records, units);
+  }
+  for (const NewUnit& unit : units)
+    batch->put(Cf::keys, salt_key_key(unit.log, unit.first_seq),
+               encode_bytes({reinterpret_cast<const char*>(unit.key.data()), unit.key.size()}));
+  for (const Record& record : made.records) {
+    if (record.kind != RecordKind::conflict) continue;
+    const LedgerPartition* p = ledger.find(record.origin, record.partition);
+    batch->put(Cf::offsets, conflict_key(p->origin_id, p->partition, record.offset, record.seq),
+               encode_number(record.log));
+    conflicts_total.add();
+  }
+}
+
+// --- the whole ---
+
+void Log::State::add_counts(const CommitCounts& counts, const std::map<std::string, std::uint64_t>& connectors) {
+  Counters& c = state.counters;
+  c.read += counts.read;
+  c.duplicates += counts.duplicates;
+  c.events += counts.events;
+  for (std::size_t i = 0; i < 256; ++i) {
+    if (counts.by_kind[i] != 0)
+      c.records_by_kind[record_kind_name(static_cast<RecordKind>(i))] += counts.by_kind[i];
+    if (counts.by_reason[i] != 0)
+      c.rejects_by_reason[reject_reason_name(static_cast<RejectReason>(i))] += counts.by_reason[i];
+  }
+  for (const auto& [name, count] : connectors) c.connector[name] += count;
+}
+
+Result<void> Log::State::write_batch(bool sync) {
+  const std::uint64_t start = monotonic_ns();
+  auto written = db->write(*batch, sync);
+  batch->clear();
+  sync_ns_total.add(monotonic_ns() - start);
+  if (!written) {
+    failed = true;
+    return written;
+  }
+  const std::lock_guard lock(counters_mutex);
+  counters = state.counters;
+  last_commit.store(state.commit);
+  return {};
+}
+
+/// Counters and cursors alone: no commit number, no sync.
+Result<void> Log::State::write_without_commit(const CommitCounts& counts,
+                                              const std::map<std::string, std::uint64_t>& connectors) {
+  add_counts(counts, connectors);
+  if (counts.read != 0 || !connectors.empty()) batch->put(Cf::meta, state_key(), encode_state(state));
+  if (batch->count() == 0) return {};
+  return write_batch(false);
+}
+
+Result<CommitPtr> Log::State::commit(std::unique_ptr<Batch> source, std::vector<OwnRecord> control,
+                                     const std::vector<OwnRecord>& own, const std::vector<CursorUpdate>& cursors,
+                                     const std::map<std::string, std::uint64_t>& connectors) {
+  if (failed) return failed_error();
+  failed = true;  // until it is through: in between, memory is ahead of the database
+  CommitCounts counts;
+  auto made = std::make_shared<Commit>();
+  made->time_ns = now_ns();
+  if (source) TRY(admit(*source, counts));
+  for (const CursorUpdate& cursor : cursors)
+    batch->put(Cf::meta, cursor_key(cursor.name), encode_bytes(cursor.value));
+  if ((!source || source->records.empty()) && control.empty() && own.empty() && !ledger.has_news()) {
+    TRY(write_without_commit(counts, connectors));
+    failed = false;
+    return CommitPtr(std::move(made));
+  }
+
+  made->number = state.commit + 1;
+  const std::vector<NewUnit> units = assemble(*made, std::move(source), std::move(control), own);
+  number_records(*made, counts);
+  CommitEntry entry;
+  entry.time_ns = made->time_ns;
+  ledger.write(*batch, made->number, state.origins);
+  write_parts(*made, units, entry);
+  batch->put(Cf::commits, commit_key(made->number), encode_commit_entry(entry));
+  add_counts(counts, connectors);
+  state.commit = made->number;
+  batch->put(Cf::meta, state_key(), encode_state(state));
+  TRY(write_batch(true));
+  commits_total.add();
+  failed = false;
+  return CommitPtr(std::move(made));
+}
+
+}  // namespace tidewaiter::store

@@ -1,0 +1,283 @@
+#include "store/db.hpp"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/env.h>
+#include <rocksdb/file_checksum.h>
+#include <rocksdb/file_system.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+#include <rocksdb/utilities/checkpoint.h>
+#include <rocksdb/write_batch.h>
+#include <stdlib.h>
+
+#include <array>
+#include <filesystem>
+#include <vector>
+
+#include "core/check.hpp"
+
+namespace tidewaiter::store {
+namespace {
+
+constexpr std::size_t cf_count = static_cast<std::size_t>(Cf::count);
+constexpr std::array<const char*, cf_count> cf_names{"meta",    "raw",  "cols",  "tree",  "offsets",  "positions",
+                                                     "commits", "keys", "heads", "index", "snapshots"};
+
+std::size_t index_of(Cf cf) { return static_cast<std::size_t>(cf); }
+
+rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
+std::string_view view(const rocksdb::Slice& text) { return {text.data(), text.size()}; }
+
+Code code_of(const rocksdb::Status& status) {
+  if (status.IsCorruption()) return Code::corruption;
+  if (status.IsNotFound() || status.IsPathNotFound()) return Code::not_found;
+  if (status.IsBusy() || status.IsTimedOut() || status.IsTryAgain() || status.IsShutdownInProgress())
+    return Code::unavailable;
+  if (status.IsIOError()) return Code::disk;
+  return Code::internal;
+}
+
+Error error_of(const rocksdb::Status& status, const std::string& where) {
+  return fail(code_of(status), "store " + where + ": " + status.ToString());
+}
+
+Error open_error(const rocksdb::Status& status, const std::string& directory) {
+  const std::string text = status.ToString();
+  if (status.IsIOError() && text.find("lock") != std::string::npos)
+    return fail(Code::conflict, "store " + directory + " is owned by another process");
+  if (status.IsInvalidArgument() && text.find("does not exist") != std::string::npos)
+    return fail(Code::not_found, "there is no store in " + directory);
+  return error_of(status, directory);
+}
+
+/// Values of raw and cols are zstd frames: RocksDB compresses nothing itself there.
+rocksdb::ColumnFamilyOptions cf_options(Cf cf, const std::shared_ptr<rocksdb::Cache>& cache) {
+  rocksdb::ColumnFamilyOptions options;
+  const bool blocks = cf == Cf::raw || cf == Cf::cols || cf == Cf::index || cf == Cf::snapshots;
+  options.write_buffer_size = (cf == Cf::raw ? 32u : blocks ? 16u : 4u) << 20;
+  options.max_write_buffer_number = 2;
+  options.target_file_size_base = 64u << 20;
+  options.compression = blocks ? rocksdb::kNoCompression : rocksdb::kZSTD;
+  options.level0_file_num_compaction_trigger = 8;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = cache;
+  table.block_size = blocks ? 64u << 10 : 16u << 10;
+  table.format_version = 5;
+  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  return options;
+}
+
+std::vector<rocksdb::ColumnFamilyDescriptor> descriptors() {
+  const auto cache = rocksdb::NewLRUCache(16u << 20);
+  std::vector<rocksdb::ColumnFamilyDescriptor> all{{rocksdb::kDefaultColumnFamilyName, {}}};
+  for (std::size_t i = 0; i < cf_count; ++i)
+    all.emplace_back(cf_names[i], cf_options(static_cast<Cf>(i), cache));
+  return all;
+}
+
+rocksdb::DBOptions db_options() {
+  rocksdb::DBOptions options;
+  options.max_open_files = -1;
+  options.db_write_buffer_size = 80u << 20;
+  options.max_total_wal_size = 256u << 20;
+  options.max_background_jobs = 2;
+  options.bytes_per_sync = 1u << 20;
+  options.keep_log_file_num = 4;
+  options.max_log_file_size = 4u << 20;
+  options.stats_dump_period_sec = 0;
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
+  return options;
+}
+
+}  // namespace
+
+const char* cf_name(Cf cf) { return cf_names[index_of(cf)]; }
+
+class Snapshot {
+ public:
+  Snapshot(std::shared_ptr<void> owner, rocksdb::DB* db) : owner_(std::move(owner)), db_(db), at_(db->GetSnapshot()) {}
+  ~Snapshot() { db_->ReleaseSnapshot(at_); }
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  const rocksdb::Snapshot* at() const { return at_; }
+
+ private:
+  std::shared_ptr<void> owner_;
+  rocksdb::DB* db_;
+  const rocksdb::Snapshot* at_;
+};
+
+struct WriteBatch::State {
+  const std::vector<rocksdb::ColumnFamilyHandle*>* handles;
+  rocksdb::WriteBatch batch;
+  rocksdb::ColumnFamilyHandle* handle(Cf cf) const { return (*handles)[index_of(cf) + 1]; }
+};
+
+struct Iterator::State {
+  std::unique_ptr<rocksdb::Iterator> it;
+  std::string where;
+};
+
+struct Db::State {
+  DbOptions options;
+  bool secondary = false;
+  std::unique_ptr<rocksdb::Env> env;
+  std::string info_log_directory;  // secondary only, removed at close
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;  // default first, then by Cf
+
+  rocksdb::ColumnFamilyHandle* handle(Cf cf) const { return handles[index_of(cf) + 1]; }
+  void use_file_system(rocksdb::DBOptions& db_options) {
+    if (!options.file_system) return;
+    env = rocksdb::NewCompositeEnv(options.file_system);
+    db_options.env = env.get();
+  }
+  ~State() {
+    for (auto* h : handles)
+      if (db && h) (void)db->DestroyColumnFamilyHandle(h);
+    if (db) (void)db->Close();
+    db.reset();
+    std::error_code ignored;
+    if (!info_log_directory.empty()) std::filesystem::remove_all(info_log_directory, ignored);
+  }
+};
+
+WriteBatch::WriteBatch(const Db& db) : state_(std::make_unique<State>()) { state_->handles = &db.state_->handles; }
+WriteBatch::~WriteBatch() = default;
+void WriteBatch::put(Cf cf, std::string_view key, std::string_view value) {
+  CHECK(state_->batch.Put(state_->handle(cf), slice(key), slice(value)).ok());
+}
+void WriteBatch::remove(Cf cf, std::string_view key) {
+  CHECK(state_->batch.Delete(state_->handle(cf), slice(key)).ok());
+}
+void WriteBatch::clear() { state_->batch.Clear(); }
+std::size_t WriteBatch::count() const { return static_cast<std::size_t>(state_->batch.Count()); }
+
+Iterator::Iterator(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Iterator::~Iterator() = default;
+void Iterator::seek(std::string_view key) { state_->it->Seek(slice(key)); }
+void Iterator::seek_for_prev(std::string_view key) { state_->it->SeekForPrev(slice(key)); }
+void Iterator::seek_to_last() { state_->it->SeekToLast(); }
+void Iterator::next() { state_->it->Next(); }
+void Iterator::prev() { state_->it->Prev(); }
+bool Iterator::valid() const { return state_->it->Valid(); }
+std::string_view Iterator::key() const { return view(state_->it->key()); }
+std::string_view Iterator::value() const { return view(state_->it->value()); }
+Result<void> Iterator::status() const {
+  const rocksdb::Status status = state_->it->status();
+  if (!status.ok()) return error_of(status, state_->where);
+  return {};
+}
+
+Db::Db(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Db::~Db() = default;
+
+Result<std::shared_ptr<Db>> Db::open_primary(const DbOptions& options) {
+  auto state = std::make_unique<State>();
+  state->options = options;
+  rocksdb::DBOptions db_opts = db_options();
+  db_opts.create_if_missing = options.create_if_missing;
+  db_opts.create_missing_column_families = true;
+  state->use_file_system(db_opts);
+  if (options.create_if_missing) {
+    std::error_code failed;
+    std::filesystem::create_directories(options.directory, failed);
+    if (failed) return fail(Code::disk, "store " + options.directory + ": " + failed.message());
+  }
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status =
+      rocksdb::DB::Open(db_opts, options.directory, descriptors(), &state->handles, &db);
+  if (!status.ok()) return open_error(status, options.directory);
+  state->db.reset(db);
+  return std::shared_ptr<Db>(new Db(std::move(state)));
+}
+
+Result<std::shared_ptr<Db>> Db::open_secondary(const DbOptions& options) {
+  auto state = std::make_unique<State>();
+  state->options = options;
+  state->secondary = true;
+  rocksdb::DBOptions db_opts = db_options();
+  state->use_file_system(db_opts);
+  if (!std::filesystem::exists(options.directory + "/CURRENT"))
+    return fail(Code::not_found, "there is no store in " + options.directory);
+  std::error_code failed;
+  std::string place = std::filesystem::temp_directory_path(failed).string() + "/tidewaiter-reader-XXXXXX";
+  if (failed || ::mkdtemp(place.data()) == nullptr)
+    return fail(Code::disk, "no temporary directory for a reader: set TMPDIR");
+  state->info_log_directory = place;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status = rocksdb::DB::OpenAsSecondary(db_opts, options.directory, place, descriptors(),
+                                                              &state->handles, &db);
+  if (!status.ok()) return open_error(status, options.directory);
+  state->db.reset(db);
+  return std::shared_ptr<Db>(new Db(std::move(state)));
+}
+
+Result<void> Db::write(WriteBatch& batch, bool sync) {
+  rocksdb::WriteOptions how;
+  how.sync = sync;
+  const rocksdb::Status status = state_->db->Write(how, &batch.state_->batch);
+  if (!status.ok()) return error_of(status, state_->options.directory);
+  return {};
+}
+
+Result<std::optional<std::string>> Db::get(Cf cf, std::string_view key, const Snapshot* at) const {
+  rocksdb::ReadOptions how;
+  if (at) how.snapshot = at->at();
+  std::string value;
+  const rocksdb::Status status = state_->db->Get(how, state_->handle(cf), slice(key), &value);
+  if (status.IsNotFound()) return std::optional<std::string>();
+  if (!status.ok()) return error_of(status, state_->options.directory + ", " + cf_name(cf));
+  return std::optional<std::string>(std::move(value));
+}
+
+std::unique_ptr<Iterator> Db::iterate(Cf cf, const Snapshot* at) const {
+  rocksdb::ReadOptions how;
+  how.fill_cache = cf != Cf::raw && cf != Cf::cols;
+  if (at) how.snapshot = at->at();
+  auto state = std::make_unique<Iterator::State>();
+  state->it.reset(state_->db->NewIterator(how, state_->handle(cf)));
+  state->where = state_->options.directory + ", " + cf_name(cf);
+  return std::unique_ptr<Iterator>(new Iterator(std::move(state)));
+}
+
+std::shared_ptr<const Snapshot> Db::snapshot() {
+  if (state_->secondary) return nullptr;
+  return std::make_shared<const Snapshot>(shared_from_this(), state_->db.get());
+}
+
+Result<void> Db::catch_up() {
+  CHECK(state_->secondary);
+  const rocksdb::Status status = state_->db->TryCatchUpWithPrimary();
+  if (!status.ok()) return error_of(status, state_->options.directory);
+  return {};
+}
+
+Result<void> Db::copy_to(const std::string& directory) {
+  rocksdb::Checkpoint* made = nullptr;
+  rocksdb::Status status = rocksdb::Checkpoint::Create(state_->db.get(), &made);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
+  if (status.ok()) status = checkpoint->CreateCheckpoint(directory);
+  if (!status.ok()) return error_of(status, state_->options.directory + ", copy to " + directory);
+  return {};
+}
+
+Result<void> Db::flush() {
+  const std::vector<rocksdb::ColumnFamilyHandle*> all(state_->handles.begin() + 1, state_->handles.end());
+  const rocksdb::Status status = state_->db->Flush({}, all);
+  if (!status.ok()) return error_of(status, state_->options.directory);
+  return {};
+}
+
+bool Db::is_primary() const { return !state_->secondary; }
+
+std::uint64_t Db::disk_bytes(Cf cf) const {
+  std::uint64_t bytes = 0;
+  state_->db->GetIntProperty(state_->handle(cf), rocksdb::DB::Properties::kTotalSstFilesSize, &bytes);
+  return bytes;
+}
+
+}  // namespace tidewaiter::store

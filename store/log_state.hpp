@@ -1,0 +1,130 @@
+// Inside of Log, shared by the files that implement it: log.cpp (open, cursors), commit.cpp, checkpoint.cpp, seal.cpp.
+// Nobody else includes this.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/block.hpp"
+#include "store/block_store.hpp"
+#include "store/column_digest.hpp"
+#include "store/db.hpp"
+#include "store/head_files.hpp"
+#include "store/keys.hpp"
+#include "store/leaf.hpp"
+#include "store/ledger.hpp"
+#include "store/log.hpp"
+#include "store/note.hpp"
+#include "store/seal.hpp"
+#include "store/state.hpp"
+
+namespace tidewaiter::store {
+
+/// Ids of the logs that every store has; event logs follow.
+namespace own_log {
+inline constexpr std::uint16_t control = 0, alerts = 1, receipts = 2, access = 3, rejects = 4, count = 5;
+}
+
+/// Counters that are added up while a commit is built and taken over when it is durable.
+struct CommitCounts {
+  std::uint64_t read = 0, duplicates = 0, events = 0;
+  std::uint64_t by_kind[256] = {};
+  std::uint64_t by_reason[256] = {};
+};
+
+struct NewUnit {
+  std::uint16_t log;
+  std::uint64_t first_seq;
+  SaltKey key;
+};
+
+struct Log::State {
+  State(Options o, Metrics& metrics);
+
+  // log.cpp
+  Result<void> create();
+  Result<void> load();
+  Result<void> take_event_logs();
+  std::int64_t now_ns() const;
+  Error failed_error() const;
+  void set_infos();
+  Result<CommitPtr> commit_control(const std::string& json);
+
+  // commit.cpp
+  Result<CommitPtr> commit(std::unique_ptr<Batch> source, std::vector<OwnRecord> control,
+                           const std::vector<OwnRecord>& own, const std::vector<CursorUpdate>& cursors,
+                           const std::map<std::string, std::uint64_t>& connectors);
+  Result<void> admit(Batch& source, CommitCounts& counts);
+  Result<bool> is_duplicate(const Batch& source, std::size_t index);
+  Result<bool> stored_equally(const Record& record);
+  Result<bool> known_conflict(const Record& record);
+  std::uint16_t log_of(const Record& record, const Event* events) const;
+  void units_within(std::uint16_t log, std::uint64_t records, std::vector<NewUnit>& out) const;
+  std::vector<NewUnit> plan_units(std::vector<std::uint64_t> records) const;
+  std::vector<NewUnit> assemble(Commit& made, std::unique_ptr<Batch> source, std::vector<OwnRecord> control,
+                                const std::vector<OwnRecord>& own);
+  void number_records(Commit& made, CommitCounts& counts);
+  void write_parts(const Commit& made, const std::vector<NewUnit>& units, CommitEntry& entry);
+  void write_part(const Commit& made, std::uint16_t log, const std::vector<std::uint32_t>& records,
+                  const std::vector<NewUnit>& units);
+  void flush_block();
+  void add_counts(const CommitCounts& counts, const std::map<std::string, std::uint64_t>& connectors);
+  Result<void> write_without_commit(const CommitCounts& counts,
+                                    const std::map<std::string, std::uint64_t>& connectors);
+  Result<void> write_batch(bool sync);
+
+  // checkpoint.cpp
+  Result<std::vector<Head>> publish();
+  Result<std::vector<Head>> load_newest_heads();
+  Result<Head> make_head(const LogState& log, std::int64_t time_ns);
+  Result<void> write_head_files(const std::vector<Head>& heads) const;
+  std::string origin_of(const LogInfo& log) const;
+
+  // recover.cpp
+  Result<void> check_heads();
+  Result<std::string> misfit(const std::string& place, const std::string& note);
+  Result<void> begin_generation(const std::string& reason, const std::vector<FoundNote>& notes);
+
+  // seal.cpp
+  Result<bool> seal_one();
+  Result<std::optional<SealJob>> find_seal_job();
+  Result<bool> has_small_blocks(const SealJob& job);
+  Result<void> pack_step(SealJob& job);
+  Result<void> index_step(SealJob& job);
+
+  Options options;
+  std::shared_ptr<Db> db;
+  StoreState state;
+  Ledger ledger;
+  std::unique_ptr<BlockStore> blocks;
+  Route route;
+  std::vector<SaltKey> salt_keys;  // of the newest unit, by log
+  std::optional<SigningKey> signing_key;
+  std::vector<Head> newest_heads;
+  std::uint64_t publications = 0;
+  std::optional<SealJob> seal_job;
+  bool failed = false;
+
+  // Read by other threads: fixed after open, or guarded.
+  std::vector<LogInfo> infos;
+  mutable std::mutex counters_mutex;
+  Counters counters;
+  std::atomic<std::uint64_t> last_commit{0};
+
+  // Memory that is reused from commit to commit.
+  Sha256 sha;
+  BlockEncoder encoder;
+  ColumnDigest digest;
+  std::unique_ptr<WriteBatch> batch;
+  std::string salts;
+  std::vector<std::vector<std::uint32_t>> records_by_log;
+
+  Counter &commits_total, &raw_bytes_total, &stored_bytes_total, &sync_ns_total, &conflicts_total;
+};
+
+}  // namespace tidewaiter::store

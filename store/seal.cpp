@@ -1,0 +1,134 @@
+// Sealing a full segment: its small blocks are packed anew to full size, then its index is built. Both in bounded
+// steps, so that a call never stalls the writer for long. Packing replaces old blocks by new ones in one atomic batch
+// and changes no answer; the mark `sealed` moves with the index.
+
+#include "store/seal.hpp"
+
+#include <algorithm>
+
+#include "core/check.hpp"
+#include "store/log_state.hpp"
+
+namespace tidewaiter::store {
+namespace {
+
+constexpr std::uint64_t records_per_step = 8192;
+
+}  // namespace
+
+/// The oldest full segment that is not sealed yet.
+Result<std::optional<SealJob>> Log::State::find_seal_job() {
+  for (const LogState& log : state.logs) {
+    TRY_ASSIGN(const auto bytes, db->get(Cf::meta, sealed_key(log.info.id)));
+    std::uint64_t from = 0;
+    if (bytes) {
+      TRY_ASSIGN(from, decode_number(*bytes));
+    }
+    if (log.tree.size - from < state.segment_records) continue;
+    SealJob job;
+    job.log = log.info.id;
+    job.first = job.packed = job.indexed = from;
+    job.end = from + state.segment_records;
+    TRY_ASSIGN(const bool small, has_small_blocks(job));
+    if (!small) job.packed = job.end;
+    return std::optional<SealJob>(std::move(job));
+  }
+  return std::optional<SealJob>();
+}
+
+Result<bool> Log::State::has_small_blocks(const SealJob& job) {
+  std::uint64_t count = 0, bytes = 0;
+  TRY(blocks->each(job.log, job.first, job.end, false, nullptr,
+                   [&](const BlockHeader& header, const BlockStore::Decode&) -> Result<bool> {
+                     ++count;
+                     bytes += header.body_bytes;
+                     return true;
+                   }));
+  return count > 2 * (bytes / options.block_bytes_max + 1);
+}
+
+/// Packs whole old blocks from job.packed on into full ones.
+Result<void> Log::State::pack_step(SealJob& job) {
+  std::vector<BlockPtr> old;
+  std::uint64_t bytes = 0;
+  const auto enough = [&] { return bytes >= 16 * options.block_bytes_max; };
+  TRY(blocks->each(job.log, job.packed, job.end, true, nullptr,
+                   [&](const BlockHeader& header, const BlockStore::Decode& decode) -> Result<bool> {
+                     if (enough() || (!old.empty() && header.first_seq - job.packed >= records_per_step)) return false;
+                     TRY_ASSIGN(BlockPtr block, decode());
+                     bytes += header.body_bytes;
+                     old.push_back(std::move(block));
+                     return true;
+                   }));
+  if (old.empty()) return fail(Code::corruption, "log " + infos[job.log].name + ": no block at " +
+                                                      std::to_string(job.packed));
+  BlockEncoder packer(options.zstd_level);
+  for (const BlockPtr& block : old) {
+    batch->remove(Cf::raw, raw_key(job.log, block->header.first_seq));
+    batch->remove(Cf::cols, cols_key(job.log, block->header.first_seq));
+  }
+  bool open = false;
+  std::uint64_t unit = no_unit;
+  const auto flush = [&] {
+    const EncodedBlock made = packer.finish();
+    batch->put(Cf::raw, raw_key(job.log, made.header.first_seq), made.raw);
+    batch->put(Cf::cols, cols_key(job.log, made.header.first_seq), made.cols);
+  };
+  for (const BlockPtr& block : old) {
+    for (std::size_t i = 0; i < block->records.size(); ++i) {
+      const Record& record = block->records[i];
+      const bool full = packer.body_bytes() + record.body.size() > options.block_bytes_max;
+      if (open && (full || unit != block->header.unit)) {
+        flush();
+        open = false;
+      }
+      if (!open) packer.begin(job.log, record.seq, block->header.unit);
+      open = true;
+      unit = block->header.unit;
+      packer.add(record, block->events.data() + record.first_event, block->commits[i], block->ordinals[i]);
+    }
+  }
+  flush();
+  job.packed = old.back()->header.first_seq + old.back()->header.records;
+  return write_batch(false);
+}
+
+Result<void> Log::State::index_step(SealJob& job) {
+  const std::uint64_t end = std::min(job.end, job.indexed + records_per_step);
+  TRY(blocks->each(job.log, job.indexed, end, false, nullptr,
+                   [&](const BlockHeader& header, const BlockStore::Decode& decode) -> Result<bool> {
+                     TRY_ASSIGN(const BlockPtr block, decode());
+                     for (std::uint64_t seq = std::max(job.indexed, header.first_seq);
+                          seq < std::min(end, header.first_seq + header.records); ++seq) {
+                       const Record& record = block->records[seq - header.first_seq];
+                       for (std::uint32_t e = 0; e < record.event_count; ++e)
+                         job.index->add(static_cast<std::uint32_t>(seq - job.first),
+                                        block->events[record.first_event + e]);
+                     }
+                     return true;
+                   }));
+  job.indexed = end;
+  if (end < job.end) return {};
+  const std::vector<std::string> values = job.index->finish();
+  for (std::size_t i = 0; i < values.size(); ++i)
+    batch->put(Cf::index, index_key(job.log, job.first, indexed_columns()[i]), values[i]);
+  batch->put(Cf::meta, sealed_key(job.log), encode_number(job.end));
+  return write_batch(false);
+}
+
+Result<bool> Log::State::seal_one() {
+  if (failed) return failed_error();
+  if (!seal_job) {
+    TRY_ASSIGN(seal_job, find_seal_job());
+    if (!seal_job) return false;
+  }
+  if (seal_job->packed < seal_job->end) {
+    TRY(pack_step(*seal_job));
+    return true;
+  }
+  TRY(index_step(*seal_job));
+  if (seal_job->indexed == seal_job->end) seal_job.reset();
+  return true;
+}
+
+}  // namespace tidewaiter::store

@@ -1,0 +1,200 @@
+#include "store/segment_index.hpp"
+
+#include <algorithm>
+#include <deque>
+
+#include "store/bytes.hpp"
+
+namespace tidewaiter::store {
+namespace {
+
+constexpr std::uint8_t format_version = 1;
+
+constexpr std::uint8_t number_of(Str column) { return static_cast<std::uint8_t>(column); }
+constexpr std::uint8_t number_of(Num column) { return static_cast<std::uint8_t>(str_count + static_cast<std::size_t>(column)); }
+constexpr std::uint8_t number_of(Addr column) {
+  return static_cast<std::uint8_t>(str_count + num_count + static_cast<std::size_t>(column));
+}
+
+std::uint64_t hash_of(std::string_view text) { return std::hash<std::string_view>()(text); }
+
+}  // namespace
+
+const std::vector<std::uint8_t>& indexed_columns() {
+  static const std::vector<std::uint8_t> list = [] {
+    std::vector<std::uint8_t> all{number_of(Str::principal),  number_of(Str::app),          number_of(Str::role),
+                                  number_of(Str::tenant),     number_of(Str::dst_host),     number_of(Str::operation),
+                                  number_of(Str::agent_uid),  number_of(Str::capability_uid), number_of(Str::tool_name),
+                                  number_of(Str::approval_id), number_of(Str::session),     number_of(Str::rule),
+                                  number_of(Num::action),     number_of(Addr::dst_ip)};
+    std::sort(all.begin(), all.end());
+    return all;
+  }();
+  return list;
+}
+
+bool is_indexed(std::uint8_t column) {
+  return std::binary_search(indexed_columns().begin(), indexed_columns().end(), column);
+}
+
+/// Terms of one column: an open-addressing table over strings that are kept here.
+struct SegmentIndexBuilder::Column {
+  struct Term {
+    std::string text;
+    std::uint64_t hash;
+    std::uint32_t last = 0;
+    std::uint32_t postings = 0;
+    Bytes bytes;
+  };
+  std::uint8_t number = 0;
+  std::deque<Term> terms;
+  std::vector<std::uint32_t> slots = std::vector<std::uint32_t>(1024);  // term + 1, 0 = free
+  Term* last_hit = nullptr;
+
+  void grow() {
+    slots.assign(slots.size() * 2, 0);
+    for (std::uint32_t i = 0; i < terms.size(); ++i) slots[free_slot(terms[i].hash)] = i + 1;
+  }
+  std::size_t free_slot(std::uint64_t hash) const {
+    std::size_t at = hash & (slots.size() - 1);
+    while (slots[at] != 0) at = (at + 1) & (slots.size() - 1);
+    return at;
+  }
+  Term& find(std::string_view text) {
+    if (last_hit != nullptr && last_hit->text == text) return *last_hit;
+    const std::uint64_t hash = hash_of(text);
+    for (std::size_t at = hash & (slots.size() - 1); slots[at] != 0; at = (at + 1) & (slots.size() - 1)) {
+      Term& term = terms[slots[at] - 1];
+      if (term.hash == hash && term.text == text) return *(last_hit = &term);
+    }
+    if (terms.size() * 2 >= slots.size()) grow();
+    terms.push_back({std::string(text), hash, 0, 0, {}});
+    slots[free_slot(hash)] = static_cast<std::uint32_t>(terms.size());
+    return *(last_hit = &terms.back());
+  }
+  void add(std::string_view text, std::uint32_t seq) {
+    Term& term = find(text);
+    if (term.postings != 0 && term.last == seq) return;
+    term.bytes.varint(seq - term.last);
+    term.last = seq;
+    term.postings += 1;
+  }
+};
+
+SegmentIndexBuilder::SegmentIndexBuilder() {
+  for (const std::uint8_t number : indexed_columns()) {
+    columns_.push_back(std::make_unique<Column>());
+    columns_.back()->number = number;
+  }
+}
+SegmentIndexBuilder::~SegmentIndexBuilder() = default;
+
+void SegmentIndexBuilder::add(std::uint32_t seq, const Event& event) {
+  for (const auto& column : columns_) {
+    const std::size_t number = column->number;
+    if (number < str_count) {
+      if (event.strings_present >> number & 1) column->add(event.strings[number], seq);
+      continue;
+    }
+    const std::size_t bit = number - str_count;
+    if ((event.numbers_present >> bit & 1) == 0) continue;
+    if (bit < num_count) {
+      const char word = static_cast<char>(event.numbers[bit]);
+      column->add({&word, 1}, seq);
+    } else {
+      const Ip& ip = event.addresses[bit - num_count];
+      column->add({reinterpret_cast<const char*>(ip.data()), ip.size()}, seq);
+    }
+  }
+}
+
+std::vector<std::string> SegmentIndexBuilder::finish() {
+  std::vector<std::string> values;
+  for (const auto& column : columns_) {
+    std::vector<const Column::Term*> sorted;
+    for (const Column::Term& term : column->terms) sorted.push_back(&term);
+    std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->text < b->text; });
+    Bytes out;
+    out.u8(format_version);
+    out.varint(sorted.size());
+    for (const Column::Term* term : sorted) {
+      out.string(term->text);
+      out.varint(term->postings);
+      out.varint(term->bytes.size());
+    }
+    for (const Column::Term* term : sorted) out.bytes(term->bytes.view());
+    values.push_back(out.str());
+  }
+  return values;
+}
+
+namespace {
+
+struct Entry {
+  std::string_view term;
+  std::uint64_t postings, bytes;
+};
+
+Error wrong() { return fail(Code::corruption, "index: a value cannot be decoded"); }
+
+Result<std::vector<std::uint32_t>> read_postings(std::string_view bytes, std::uint64_t count) {
+  ByteReader in(bytes);
+  if (count > bytes.size()) return wrong();
+  std::vector<std::uint32_t> out(count);
+  std::uint64_t last = 0;
+  for (std::uint32_t& seq : out) seq = static_cast<std::uint32_t>(last += in.varint());
+  if (!in.done()) return wrong();
+  return out;
+}
+
+/// Calls take(entry, offset of its postings from their start) for each term until it says stop; then yields the
+/// reader at the start of the postings.
+template <class Take>
+bool each_entry(ByteReader& in, Take&& take) {
+  if (in.u8() != format_version) return false;
+  const std::uint64_t terms = in.varint();
+  std::uint64_t offset = 0;
+  for (std::uint64_t i = 0; in.ok() && i < terms; ++i) {
+    Entry entry{};
+    entry.term = in.string();
+    entry.postings = in.varint();
+    entry.bytes = in.varint();
+    if (entry.bytes > in.left() || offset > in.left()) return false;
+    take(entry, offset);
+    offset += entry.bytes;
+  }
+  return in.ok() && in.left() == offset;
+}
+
+}  // namespace
+
+Result<std::vector<std::uint32_t>> index_lookup(std::string_view value, std::string_view term) {
+  ByteReader in(value);
+  std::optional<Entry> found;
+  std::uint64_t at = 0;
+  const bool right = each_entry(in, [&](const Entry& entry, std::uint64_t offset) {
+    if (entry.term != term) return;
+    found = entry;
+    at = offset;
+  });
+  if (!right) return wrong();
+  if (!found) return std::vector<std::uint32_t>();
+  const std::string_view postings = in.bytes(in.left());
+  return read_postings(postings.substr(at, found->bytes), found->postings);
+}
+
+Result<std::vector<IndexTerm>> index_terms(std::string_view value) {
+  ByteReader in(value);
+  std::vector<std::pair<Entry, std::uint64_t>> entries;
+  if (!each_entry(in, [&](const Entry& entry, std::uint64_t offset) { entries.emplace_back(entry, offset); }))
+    return wrong();
+  const std::string_view postings = in.bytes(in.left());
+  std::vector<IndexTerm> out;
+  for (const auto& [entry, offset] : entries) {
+    TRY_ASSIGN(auto records, read_postings(postings.substr(offset, entry.bytes), entry.postings));
+    out.push_back({entry.term, std::move(records)});
+  }
+  return out;
+}
+
+}  // namespace tidewaiter::store

@@ -1,0 +1,47 @@
+// Merkle nodes of a log as stored: completed hashes at heights 8, 16, 24 ..., everything below recomputed from bodies
+// and salts, everything between from its children. One per question: it remembers what it has computed.
+// Cost: a leaf costs decoding its blocks and hashing the 256 leaves of its tile.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "store/block_store.hpp"
+#include "store/db.hpp"
+#include "store/leaf.hpp"
+#include "store/merkle.hpp"
+
+namespace tidewaiter::store {
+
+class TreeReader {
+ public:
+  /// `size` is the number of leaves that may be asked for.
+  TreeReader(const Db& db, const BlockStore& blocks, std::string store_id, std::uint16_t log, std::uint64_t size,
+             const Snapshot* at)
+      : db_(db), blocks_(blocks), store_id_(std::move(store_id)), log_(log), size_(size), at_(at) {}
+
+  Result<Hash> node(unsigned height, std::uint64_t index);
+  FetchNode fetch() {
+    return [this](unsigned height, std::uint64_t index) { return node(height, index); };
+  }
+  Result<SaltKey> salt_key(std::uint64_t unit) const;
+  Result<std::string> salt(std::uint64_t seq) const;
+  Result<std::string> leaf(std::uint64_t seq) const;
+
+ private:
+  Result<void> read_leaves(std::uint64_t tile);
+
+  const Db& db_;
+  const BlockStore& blocks_;
+  const std::string store_id_;
+  const std::uint16_t log_;
+  const std::uint64_t size_;
+  const Snapshot* at_;
+  Sha256 sha_;
+  std::map<std::pair<unsigned, std::uint64_t>, Hash> known_;
+};
+
+}  // namespace tidewaiter::store
