@@ -140,7 +140,7 @@ struct Connector::State {
         courier.add({from.place, item_uid(from), std::move(encoded[i]), from.commit_time_ns, std::string(from.log),
                      from.seq, from.sub});
       }
-      if (!config.redelivery) offered += envelopes.size();
+      offered += envelopes.size();
       if (!whole) continue;
       scan = {commit->number + 1, 0, 0};
       commit.reset();

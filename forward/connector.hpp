@@ -35,7 +35,8 @@ struct ConnectorConfig {
   bool redelivery = false;             // sends a range again: never yields a cursor, counts "redelivered" alone
 };
 
-/// Counters of one connector: offered = delivered + pending + dead_lettered + expired, at all times.
+/// Counters of one connector: offered = delivered + pending + dead_lettered + expired, at all times (in a redelivery
+/// `redelivered` stands in the place of `delivered`).
 struct Status {
   enum class State { idle, sending, retrying, parked };
   std::string name, type;

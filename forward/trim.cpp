@@ -12,7 +12,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::string_view ellipsis = "\xE2\x80\xA6";
-constexpr std::size_t kept_bytes = 48;  // what a long value keeps at least, before whole fields go
+constexpr std::size_t kept_bytes = 64;  // what a long value keeps at least (a uid is not longer), before fields go
 
 // The longest prefix of at most `size` bytes that ends between two characters.
 std::size_t whole_characters(std::string_view text, std::size_t size) {

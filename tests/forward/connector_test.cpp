@@ -1,0 +1,398 @@
+// Connectors against the HEC receiver, well-behaved and not: what is offered arrives at least once under one uid, the
+// counters balance at every step, and a restart from any cursor skips nothing.
+#include "forward/connector.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <thread>
+
+#include "app/hec_receiver.hpp"
+#include "forward/cursor.hpp"
+#include "tests/forward/commits.hpp"
+
+namespace tidewaiter::forward {
+namespace {
+
+using test::log_names;
+using test::make_commit;
+
+constexpr const char* token = "11111111-2222-3333-4444-555555555555";
+
+struct Bench {
+  SystemClock clock;
+  Metrics metrics;
+  std::unique_ptr<app::HecReceiver> receiver;
+  ConnectorConfig config;
+  std::unique_ptr<Connector> connector;
+  std::map<std::string, std::uint64_t> counts;  // as the store would keep them
+  std::string cursor;
+  std::vector<std::string> receipts;
+
+  explicit Bench(app::HecIndexerOptions options = {}) {
+    setenv("TIDEWAITER_TEST_HEC_TOKEN", token, 1);
+    options.token = token;
+    auto started = app::HecReceiver::start({options, "127.0.0.1", 0});
+    EXPECT_TRUE(started.has_value());
+    receiver = std::move(*started);
+    config.name = "splunk";
+    config.type = "splunk_hec";
+    config.select_events = "all";
+    config.batch_items_max = 20;
+    config.seed = 5;
+    config.settings = {{"url", receiver->url()},     {"token_env", "TIDEWAITER_TEST_HEC_TOKEN"},
+                       {"ack", options.ack ? "true" : "false"}, {"ack_poll_ms", "10"},
+                       {"ack_timeout_ms", "400"},    {"retry_base_ms", "2"},
+                       {"retry_cap_ms", "20"},       {"probe_interval_ms", "20"},
+                       {"request_timeout_ms", "2000"}};
+  }
+
+  void make() {
+    auto made = Connector::create(config, log_names(), clock, metrics);
+    ASSERT_TRUE(made.has_value()) << made.error().message;
+    connector = std::move(*made);
+    if (cursor.empty()) return;
+    ASSERT_TRUE(connector->restore(cursor, counts).has_value());
+  }
+
+  void apply(StepResult result) {
+    for (const auto& [name, by] : result.counts) counts[name] += by;
+    if (result.cursor) cursor = result.cursor->value;
+    for (OwnRecord& receipt : result.receipts) receipts.push_back(std::move(receipt.body));
+  }
+
+  // Steps until everything up to `commits` is settled. False when it takes more than `seconds`.
+  bool drain(std::uint64_t commits, std::size_t events, std::size_t alerts, int seconds = 20) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+    while (std::chrono::steady_clock::now() < end) {
+      while (connector->wants_more() && connector->next_commit() <= commits)
+        connector->offer(make_commit(connector->next_commit(), events, alerts));
+      StepResult result = connector->step();
+      const std::int64_t again_ns = result.call_again_ns;
+      apply(std::move(result));
+      const Status status = connector->status();
+      const std::uint64_t done = config.redelivery ? status.redelivered : status.delivered;
+      EXPECT_EQ(status.offered, done + status.pending + status.dead_lettered + status.expired);
+      if (connector->drained() && connector->next_commit() > commits) return true;
+      if (again_ns > clock.now_ns()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return false;
+  }
+
+  std::uint64_t count(const char* what) const {
+    const auto it = counts.find("splunk/" + std::string(what));
+    return it == counts.end() ? 0 : it->second;
+  }
+};
+
+TEST(Connector, everything_selected_arrives_once_at_a_receiver_that_behaves) {
+  Bench bench;
+  bench.make();
+  ASSERT_TRUE(bench.drain(10, 30, 2));
+  const auto totals = bench.receiver->indexer().totals();
+  EXPECT_EQ(totals.events, 320u);
+  EXPECT_EQ(totals.unique, 320u);
+  EXPECT_EQ(bench.receiver->indexer().counts("tidewaiter:alert").size(), 20u);
+  EXPECT_EQ(bench.count("offered"), 320u);
+  EXPECT_EQ(bench.count("delivered"), 320u);
+}
+
+TEST(Connector, selections_are_kept_apart_for_alerts_and_events) {
+  Bench bench;
+  bench.config.select_events = "risk_tier == high";
+  bench.config.select_alerts = "rule == something-else";
+  bench.make();
+  ASSERT_TRUE(bench.drain(4, 10, 3));
+  EXPECT_EQ(bench.receiver->indexer().totals().unique, 20u);
+  EXPECT_TRUE(bench.receiver->indexer().counts("tidewaiter:alert").empty());
+}
+
+TEST(Connector, one_receipt_stands_for_each_confirmed_batch) {
+  Bench bench;
+  bench.make();
+  ASSERT_TRUE(bench.drain(1, 40, 0));
+  ASSERT_EQ(bench.receipts.size(), 2u);
+  const auto receipt = nlohmann::json::parse(bench.receipts[0]);
+  EXPECT_EQ(receipt["outcome"], "delivered");
+  EXPECT_EQ(receipt["count"], 20);
+  EXPECT_EQ(receipt["status"], 200);
+  EXPECT_EQ(receipt["first"]["seq"], 1000);
+  EXPECT_EQ(receipt["last"]["seq"], 1019);
+}
+
+TEST(Connector, acknowledged_delivery_waits_for_the_acknowledgement) {
+  app::HecIndexerOptions options;
+  options.ack = true;
+  options.ack_delay_ms = 100;
+  Bench bench(options);
+  bench.make();
+  bench.connector->offer(make_commit(1, 5, 0));
+  bench.apply(bench.connector->step());
+  EXPECT_EQ(bench.connector->status().delivered, 0u) << "a 200 is no acknowledgement";
+  ASSERT_TRUE(bench.drain(1, 5, 0));
+  EXPECT_EQ(bench.connector->status().delivered, 5u);
+  EXPECT_EQ(bench.receiver->indexer().totals().events, 5u);
+  EXPECT_NE(bench.receipts.at(0).find("\"ack\""), std::string::npos);
+}
+
+void survive(app::HecFaults faults, bool ack, const char* what) {
+  SCOPED_TRACE(what);
+  app::HecIndexerOptions options;
+  options.ack = ack;
+  options.ack_delay_ms = 5;
+  Bench bench(options);
+  bench.receiver->indexer().set_faults(faults);
+  bench.make();
+  ASSERT_TRUE(bench.drain(20, 20, 1, 60));
+  const auto totals = bench.receiver->indexer().totals();
+  EXPECT_EQ(totals.unique, 420u);
+  EXPECT_EQ(bench.count("delivered"), 420u);
+  EXPECT_EQ(bench.count("dead_lettered"), 0u);
+}
+
+TEST(Connector, nothing_is_lost_when_answers_are_lost) { survive({.lose_answer = 40}, false, "lost answers"); }
+TEST(Connector, nothing_is_lost_when_connections_close_early) { survive({.close_early = 40}, false, "closed early"); }
+TEST(Connector, nothing_is_lost_when_the_server_is_busy) { survive({.busy = 50}, false, "code 9"); }
+TEST(Connector, nothing_is_lost_behind_a_front_that_answers_503) { survive({.unavailable = 50}, false, "503"); }
+TEST(Connector, nothing_is_lost_when_the_token_is_refused_now_and_then) {
+  survive({.refuse_token = 30}, false, "refused token");
+}
+TEST(Connector, nothing_is_lost_when_acknowledgements_are_lost) { survive({.lose_ack = 40}, true, "lost acks"); }
+TEST(Connector, nothing_is_lost_when_acknowledged_batches_are_dropped) { survive({.drop_batch = 20}, true, "dropped"); }
+TEST(Connector, nothing_is_lost_when_channels_are_reset) { survive({.reset_channel = 20}, true, "reset"); }
+TEST(Connector, nothing_is_lost_when_everything_goes_wrong_at_once) {
+  survive({.lose_answer = 10, .close_early = 10, .busy = 10, .unavailable = 5, .lose_ack = 10, .drop_batch = 5,
+           .reset_channel = 5, .refuse_token = 5},
+          true, "all");
+}
+
+TEST(Connector, a_wish_to_wait_of_the_receiver_is_honoured) {
+  Bench bench;
+  bench.receiver->indexer().set_faults({.rate_limited = 100});
+  bench.make();
+  bench.connector->offer(make_commit(1, 5, 0));
+  const std::int64_t before = bench.clock.now_ns();
+  const StepResult result = bench.connector->step();
+  EXPECT_GE(result.call_again_ns, before + 1'000'000'000);
+  EXPECT_EQ(bench.connector->status().state, Status::State::retrying);
+}
+
+TEST(Connector, one_poison_item_in_a_thousand_is_quarantined_and_the_others_arrive) {
+  app::HecIndexerOptions options;
+  options.poison = "\"bytes_out\":1617";
+  Bench bench(options);
+  bench.config.batch_items_max = 1000;
+  bench.make();
+  ASSERT_TRUE(bench.drain(1, 1000, 0));
+  EXPECT_EQ(bench.receiver->indexer().totals().unique, 999u);
+  EXPECT_EQ(bench.count("dead_lettered"), 1u);
+  EXPECT_EQ(bench.count("delivered"), 999u);
+  std::size_t dead = 0;
+  for (const std::string& text : bench.receipts) {
+    const auto receipt = nlohmann::json::parse(text);
+    if (receipt["outcome"] != "dead_lettered") continue;
+    ++dead;
+    EXPECT_EQ(receipt["first"]["seq"], 1617);
+    EXPECT_EQ(receipt["code"], "6");
+    EXPECT_NE(receipt["excerpt"].get<std::string>().find("1617"), std::string::npos);
+  }
+  EXPECT_EQ(dead, 1u);
+}
+
+TEST(Connector, a_revoked_token_parks_the_sink_and_a_restored_one_lets_it_go_on) {
+  Bench bench;
+  bench.receiver->indexer().set_faults({.refuse_token = 100});
+  bench.make();
+  EXPECT_FALSE(bench.drain(3, 10, 0, 1));
+  EXPECT_EQ(bench.connector->status().state, Status::State::parked);
+  EXPECT_NE(bench.connector->status().reason.find("code 4"), std::string::npos);
+  EXPECT_EQ(bench.connector->status().dead_lettered, 0u);
+  bench.receiver->indexer().set_faults({});
+  ASSERT_TRUE(bench.drain(3, 10, 0));
+  EXPECT_EQ(bench.receiver->indexer().totals().unique, 30u);
+}
+
+TEST(Connector, an_index_that_is_not_allowed_parks_the_sink_instead_of_emptying_the_store_into_dead_letters) {
+  app::HecIndexerOptions options;
+  options.indexes = {"main"};
+  Bench bench(options);
+  bench.config.settings["index"] = "secret";
+  bench.make();
+  EXPECT_FALSE(bench.drain(1, 10, 0, 1));
+  EXPECT_EQ(bench.connector->status().state, Status::State::parked);
+  EXPECT_EQ(bench.connector->status().dead_lettered, 0u);
+}
+
+TEST(Connector, a_token_without_acknowledgement_parks_a_connector_that_wants_it) {
+  Bench bench;
+  bench.config.settings["ack"] = "true";
+  bench.make();
+  EXPECT_FALSE(bench.drain(1, 10, 0, 1));
+  EXPECT_EQ(bench.connector->status().state, Status::State::parked);
+  EXPECT_NE(bench.connector->status().reason.find("ack: false"), std::string::npos);
+}
+
+TEST(Connector, a_restart_at_any_moment_skips_nothing_and_keeps_every_id) {
+  app::HecIndexerOptions options;
+  options.ack = true;
+  options.ack_delay_ms = 3;
+  Bench bench(options);
+  std::mt19937_64 random(9);
+  for (int restart = 0; restart < 25; ++restart) {
+    bench.make();  // from the last cursor that the store has; all else is forgotten, as after a kill
+    const std::uint64_t steps = random() % 12;
+    for (std::uint64_t i = 0; i < steps; ++i) {
+      while (bench.connector->wants_more() && bench.connector->next_commit() <= 30)
+        bench.connector->offer(make_commit(bench.connector->next_commit(), 15, 1));
+      bench.apply(bench.connector->step());
+      std::this_thread::sleep_for(std::chrono::milliseconds(random() % 5));
+    }
+  }
+  bench.make();
+  ASSERT_TRUE(bench.drain(30, 15, 1));
+  EXPECT_EQ(bench.receiver->indexer().totals().unique, 480u);
+  EXPECT_EQ(bench.count("delivered"), 480u) << "counters move with the cursor alone";
+  EXPECT_EQ(bench.count("offered"), 480u);
+}
+
+TEST(Connector, a_restart_with_another_selection_skips_nothing_it_selects) {
+  Bench bench;
+  bench.config.pending_items_max = bench.config.batch_items_max;
+  bench.make();
+  bench.connector->offer(make_commit(1, 100, 0));
+  bench.apply(bench.connector->step());
+  ASSERT_FALSE(bench.cursor.empty());
+  const auto place = read_cursor(bench.cursor, "splunk");
+  ASSERT_TRUE(place.has_value());
+  EXPECT_EQ(place->commit, 1u);
+  EXPECT_EQ(place->record, 20u);
+  bench.config.select_events = "risk_tier == low";
+  bench.make();
+  ASSERT_TRUE(bench.drain(1, 100, 0));
+  EXPECT_EQ(bench.receiver->indexer().totals().unique, 20u + 40u);
+}
+
+TEST(Connector, memory_is_bounded_however_large_a_commit_is) {
+  Bench bench;
+  bench.config.pending_items_max = 50;
+  bench.receiver->stop();
+  bench.make();
+  bench.connector->offer(make_commit(1, 10'000, 0));
+  bench.connector->step();
+  EXPECT_LE(bench.connector->status().pending, 50u);
+  EXPECT_FALSE(bench.connector->wants_more());
+}
+
+TEST(Connector, a_receiver_that_is_away_costs_nothing_but_lag) {
+  Bench bench;
+  const int port = bench.receiver->port();
+  bench.receiver->stop();
+  bench.make();
+  EXPECT_FALSE(bench.drain(5, 20, 1, 1));
+  EXPECT_EQ(bench.connector->status().state, Status::State::retrying);
+  EXPECT_GT(bench.connector->status().oldest_pending_ns, 0);
+  app::HecIndexerOptions options;
+  options.token = token;
+  auto again = app::HecReceiver::start({options, "127.0.0.1", port});
+  ASSERT_TRUE(again.has_value());
+  bench.receiver = std::move(*again);
+  ASSERT_TRUE(bench.drain(5, 20, 1));
+  EXPECT_EQ(bench.receiver->indexer().totals().unique, 105u);
+}
+
+TEST(Connector, records_that_nobody_wants_move_the_cursor_without_receipts) {
+  Bench bench;
+  bench.config.select_events = "app == nothing";
+  bench.make();
+  ASSERT_TRUE(bench.drain(50, 10, 0));
+  EXPECT_TRUE(bench.receipts.empty());
+  EXPECT_TRUE(bench.counts.empty());
+  if (auto rest = bench.connector->take_cursor()) bench.cursor = rest->value;
+  EXPECT_EQ(read_cursor(bench.cursor, "splunk")->commit, 51u);
+}
+
+TEST(Connector, receipts_and_other_records_of_our_own_are_never_delivered) {
+  Bench bench;
+  bench.make();
+  auto commit = std::make_shared<Commit>(*make_commit(1, 2, 1));
+  commit->records[0].kind = RecordKind::receipt;
+  commit->records[1].kind = RecordKind::access;
+  bench.connector->offer(commit);
+  while (!bench.connector->drained()) bench.apply(bench.connector->step());
+  EXPECT_EQ(bench.receiver->indexer().totals().unique, 1u);
+}
+
+TEST(Connector, a_redelivery_sends_the_same_ids_and_bytes_again_and_leaves_the_cursor_alone) {
+  const std::string file = "/tmp/forward-redelivery-" + std::to_string(getpid());
+  app::HecIndexerOptions options;
+  options.file = file;
+  Bench bench(options);
+  bench.make();
+  ASSERT_TRUE(bench.drain(3, 10, 1));
+  const std::string cursor = bench.cursor;
+  bench.cursor.clear();
+  bench.config.redelivery = true;
+  bench.make();
+  bench.connector->start_at(2);
+  ASSERT_TRUE(bench.drain(3, 10, 1));
+  EXPECT_TRUE(bench.cursor.empty());
+  EXPECT_EQ(bench.connector->status().redelivered, 22u);
+  EXPECT_EQ(bench.count("delivered"), 33u) << "a redelivery is counted apart";
+  EXPECT_EQ(bench.count("redelivered"), 22u);
+  const auto totals = bench.receiver->indexer().totals();
+  EXPECT_EQ(totals.unique, 33u);
+  EXPECT_EQ(totals.events, 55u);
+  std::ifstream lines(file);
+  std::map<std::string, std::set<std::string>> forms;
+  for (std::string line; std::getline(lines, line);)
+    forms[nlohmann::json::parse(line)["fields"]["uid"].get<std::string>()].insert(line);
+  for (const auto& [uid, texts] : forms) EXPECT_EQ(texts.size(), 1u) << uid;
+  std::filesystem::remove(file);
+}
+
+TEST(Connector, the_connection_test_proves_the_token_and_stores_nothing) {
+  Bench bench;
+  bench.make();
+  const auto good = bench.connector->test_connection();
+  ASSERT_TRUE(good.has_value()) << good.error().message;
+  EXPECT_EQ(bench.receiver->indexer().totals().events, 0u);
+  bench.receiver->indexer().set_faults({.refuse_token = 100});
+  const auto bad = bench.connector->test_connection();
+  ASSERT_FALSE(bad.has_value());
+  EXPECT_EQ(bad.error().code, Code::permission);
+}
+
+TEST(Connector, a_cancelled_connector_ends_a_slow_call_at_once) {
+  Bench bench;
+  bench.receiver->indexer().set_faults({.slow_ms = 1900});
+  bench.make();
+  bench.connector->offer(make_commit(1, 5, 0));
+  const auto before = std::chrono::steady_clock::now();
+  std::thread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    bench.connector->cancel();
+  });
+  bench.connector->step();
+  other.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(1500));
+  EXPECT_EQ(bench.connector->status().pending, 5u);
+}
+
+TEST(Connector, a_damaged_or_foreign_cursor_is_refused) {
+  Bench bench;
+  bench.make();
+  std::string cursor = write_cursor({5, 6, 7}, "splunk");
+  EXPECT_TRUE(bench.connector->restore(cursor).has_value());
+  EXPECT_FALSE(bench.connector->restore(write_cursor({5, 6, 7}, "other")).has_value());
+  cursor[3] = '6';
+  EXPECT_FALSE(bench.connector->restore(cursor).has_value());
+  EXPECT_FALSE(bench.connector->restore("").has_value());
+}
+
+}  // namespace
+}  // namespace tidewaiter::forward
