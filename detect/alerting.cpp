@@ -1,0 +1,202 @@
+#include "detect/alerting.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+namespace tidewaiter::detect {
+namespace {
+
+constexpr std::int64_t hour_ns = 3600ll * 1'000'000'000;
+constexpr std::int64_t day_ns = 24 * hour_ns;
+constexpr std::size_t seen_max = 1 << 16;   // pairs remembered for de-duplication
+constexpr std::size_t used_max = 1 << 12;   // exceptions waiting for the end of their hour
+
+std::int64_t floor_to(std::int64_t time_ns, std::int64_t unit_ns) {
+  return time_ns / unit_ns - (time_ns % unit_ns < 0);
+}
+
+std::string times(std::uint64_t count) { return count == 1 ? "once" : std::to_string(count) + " times"; }
+
+}  // namespace
+
+bool Alerting::repeated(Detector detector, std::string_view alert_class, Key entity, std::int64_t time_ns) {
+  const std::pair key(floor_to(time_ns, hour_ns), combine(hash_name(alert_class), entity));
+  if (!seen_.contains(key)) return false;
+  hold(detector, alert_class, time_ns, {});
+  return true;
+}
+
+void Alerting::emit(const Alert& alert, std::string_view alert_class, Key entity) {
+  const std::int64_t day = floor_to(alert.time_ns, day_ns);
+  want_close((day + 1) * day_ns);
+  seen_.emplace(std::pair(floor_to(alert.time_ns, hour_ns), combine(hash_name(alert_class), entity)), 0);
+  if (seen_.size() > seen_max) seen_.erase(seen_.begin());
+  std::uint32_t& count = days_[day][static_cast<std::size_t>(alert.detector)];
+  if (alert.detector != Detector::policy && count >= per_day_max_)
+    return hold(alert.detector, alert_class, alert.time_ns, alert.title);
+  ++count;
+  ++emitted_[static_cast<std::size_t>(alert.detector)];
+  push(alert_record(alert, watermark_, logs_, receive_ns_));
+}
+
+void Alerting::hold(Detector detector, std::string_view rule, std::int64_t time_ns, std::string_view over_cap) {
+  const std::int64_t day = floor_to(time_ns, day_ns);
+  Held& held = held_[day][Rule(detector, rule)];
+  ++(over_cap.empty() ? held.repeats : held.over_cap);
+  if (held.first_over_cap.empty()) held.first_over_cap = over_cap;
+  ++suppressed_;
+  want_close((day + 1) * day_ns);
+}
+
+void Alerting::exception_used(std::string_view exception, std::string_view rule, std::string_view owner,
+                              std::string_view reason, const Seen& seen) {
+  const std::int64_t hour = floor_to(seen.event->time_ns(), hour_ns);
+  ++exceptions_used_;
+  if (used_.size() > used_max && !used_.contains(hour)) close((used_.begin()->first + 1) * hour_ns);
+  Used& used = used_[hour][{std::string(exception), std::string(rule)}];
+  if (used.count++ == 0) {
+    used.owner = owner;
+    used.reason = reason;
+    used.first = seen.evidence();
+  }
+  want_close((hour + 1) * hour_ns);
+}
+
+void Alerting::close(std::int64_t watermark_ns) {
+  if (watermark_ns < next_close_ns_) return;
+  while (!used_.empty() && (used_.begin()->first + 1) * hour_ns <= watermark_ns) {
+    for (const auto& [names, used] : used_.begin()->second)
+      write_exception(used_.begin()->first, names.first, names.second, used);
+    used_.erase(used_.begin());
+  }
+  while (!held_.empty() && (held_.begin()->first + 1) * day_ns <= watermark_ns) {
+    for (const auto& [rule, held] : held_.begin()->second) write_digest(held_.begin()->first, rule, held);
+    held_.erase(held_.begin());
+  }
+  // A day's count and an hour's alerts are kept a day longer, for what comes late.
+  while (!days_.empty() && (days_.begin()->first + 2) * day_ns <= watermark_ns) days_.erase(days_.begin());
+  while (!seen_.empty() && (seen_.begin()->first.first + 25) * hour_ns <= watermark_ns) seen_.erase(seen_.begin());
+  next_close_ns_ = std::numeric_limits<std::int64_t>::max();
+  if (!used_.empty()) want_close((used_.begin()->first + 1) * hour_ns);
+  if (!held_.empty()) want_close((held_.begin()->first + 1) * day_ns);
+  if (!days_.empty()) want_close((days_.begin()->first + 2) * day_ns);
+  if (!seen_.empty()) want_close((seen_.begin()->first.first + 25) * hour_ns);
+}
+
+void Alerting::push(OwnRecord record) { out_->push_back(std::move(record)); }
+
+void Alerting::write_digest(std::int64_t day, const Rule& rule, const Held& held) {
+  Note note;
+  note.kind = "suppressed_digest";
+  note.detector = rule.first;
+  note.rule = rule.second;
+  note.entity_type = rule.first == Detector::policy ? "rule" : "detector";
+  note.entity = rule.second;
+  note.window_start_ns = day * day_ns;
+  note.window_end_ns = (day + 1) * day_ns;
+  note.title = rule.second + " held back " + std::to_string(held.repeats + held.over_cap) +
+               " alerts this day: " + std::to_string(held.repeats) + " repeats within the hour, " +
+               std::to_string(held.over_cap) + " over the daily cap";
+  note.explanation.count("repeats", held.repeats);
+  note.explanation.count("over_daily_cap", held.over_cap);
+  if (!held.first_over_cap.empty()) note.explanation.text("first_over_daily_cap", held.first_over_cap);
+  push(note_record(note, watermark_, logs_, receive_ns_));
+}
+
+void Alerting::write_exception(std::int64_t hour, const std::string& exception, const std::string& rule,
+                               const Used& used) {
+  Note note;
+  note.kind = "exception_used";
+  note.rule = rule;
+  note.entity_type = "exception";
+  note.entity = exception;
+  note.window_start_ns = hour * hour_ns;
+  note.window_end_ns = (hour + 1) * hour_ns;
+  note.title = "exception " + exception + " of " + used.owner + " kept rule " + rule + " silent " +
+               times(used.count) + " in this hour";
+  note.explanation.count("uses", used.count);
+  note.explanation.text("owner", used.owner);
+  note.explanation.text("reason", used.reason);
+  note.evidence.push_back(used.first);
+  push(note_record(note, watermark_, logs_, receive_ns_));
+}
+
+void Alerting::save(SnapshotWriter& out) const {
+  out.put<std::uint64_t>(seen_.size());
+  for (const auto& [key, unused] : seen_) {
+    out.put(key.first);
+    out.put(key.second);
+  }
+  out.put<std::uint64_t>(days_.size());
+  for (const auto& [day, counts] : days_) {
+    out.put(day);
+    out.put(counts);
+  }
+  out.put<std::uint64_t>(held_.size());
+  for (const auto& [day, rules] : held_) {
+    out.put(day);
+    out.put<std::uint64_t>(rules.size());
+    for (const auto& [rule, held] : rules) {
+      out.put(rule.first);
+      out.put_text(rule.second);
+      out.put(held.repeats);
+      out.put(held.over_cap);
+      out.put_text(held.first_over_cap);
+    }
+  }
+  out.put<std::uint64_t>(used_.size());
+  for (const auto& [hour, names] : used_) {
+    out.put(hour);
+    out.put<std::uint64_t>(names.size());
+    for (const auto& [name, used] : names) {
+      out.put_text(name.first);
+      out.put_text(name.second);
+      out.put(used.count);
+      out.put_text(used.owner);
+      out.put_text(used.reason);
+      out.put(used.first);
+    }
+  }
+  out.put(emitted_);
+  out.put(suppressed_);
+  out.put(exceptions_used_);
+  out.put(next_close_ns_);
+}
+
+void Alerting::load(SnapshotReader& in) {
+  for (std::uint64_t n = in.get_count(16); n > 0 && in.ok(); --n) {
+    const auto hour = in.get<std::int64_t>();
+    seen_.emplace(std::pair(hour, in.get<Key>()), 0);
+  }
+  for (std::uint64_t n = in.get_count(8); n > 0 && in.ok(); --n) {
+    const auto day = in.get<std::int64_t>();
+    days_[day] = in.get<std::array<std::uint32_t, detector_count>>();
+  }
+  for (std::uint64_t n = in.get_count(16); n > 0 && in.ok(); --n) {
+    auto& rules = held_[in.get<std::int64_t>()];
+    for (std::uint64_t m = in.get_count(33); m > 0 && in.ok(); --m) {
+      const auto detector = in.get<Detector>();
+      Held& held = rules[Rule(detector, in.get_text())];
+      held.repeats = in.get<std::uint64_t>();
+      held.over_cap = in.get<std::uint64_t>();
+      held.first_over_cap = in.get_text();
+    }
+  }
+  for (std::uint64_t n = in.get_count(16); n > 0 && in.ok(); --n) {
+    auto& names = used_[in.get<std::int64_t>()];
+    for (std::uint64_t m = in.get_count(72); m > 0 && in.ok(); --m) {
+      std::string exception = in.get_text();
+      Used& used = names[{std::move(exception), in.get_text()}];
+      used.count = in.get<std::uint64_t>();
+      used.owner = in.get_text();
+      used.reason = in.get_text();
+      used.first = in.get<EvidenceRef>();
+    }
+  }
+  emitted_ = in.get<decltype(emitted_)>();
+  suppressed_ = in.get<std::uint64_t>();
+  exceptions_used_ = in.get<std::uint64_t>();
+  next_close_ns_ = in.get<std::int64_t>();
+}
+
+}  // namespace tidewaiter::detect

@@ -1,0 +1,86 @@
+// Alerting: which findings become alert records. One per (rule or detector class, entity, hour of event time); at most
+// alerts_per_day_max per statistical detector and UTC day of event time; policy stands outside that cap. What is held
+// back is counted and told in a digest when the watermark passes the end of the day. Uses of policy exceptions are
+// told once per exception and hour, with their number.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "detect/alert.hpp"
+#include "detect/codec.hpp"
+#include "detect/hash.hpp"
+
+namespace tidewaiter::detect {
+
+class Alerting {
+ public:
+  Alerting(int alerts_per_day_max, LogNames logs, const Watermark& watermark)
+      : per_day_max_(static_cast<std::uint32_t>(alerts_per_day_max)), logs_(std::move(logs)), watermark_(watermark) {}
+
+  /// Where records go, and the receive time they get, from now on.
+  void begin(std::vector<OwnRecord>& out, std::int64_t receive_ns) {
+    out_ = &out;
+    receive_ns_ = receive_ns;
+  }
+
+  /// Whether an alert of this class (a policy rule, or a detector as a whole) and entity would be a repeat within its
+  /// hour: spares the making of its text. Counts it if so.
+  bool repeated(Detector detector, std::string_view alert_class, Key entity, std::int64_t time_ns);
+  /// Emits the alert unless the day is full. Class and entity as in repeated().
+  void emit(const Alert& alert, std::string_view alert_class, Key entity);
+
+  void exception_used(std::string_view exception, std::string_view rule, std::string_view owner,
+                      std::string_view reason, const Seen& seen);
+
+  /// The watermark moved: digests of days and exceptions of hours that are over.
+  void close(std::int64_t watermark_ns);
+  /// Earliest time at which close() has something to do.
+  std::int64_t next_close_ns() const { return next_close_ns_; }
+
+  std::uint64_t emitted(Detector detector) const { return emitted_[static_cast<std::size_t>(detector)]; }
+  std::uint64_t emitted() const { return emitted_[0] + emitted_[1] + emitted_[2] + emitted_[3]; }
+  std::uint64_t suppressed() const { return suppressed_; }
+  std::uint64_t exceptions_used() const { return exceptions_used_; }
+
+  void save(SnapshotWriter& out) const;
+  void load(SnapshotReader& in);
+
+ private:
+  struct Held {
+    std::uint64_t repeats = 0, over_cap = 0;
+    std::string first_over_cap;  // its sentence
+  };
+  struct Used {
+    std::uint64_t count = 0;
+    std::string owner, reason;
+    EvidenceRef first;
+  };
+  using Rule = std::pair<Detector, std::string>;
+
+  void hold(Detector detector, std::string_view rule, std::int64_t time_ns, std::string_view over_cap);
+  void push(OwnRecord record);
+  void want_close(std::int64_t time_ns) { next_close_ns_ = std::min(next_close_ns_, time_ns); }
+  void write_digest(std::int64_t day, const Rule& rule, const Held& held);
+  void write_exception(std::int64_t hour, const std::string& exception, const std::string& rule, const Used& used);
+
+  const std::uint32_t per_day_max_;
+  const LogNames logs_;
+  const Watermark& watermark_;
+  std::vector<OwnRecord>* out_ = nullptr;
+  std::int64_t receive_ns_ = 0;
+
+  std::map<std::pair<std::int64_t, Key>, char> seen_;                              // (hour, rule and entity)
+  std::map<std::int64_t, std::array<std::uint32_t, detector_count>> days_;         // alerts per day and detector
+  std::map<std::int64_t, std::map<Rule, Held>> held_;                              // by day
+  std::map<std::int64_t, std::map<std::pair<std::string, std::string>, Used>> used_;  // by hour: exception, rule
+  std::array<std::uint64_t, detector_count> emitted_{};
+  std::uint64_t suppressed_ = 0, exceptions_used_ = 0;
+  std::int64_t next_close_ns_ = std::numeric_limits<std::int64_t>::max();
+};
+
+}  // namespace tidewaiter::detect

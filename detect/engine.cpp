@@ -1,0 +1,305 @@
+#include "detect/engine.hpp"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/text.hpp"
+#include "detect/explain.hpp"
+#include "detect/rules.hpp"
+
+namespace tidewaiter::detect {
+namespace {
+
+constexpr std::uint64_t memory_min = 16ull << 20;
+constexpr std::string_view magic = "tidewaiter-detect";
+constexpr std::uint32_t snapshot_version = 1;
+constexpr std::size_t block_events = 32;  // hashed and prefetched before they are judged
+
+// Shares of the memory bound and of the false alert budget.
+constexpr std::uint64_t flow_memory = 3, volume_memory = 3, rules_memory = 8, names_memory = 8, silence_memory = 32;
+constexpr double flow_budget = 0.4, volume_budget = 0.6;
+
+}  // namespace
+
+struct Engine::State {
+  State(EngineConfig engine_config, Metrics& metrics)
+      : config(std::move(engine_config)),
+        watermark(config.out_of_order_ns),
+        names(config.memory_bytes / names_memory),
+        alerting(config.alerts_per_day_max, config.log_names, watermark),
+        rules(config.memory_bytes / rules_memory, config.approval_grace_ns, alerting),
+        flow(config.memory_bytes / flow_memory, config.false_alerts_per_day * flow_budget),
+        volume(config.memory_bytes / volume_memory, config.false_alerts_per_day * volume_budget, config.volume_min_bytes, names),
+        silence(config.memory_bytes / silence_memory),
+        events_total(metrics.counter("tidewaiter_detect_events_total", "Events judged")),
+        late_total(metrics.counter("tidewaiter_detect_late_events_total", "Events behind the watermark, judged by policy only")),
+        suppressed_gauge(metrics.gauge("tidewaiter_detect_suppressed_alerts", "Alerts held back and counted in digests")),
+        watermark_gauge(metrics.gauge("tidewaiter_detect_watermark_seconds", "Event time that has surely been reached")),
+        slots_gauge(metrics.gauge("tidewaiter_detect_slots_used", "Slots in use over all tables")),
+        evictions_gauge(metrics.gauge("tidewaiter_detect_evictions", "Slots lost to the memory bound")),
+        windows_gauge(metrics.gauge("tidewaiter_detect_open_windows", "Windows waiting for the watermark")),
+        memory_gauge(metrics.gauge("tidewaiter_detect_memory_bytes", "Memory reserved for detection")) {
+    for (std::size_t i = 0; i < detector_count; ++i)
+      alert_gauges[i] = &metrics.gauge("tidewaiter_detect_alerts", "Alerts of each detector since the first commit",
+                                       {{"detector", std::string(detector_name(static_cast<Detector>(i)))}});
+    memory_gauge.set(static_cast<double>(memory_bytes()));
+  }
+
+  void control(const Record& record);
+  void tick(const nlohmann::json& json);
+  void judge_block();
+  void judge(const EventKeys& keys, const Seen& seen);
+  void close();
+  void tell_flow(const EventKeys& keys, const Seen& seen);
+  void tell_volume();
+  void publish();
+
+  std::uint64_t memory_bytes() const {
+    return names.table().memory_bytes() + rules.memory_bytes() + flow.memory_bytes() + volume.memory_bytes() +
+           silence.memory_bytes();
+  }
+  std::uint64_t evictions() const {
+    return names.table().evictions() + rules.evictions() + flow.evictions() + volume.evictions() +
+           volume.closed_early() + silence.untracked();
+  }
+  std::uint64_t slots_used() const {
+    return names.table().used() + rules.slots_used() + flow.slots_used() + volume.slots_used();
+  }
+
+  const EngineConfig config;
+  Watermark watermark;
+  Names names;
+  Alerting alerting;
+  Rules rules;
+  Flow flow;
+  Volume volume;
+  Silence silence;
+  std::uint64_t commit_number = 0, events = 0, late_events = 0;
+
+  // Scratch, empty between commits.
+  struct Pending {
+    const Event* event;
+    const Record* record;
+    EventKeys keys;
+  };
+  std::vector<Pending> block;
+  std::vector<Volume::Finding> volume_findings;
+  std::vector<Silence::Finding> silence_findings;
+
+  Counter& events_total;
+  Counter& late_total;
+  Gauge& suppressed_gauge;
+  Gauge& watermark_gauge;
+  Gauge& slots_gauge;
+  Gauge& evictions_gauge;
+  Gauge& windows_gauge;
+  Gauge& memory_gauge;
+  std::array<Gauge*, detector_count> alert_gauges{};
+};
+
+namespace {
+
+void name_partitions(const nlohmann::json& list, bool idle, Watermark& watermark) {
+  if (!list.is_array()) return;
+  for (const auto& item : list) {
+    if (!item.is_object()) continue;
+    const auto bytes = from_hex(item.value("topic_id", std::string(32, '0')));
+    TopicId topic_id{};
+    if (!bytes || bytes->size() != topic_id.size()) continue;
+    std::copy(bytes->begin(), bytes->end(), topic_id.begin());
+    watermark.name(item.value("cluster", std::string()), topic_id, item.value("topic", std::string()),
+                   item.value("partition", 0u), idle);
+  }
+}
+
+}  // namespace
+
+// Control records are ours, but an old or foreign one must not stop a replay: what does not fit is passed over.
+void Engine::State::control(const Record& record) {
+  const auto json = nlohmann::json::parse(record.value, nullptr, false);
+  if (!json.is_object()) return;
+  try {
+    const std::string type = json.value("type", std::string());
+    if (type == "tick") tick(json);
+    if (type == "policy" && json.contains("content")) rules.set_policy(json["content"].dump());
+  } catch (const nlohmann::json::exception&) {
+    return;  // a member of another type than ours
+  }
+}
+
+void Engine::State::tick(const nlohmann::json& json) {
+  if (json.contains("idle")) name_partitions(json["idle"], true, watermark);
+  if (json.contains("active")) name_partitions(json["active"], false, watermark);
+  if (watermark.tick(json.value("event_time_ns", std::int64_t{0}))) close();
+}
+
+void Engine::State::judge_block() {
+  for (Pending& pending : block) {
+    pending.keys = keys_of(*pending.event);
+    if (config.flow) flow.prefetch(pending.keys, *pending.event);
+    if (config.volume) volume.prefetch(pending.keys, *pending.event);
+  }
+  for (const Pending& pending : block) {
+    const std::uint32_t partition = watermark.partition_of(*pending.record);
+    judge(pending.keys, {pending.event, pending.record, partition, watermark.late(pending.event->time_ns())});
+  }
+  block.clear();
+}
+
+void Engine::State::judge(const EventKeys& keys, const Seen& seen) {
+  ++events;
+  late_events += seen.late;
+  rules.observe(keys, seen, watermark.now());
+  if (seen.record->kind == RecordKind::conflict) return;  // the first version of this offset was judged already
+  if (!seen.late) {
+    if (config.flow) tell_flow(keys, seen);
+    if (config.volume) volume.observe(keys, seen, volume_findings);
+  }
+  if (config.silence) silence.observe(keys, seen, watermark);
+  if (!volume_findings.empty()) tell_volume();
+  if (watermark.advance(seen.partition, *seen.record, *seen.event)) close();
+}
+
+// All that waits for the watermark, in a fixed order.
+void Engine::State::close() {
+  const std::int64_t now = watermark.now();
+  rules.close(now);
+  if (config.volume && now >= volume.next_close_ns()) {
+    volume.close(now, volume_findings);
+    tell_volume();
+  }
+  if (config.silence && now >= silence.next_close_ns()) {
+    silence.close(now, silence_findings);
+    for (const Silence::Finding& finding : silence_findings)
+      if (!alerting.repeated(Detector::silence, "silence", finding.source, finding.now_ns))
+        alerting.emit(silence_alert(finding), "silence", finding.source);
+    silence_findings.clear();
+  }
+  alerting.close(now);
+}
+
+void Engine::State::tell_flow(const EventKeys& keys, const Seen& seen) {
+  const Flow::Verdict verdict = flow.observe(keys, *seen.event);
+  if (verdict.rule.empty()) return;
+  if (alerting.repeated(Detector::flow, "flow", keys.principal, seen.event->time_ns())) return;
+  alerting.emit(flow_alert(verdict, seen), "flow", keys.principal);
+}
+
+void Engine::State::tell_volume() {
+  for (const Volume::Finding& finding : volume_findings) {
+    const Key entity = volume_entity(finding);
+    const std::int64_t end_ns = finding.window.end_s() * 1'000'000'000;
+    if (!alerting.repeated(Detector::volume, "volume", entity, end_ns))
+      alerting.emit(volume_alert(finding, names), "volume", entity);
+  }
+  volume_findings.clear();
+}
+
+void Engine::State::publish() {
+  suppressed_gauge.set(static_cast<double>(alerting.suppressed()));
+  if (watermark.now() != Watermark::none) watermark_gauge.set(static_cast<double>(watermark.now()) / 1e9);
+  slots_gauge.set(static_cast<double>(slots_used()));
+  evictions_gauge.set(static_cast<double>(evictions()));
+  windows_gauge.set(static_cast<double>(volume.open_windows()));
+  for (std::size_t i = 0; i < detector_count; ++i)
+    alert_gauges[i]->set(static_cast<double>(alerting.emitted(static_cast<Detector>(i))));
+}
+
+Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::create(EngineConfig config, Metrics& metrics) {
+  if (config.memory_bytes < memory_min)
+    return fail(Code::invalid_argument, "detection needs at least 16 MiB of memory");
+  if (config.alerts_per_day_max < 0 || config.out_of_order_ns < 0 || config.approval_grace_ns < 0 ||
+      !(config.false_alerts_per_day > 0))
+    return fail(Code::invalid_argument, "detection: limits and times must not be negative");
+  try {
+    return std::unique_ptr<Engine>(new Engine(std::make_unique<State>(std::move(config), metrics)));
+  } catch (const std::bad_alloc&) {
+    return fail(Code::unavailable, "the system refuses the memory for detection (memory_bytes)");
+  }
+}
+
+void Engine::process(const Commit& commit, std::vector<OwnRecord>& alerts) {
+  State& state = *state_;
+  state.alerting.begin(alerts, commit.time_ns);
+  const std::uint64_t events_before = state.events, late_before = state.late_events;
+  for (const Record& record : commit.records) {
+    if (record.kind == RecordKind::control) {
+      state.judge_block();
+      state.control(record);
+    }
+    if (is_own(record.kind)) continue;
+    for (std::uint32_t i = 0; i < record.event_count; ++i) {
+      state.block.push_back({&commit.events[record.first_event + i], &record, {}});
+      if (state.block.size() == block_events) state.judge_block();
+    }
+  }
+  state.judge_block();
+  state.commit_number = commit.number;
+  state.events_total.add(state.events - events_before);
+  state.late_total.add(state.late_events - late_before);
+  state.publish();
+}
+
+std::string Engine::snapshot() const {
+  SnapshotWriter out;
+  out.put_text(magic);
+  out.put(snapshot_version);
+  out.put(state_->config.memory_bytes);
+  out.put(state_->commit_number);
+  out.put(state_->events);
+  out.put(state_->late_events);
+  state_->watermark.save(out);
+  state_->names.table().save(out);
+  state_->alerting.save(out);
+  state_->rules.save(out);
+  state_->flow.save(out);
+  state_->volume.save(out);
+  state_->silence.save(out);
+  out.put_text(magic);
+  return std::move(out.bytes());
+}
+
+Result<void> Engine::restore(std::string_view snapshot) {
+  SnapshotReader in(snapshot);
+  if (in.get_text() != magic) return fail(Code::corruption, "this is no snapshot of detection");
+  if (in.get<std::uint32_t>() != snapshot_version)
+    return fail(Code::conflict, "the snapshot of detection has another version; replay from the start");
+  if (in.get<std::uint64_t>() != state_->config.memory_bytes)
+    return fail(Code::conflict, "the snapshot of detection was made with another memory_bytes; replay from the start");
+  state_->commit_number = in.get<std::uint64_t>();
+  state_->events = in.get<std::uint64_t>();
+  state_->late_events = in.get<std::uint64_t>();
+  state_->watermark.load(in);
+  bool good = state_->names.table().load(in);
+  state_->alerting.load(in);
+  good = good && state_->rules.load(in) && state_->flow.load(in) && state_->volume.load(in) && state_->silence.load(in);
+  if (!good || in.get_text() != magic || !in.ok() || !in.at_end())
+    return fail(Code::corruption, "the snapshot of detection is damaged");
+  return {};
+}
+
+Status Engine::status() const {
+  const State& state = *state_;
+  Status status;
+  status.watermark_ns = state.watermark.now() == Watermark::none ? 0 : state.watermark.now();
+  status.commit = state.commit_number;
+  status.events = state.events;
+  status.late_events = state.late_events;
+  status.alerts = state.alerting.emitted();
+  status.suppressed = state.alerting.suppressed();
+  status.exceptions_used = state.alerting.exceptions_used();
+  status.open_windows = state.volume.open_windows();
+  status.pending_approvals = state.rules.pending();
+  status.evictions = state.evictions();
+  status.memory_bytes = state.memory_bytes();
+  status.slots_used = state.slots_used();
+  status.partitions = state.watermark.partitions();
+  status.partitions_idle = state.watermark.idle();
+  status.policy_hash = state.rules.policy_hash();
+  return status;
+}
+
+}  // namespace tidewaiter::detect

@@ -1,0 +1,52 @@
+// Rules: the policy in force, applied to every event, late ones too. All rules are judged at once but those of absence
+// (approvals), which wait for the watermark. A violation that an exception covers is counted instead of alerted.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "detect/alerting.hpp"
+#include "detect/approvals.hpp"
+#include "detect/caps.hpp"
+#include "detect/policy.hpp"
+
+namespace tidewaiter::detect {
+
+class Rules {
+ public:
+  Rules(std::uint64_t memory_bytes, std::int64_t approval_grace_ns, Alerting& alerting);
+
+  /// From now on; `json` is kept for the snapshot. False when it does not parse: the old one stays.
+  bool set_policy(std::string_view json);
+  std::string policy_hash() const { return policy_ ? policy_->hash() : std::string(); }
+
+  void observe(const EventKeys& keys, const Seen& seen, std::int64_t watermark_ns);
+  void close(std::int64_t watermark_ns);
+  std::int64_t next_close_ns() const { return approvals_.next_close_ns(); }
+
+  std::uint64_t pending() const { return approvals_.pending(); }
+  std::uint64_t evictions() const { return caps_.table().evictions() + approvals_.table().evictions(); }
+  std::uint64_t slots_used() const { return caps_.table().used() + approvals_.table().used(); }
+  std::uint64_t memory_bytes() const { return caps_.table().memory_bytes() + 2 * approvals_.table().memory_bytes(); }
+
+  void save(SnapshotWriter& out) const;
+  bool load(SnapshotReader& in);
+
+ private:
+  void judge_cap(const Rule& rule, const EventKeys& keys, const Seen& seen);
+  void judge_approval(const Approvals::Verdict& verdict);
+  void raise(const Rule& rule, const Seen& seen, Key entity, const std::string& what);
+  bool excepted(const Rule& rule, const Seen& seen);
+  static void describe(const Rule& rule, Alert& alert);
+
+  Alerting& alerting_;
+  std::optional<Policy> policy_;
+  std::string policy_json_;
+  Caps caps_;
+  Approvals approvals_;
+};
+
+}  // namespace tidewaiter::detect

@@ -1,0 +1,96 @@
+#include "detect/tail.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace tidewaiter::detect {
+namespace {
+
+constexpr double ns_per_day = 86'400e9;
+constexpr double half_life_days = 28;
+constexpr double sweep_days = 0.25;
+
+}  // namespace
+
+void TailCalibrator::advance(std::int64_t time_ns) {
+  if (last_ns_ == 0) last_ns_ = time_ns;
+  if (time_ns <= last_ns_) return;
+  pending_days_ += static_cast<double>(time_ns - last_ns_) / ns_per_day;
+  last_ns_ = time_ns;
+  if (pending_days_ < sweep_days) return;
+  const double keep = std::exp2(-pending_days_ / half_life_days);
+  for (float& count : counts_) count = static_cast<float>(count * keep);
+  days_ = days_ * keep + pending_days_;
+  pending_days_ = 0;
+}
+
+void TailCalibrator::learn(double score, std::int64_t time_ns) {
+  advance(time_ns);
+  const double bin = std::clamp(score / bin_nats, 0.0, static_cast<double>(bins - 1));
+  counts_[static_cast<std::size_t>(bin)] += 1;
+}
+
+void TailCalibrator::learn_ordinary(std::int64_t time_ns, float count) {
+  advance(time_ns);
+  counts_[0] += count;
+}
+
+double TailCalibrator::above(std::size_t bin) const {
+  double sum = 0;
+  for (std::size_t i = bin; i < bins; ++i) sum += counts_[i];
+  return sum;
+}
+
+double TailCalibrator::tests() const { return above(0); }
+
+double TailCalibrator::rate_per_day(double score) const {
+  constexpr double enough = 10;          // scores above the threshold of the fit
+  constexpr double floor_nats = 4;       // the fit never starts in the body
+  constexpr double prior_excess = 1.25, prior_weight = 6;
+  const double days = std::max(days_ + pending_days_, 1.0);
+  std::size_t threshold = bins;
+  double count = 0;
+  while (threshold > static_cast<std::size_t>(floor_nats / bin_nats) && count < enough)
+    count += counts_[--threshold];
+  const double start = static_cast<double>(threshold) * bin_nats;
+  if (score <= start) {
+    const auto bin = static_cast<std::size_t>(std::max(score, 0.0) / bin_nats);
+    return (above(bin) + 0.5) / days;
+  }
+  double sum = prior_weight * prior_excess, squares = prior_weight * 2 * prior_excess * prior_excess;
+  double weight = prior_weight;
+  for (std::size_t i = threshold; i < bins; ++i) {
+    const double excess = (static_cast<double>(i - threshold) + 0.5) * bin_nats;
+    weight += counts_[i];
+    sum += counts_[i] * excess;
+    squares += counts_[i] * excess * excess;
+  }
+  const double mean = sum / weight;
+  const double variance = std::max(squares / weight - mean * mean, 1e-6);
+  const double shape = std::clamp(0.5 * (1 - mean * mean / variance), 0.0, 0.2);
+  const double scale = mean * (1 - shape);
+  const double beyond = (score - start) / scale;
+  const double survival = shape < 1e-3 ? std::exp(-beyond) : std::pow(1 + shape * beyond, -1 / shape);
+  return (count + 0.5) / days * survival;
+}
+
+double TailCalibrator::p_value(double score) const {
+  const double days = std::max(days_ + pending_days_, 1.0);
+  return std::min(1.0, rate_per_day(score) * days / std::max(tests(), 1.0));
+}
+
+void TailCalibrator::save(SnapshotWriter& out) const {
+  out.put(counts_);
+  out.put(days_);
+  out.put(pending_days_);
+  out.put(last_ns_);
+}
+
+void TailCalibrator::load(SnapshotReader& in) {
+  counts_ = in.get<decltype(counts_)>();
+  days_ = in.get<double>();
+  pending_days_ = in.get<double>();
+  last_ns_ = in.get<std::int64_t>();
+}
+
+}  // namespace tidewaiter::detect

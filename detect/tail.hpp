@@ -1,0 +1,48 @@
+// Tails: how rare a score is, counted on what was seen. Shared by the statistical detectors.
+//
+// TailCalibrator keeps a decayed histogram of the scores (nats, higher = more surprising) of one detector and class
+// and answers with a rate: how many scores at least this high a day of normal life brings. Inside the data that is a
+// count; beyond it a generalised Pareto tail over a high threshold, fitted by moments with a prior (peaks over
+// threshold: Pickands 1975; Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory", KDD 2017).
+// Scores that became alerts are not learnt, so an incident does not hide the next one.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "detect/codec.hpp"
+
+namespace tidewaiter::detect {
+
+class TailCalibrator {
+ public:
+  static constexpr double bin_nats = 0.25;
+  static constexpr std::size_t bins = 256;
+
+  /// O(1); a sweep over the bins once in six hours of event time.
+  void learn(double score, std::int64_t time_ns);
+  /// `count` more tests of which nothing is known but that they were unsurprising.
+  void learn_ordinary(std::int64_t time_ns, float count = 1);
+
+  /// Expected number of scores >= `score` per day of event time; at most a conservative guess while there is little
+  /// history.
+  double rate_per_day(double score) const;
+  /// The same as a probability per test.
+  double p_value(double score) const;
+  double days() const { return days_; }
+  double tests() const;
+
+  void save(SnapshotWriter& out) const;
+  void load(SnapshotReader& in);
+
+ private:
+  void advance(std::int64_t time_ns);
+  double above(std::size_t bin) const;
+
+  std::array<float, bins> counts_{};
+  double days_ = 0;      // observed time, decayed like the counts
+  double pending_days_ = 0;
+  std::int64_t last_ns_ = 0;
+};
+
+}  // namespace tidewaiter::detect

@@ -1,0 +1,359 @@
+#include "detect/volume.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/text.hpp"
+
+namespace tidewaiter::detect {
+namespace {
+
+constexpr std::int64_t second_ns = 1'000'000'000;
+constexpr double quantile_tail = 0.2;                          // mass above the tracked quantile
+const double quantile_nats = -std::log(quantile_tail);
+constexpr double warm_windows[scales] = {20, 15, 6};
+constexpr double prior_excess[scales] = {0.5, 0.4, 0.3};       // nats, before anything is known
+constexpr double excess_min[scales] = {0.15, 0.12, 0.1};
+constexpr double prior_weight[scales] = {6, 8, 12};            // excesses that the pool's scale is worth
+constexpr double step_min[scales] = {0.01, 0.02, 0.05};        // of the trackers, once they have settled
+constexpr std::int64_t warm_age_s = 3 * 86'400;
+constexpr double calibrated_days = 7;
+constexpr double interesting_nats = 3;
+constexpr double clip_nats = 1.5;
+constexpr double activity_min = 0.2;
+constexpr std::uint32_t shock_members = 3;
+
+double log_bytes(std::uint64_t bytes) { return std::log1p(static_cast<double>(bytes)); }
+
+Key series_of(SeriesKind kind, Key who, Key observer) {
+  return combine(combine(who, observer), 0x5e + static_cast<std::uint64_t>(kind));
+}
+
+}  // namespace
+
+Volume::Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double bytes_min, Names& names)
+    : rate_max_(false_alerts_per_day / (series_kinds * scales)),
+      bytes_min_(bytes_min),
+      names_(names),
+      series_(memory_bytes / 2),
+      windows_(memory_bytes / 3),
+      seasons_(memory_bytes / 16) {}
+
+// Bytes count as leaving unless the event or the destination tables say that they stay inside.
+bool Volume::leaves(const Event& event) {
+  if (event.get(Num::bytes_out) == 0 || event.get(Str::dst_category) == "internal") return false;
+  const auto direction = static_cast<Direction>(event.get(Num::direction));
+  return direction == Direction::egress || direction == Direction::unknown;
+}
+
+void Volume::prefetch(const EventKeys& keys, const Event& event) const {
+  if (!leaves(event)) return;
+  const std::int64_t start_s = event.time_ns() / second_ns / scale_s[0] * scale_s[0];
+  if (keys.principal != 0) {
+    windows_.prefetch(WindowTable::key_of(series_of(SeriesKind::principal, keys.principal, keys.observer), 0, start_s));
+    if (keys.destination != 0)
+      windows_.prefetch(WindowTable::key_of(
+          series_of(SeriesKind::pair, combine(keys.principal, keys.destination), keys.observer), 0, start_s));
+  }
+  if (keys.app != 0)
+    windows_.prefetch(WindowTable::key_of(series_of(SeriesKind::app, keys.app, keys.observer), 0, start_s));
+}
+
+void Volume::observe(const EventKeys& keys, const Seen& seen, std::vector<Finding>& out) {
+  if (!leaves(*seen.event)) return;
+  if (keys.principal != 0) {
+    if (keys.destination != 0)
+      add(SeriesKind::pair, series_of(SeriesKind::pair, combine(keys.principal, keys.destination), keys.observer), keys,
+          seen, out);
+    add(SeriesKind::principal, series_of(SeriesKind::principal, keys.principal, keys.observer), keys, seen, out);
+  }
+  if (keys.app != 0) add(SeriesKind::app, series_of(SeriesKind::app, keys.app, keys.observer), keys, seen, out);
+}
+
+void Volume::add(SeriesKind kind, Key series, const EventKeys& keys, const Seen& seen, std::vector<Finding>& out) {
+  const Event& event = *seen.event;
+  const std::int64_t start_s = event.time_ns() / second_ns / scale_s[0] * scale_s[0];
+  const Key key = WindowTable::key_of(series, 0, start_s);
+  bool opened = false;
+  Window* window = windows_.find_or_open(key, 0, start_s, kind, opened);
+  while (window == nullptr) {
+    ++closed_early_;
+    close_first_group(out);
+    window = windows_.find_or_open(key, 0, start_s, kind, opened);
+  }
+  if (opened) open_named(*window, kind, series, keys, event);
+  window->bytes += event.get(Num::bytes_out);
+  ++window->events;
+  window->data_classes |= event.get(Num::data_classes);
+  window->take(seen.evidence());
+}
+
+void Volume::open_named(Window& window, SeriesKind kind, Key series, const EventKeys& keys, const Event& event) {
+  window.series = series;
+  window.principal = keys.principal;
+  window.app = keys.app;
+  window.tenant = keys.tenant;
+  window.role = keys.role;
+  window.observer = keys.observer;
+  window.quota = keys.quota;
+  window.principal_type = static_cast<std::uint8_t>(event.get(Num::principal_type));
+  window.risk_tier = static_cast<std::uint8_t>(event.get(Num::risk_tier));
+  const std::int64_t time_ns = event.time_ns();
+  names_.keep(keys.tenant, event.get(Str::tenant), keys.quota, time_ns);
+  if (keys.app != 0) names_.keep(keys.app, event.get(Str::app), keys.quota, time_ns);
+  if (keys.principal != 0) names_.keep(keys.principal, event.get(Str::principal), keys.quota, time_ns);
+  if (kind != SeriesKind::pair) return;
+  window.destination = keys.destination;
+  names_.keep(keys.destination, destination_of(event), keys.quota, time_ns);
+  if (!event.has(Str::dst_category)) return;
+  window.category = hash_name(event.get(Str::dst_category));
+  names_.keep(window.category, event.get(Str::dst_category), keys.quota, time_ns);
+}
+
+std::int64_t Volume::next_close_ns() const {
+  return windows_.empty() ? std::numeric_limits<std::int64_t>::max() : windows_.first_end_s() * second_ns;
+}
+
+void Volume::close(std::int64_t watermark_ns, std::vector<Finding>& out) {
+  while (next_close_ns() <= watermark_ns) close_first_group(out);
+}
+
+void Volume::close_first_group(std::vector<Finding>& out) {
+  const WindowTable::Group group = windows_.take_first_group();
+  const auto scale = static_cast<std::size_t>(group.order >> 4 & 3);
+  collect(group, scale);
+  for (const Judged& judged : judged_) judge(judged, scale, out);
+  if (windows_.at(group.head).kind == SeriesKind::principal) learn_seasons(group.end_s(), scale);
+  for (const Judged& judged : judged_) {
+    roll_up(windows_.at(judged.slot), out);
+    windows_.release(judged.slot);
+  }
+}
+
+// First pass: where every window stands against its own level, and what the members of each role have in common.
+void Volume::collect(const WindowTable::Group& group, std::size_t scale) {
+  judged_.clear();
+  sums_.clear();
+  roles_.clear();
+  const double middle_s = static_cast<double>(group.end_s()) - static_cast<double>(scale_s[scale]) / 2;
+  const Season::Vector features = Season::features(middle_s);
+  for (std::uint32_t slot = group.head; slot != WindowTable::none; slot = windows_.at(slot).next) {
+    const Window& window = windows_.at(slot);
+    Judged judged{slot, log_bytes(window.net_bytes()), 0, 0};
+    judged.season = seasons_.of(combine(window.role, scale)).at(features);
+    const auto [series, inserted] = series_.find_or_insert(window.series, window.quota);
+    if (inserted) series->first_s = window.start_s;
+    series->last_s = static_cast<std::uint32_t>(window.start_s);
+    const Scale& own = series->scale[scale];
+    if (own.windows >= warm_windows[scale] / 2) {
+      judged.deviation = std::clamp(judged.x - judged.season - double{own.level}, -clip_nats, clip_nats);
+      RoleSum& sum = sums_[window.role];
+      if (sum.members++ == 0) roles_.push_back(window.role);
+      sum.sum += judged.deviation;
+    }
+    judged_.push_back(judged);
+  }
+}
+
+// Pairs of one principal rise together, so only members (principals, apps) are compared with each other.
+double Volume::shock_of(const Judged& judged, const Window& window) const {
+  if (window.kind == SeriesKind::pair) return 0;
+  const auto found = sums_.find(window.role);
+  if (found == sums_.end() || found->second.members <= shock_members) return 0;
+  const double others = found->second.members - 1.0;
+  return std::max(0.0, (found->second.sum - judged.deviation) / (others + shock_members));
+}
+
+Key Volume::pool_key(const Window& window) {
+  switch (window.kind) {
+    case SeriesKind::pair: return combine(window.principal, 0x9001);
+    case SeriesKind::principal: return combine(window.role, 0x9002);
+    case SeriesKind::app: return combine(window.tenant, 0x9003);
+  }
+  return 1;
+}
+
+Volume::Expectation Volume::expect(const Window& window, const Series& series, std::size_t scale) {
+  const Scale& own = series.scale[scale];
+  const Series* pool = series_.find(pool_key(window));
+  const bool pool_warm = pool != nullptr && pool->scale[scale].windows >= warm_windows[scale];
+  const double pool_excess = pool_warm ? double{pool->scale[scale].excess} : prior_excess[scale];
+  const double weight = prior_weight[scale] + quantile_tail * double{own.windows};
+  const bool old_enough = window.start_s - series.first_s >= warm_age_s;
+  Expectation expected{};
+  expected.own = &own;
+  expected.weight = weight;
+  expected.excess = (prior_weight[scale] * pool_excess + quantile_tail * double{own.windows * own.excess}) / weight;
+  expected.quantile = double{own.quantile} + 1.5 * expected.excess / std::sqrt(double{own.windows} + 1);
+  expected.warm = old_enough && own.windows >= warm_windows[scale];
+  if (!expected.warm && window.kind == SeriesKind::pair && pool_warm && window.start_s - pool->first_s >= warm_age_s) {
+    // A destination that is new to the principal: what it sends elsewhere is all there is to compare with.
+    expected.own = &pool->scale[scale];
+    expected.weight = prior_weight[scale] + quantile_tail * double{pool->scale[scale].windows};
+    expected.excess = pool_excess;
+    expected.quantile = double{pool->scale[scale].quantile};
+    expected.warm = expected.from_pool = true;
+  }
+  expected.excess = std::max(expected.excess, excess_min[scale]);
+  return expected;
+}
+
+void Volume::judge(const Judged& judged, std::size_t scale, std::vector<Finding>& out) {
+  Window& window = windows_.at(judged.slot);
+  const auto [series, inserted] = series_.find_or_insert(window.series, window.quota);
+  if (inserted) series->first_s = window.start_s;
+  const Expectation expected = expect(window, *series, scale);
+  const double shock = shock_of(judged, window);
+  const double x = log_bytes(window.net_bytes());  // a pair may have explained a part since the first pass
+  const double r = x - judged.season - shock;
+  TailCalibrator& tail = tails_[static_cast<std::size_t>(window.kind) * scales + scale];
+  const std::int64_t end_ns = window.end_s() * second_ns;
+  bool hot = false;
+  if (expected.warm) {
+    const double age_windows = static_cast<double>((window.start_s - series->first_s) / scale_s[scale]) + 1;
+    const double active = expected.from_pool ? 1 : std::clamp(double{expected.own->windows} / age_windows, activity_min, 1.0);
+    const double y = std::max(0.0, (r - expected.quantile) / expected.excess);
+    const double score = y == 0 ? 0 : quantile_nats - std::log(active) + expected.weight * std::log1p(y / expected.weight);
+    if (score < interesting_nats) {
+      tail.learn_ordinary(end_ns);
+    } else {
+      const double rate = tail.rate_per_day(score);
+      hot = rate < rate_max_ && tail.days() >= calibrated_days && r > double{expected.own->largest} &&
+            static_cast<double>(window.net_bytes()) >= bytes_min_;
+      if (!hot) tail.learn(score, end_ns);
+      if (hot) {
+        const auto to_bytes = [&](double log) { return std::expm1(log + judged.season + shock); };
+        const double upper = expected.quantile + expected.excess * expected.weight *
+                                                     (std::pow(0.01 / quantile_tail, -1 / expected.weight) - 1);
+        double least = score;
+        while (least > interesting_nats && tail.rate_per_day(least - TailCalibrator::bin_nats) < rate_max_)
+          least -= TailCalibrator::bin_nats;
+        const double least_y = expected.weight * std::expm1((least - quantile_nats + std::log(active)) / expected.weight);
+        const double bar = std::max(expected.quantile + expected.excess * least_y, double{expected.own->largest});
+        Finding& finding = out.emplace_back();
+        finding.window = window;
+        finding.expected = to_bytes(double{expected.own->level});
+        finding.upper = std::max(to_bytes(upper), finding.expected);
+        finding.largest_before = to_bytes(double{expected.own->largest});
+        finding.not_below = std::min(std::max(to_bytes(bar), bytes_min_), static_cast<double>(window.net_bytes()));
+        finding.score = score;
+        finding.rate_per_day = rate;
+        finding.p_value = tail.p_value(score);
+        finding.windows_seen = double{expected.own->windows};
+        finding.first_s = expected.from_pool ? 0 : series->first_s;
+        finding.from_pool = expected.from_pool;
+        finding.shock = std::exp(shock);
+        const double usual = std::max(0.0, to_bytes(expected.quantile));
+        if (const auto kept = static_cast<std::uint64_t>(usual); kept < window.net_bytes())
+          explain_away(window, window.net_bytes() - kept);
+      }
+    }
+  }
+  const auto [pool, new_pool] = series_.find_or_insert(pool_key(window), window.quota);
+  if (new_pool) pool->first_s = window.start_s;
+  pool->last_s = static_cast<std::uint32_t>(window.start_s);
+  learn(pool->scale[scale], r, x - judged.season, prior_excess[scale], scale, hot);
+  const double pool_excess = double{pool->scale[scale].excess};
+  if (Series* own = series_.find(window.series); own != nullptr)
+    learn(own->scale[scale], r, x - judged.season, pool_excess, scale, hot);
+}
+
+void Volume::learn(Scale& state, double r, double x, double excess_prior, std::size_t scale, bool hot) {
+  const double seen = double{state.windows};
+  double quantile = double{state.quantile}, excess = double{state.excess}, level = double{state.level};
+  if (seen == 0) {
+    quantile = r;
+    level = x;
+    excess = excess_prior;
+  }
+  const double step = std::max(1 / (seen + 1), step_min[scale]);
+  const double level_clip = 3 * std::max(excess, 0.3);
+  level += step * std::clamp(x - level, -level_clip, level_clip);
+  if (seen < 5 && !hot) {
+    quantile = std::max(quantile, r);  // of few values the largest is the best guess
+  } else {
+    if (r > quantile) {
+      const double share = std::max(1 / (quantile_tail * seen + 4), step_min[scale]);
+      excess += share * (std::min(r - quantile, 3 * excess) - excess);
+    }
+    const double reach = 4 * std::max(excess, 0.1) * std::max(2 / (seen + 1), step_min[scale]);
+    quantile += reach * (r > quantile ? 1 - quantile_tail : -quantile_tail);
+  }
+  const double cap = hot ? quantile + 3 * excess : r;
+  double largest = seen == 0 ? r : double{state.largest};
+  largest -= 0.002 * std::max(0.0, largest - quantile);
+  state.largest = static_cast<float>(std::max(largest, std::min(r, cap)));
+  state.level = static_cast<float>(level);
+  state.quantile = static_cast<float>(quantile);
+  state.excess = static_cast<float>(std::max(excess, 0.05));
+  state.windows = static_cast<float>(std::min(seen + 1, 1e6));
+}
+
+void Volume::learn_seasons(std::int64_t end_s, std::size_t scale) {
+  const Season::Vector features =
+      Season::features(static_cast<double>(end_s) - static_cast<double>(scale_s[scale]) / 2);
+  for (const Key role : roles_) {
+    const RoleSum& sum = sums_.find(role)->second;
+    Season& season = seasons_.of(combine(role, scale));
+    const double mean = sum.sum / sum.members;
+    season.learn(features, mean + season.at(features), 1.0 / sum.members);
+  }
+}
+
+// What was alerted here is no news for the principal, the app and the longer windows.
+void Volume::explain_away(const Window& window, std::uint64_t bytes) {
+  const auto explain = [&](SeriesKind kind, Key who) {
+    const Key series = series_of(kind, who, window.observer);
+    if (Window* other = windows_.find(WindowTable::key_of(series, window.scale, window.start_s)))
+      other->explained += bytes;
+  };
+  windows_.find(window.key)->explained += bytes;
+  if (window.kind == SeriesKind::pair) explain(SeriesKind::principal, window.principal);
+  if (window.kind != SeriesKind::app && window.app != 0) explain(SeriesKind::app, window.app);
+}
+
+void Volume::roll_up(const Window& window, std::vector<Finding>&) {
+  if (window.scale + 1u >= scales) return;
+  const auto scale = static_cast<std::uint8_t>(window.scale + 1);
+  const std::int64_t start_s = window.start_s / scale_s[scale] * scale_s[scale];
+  bool opened = false;
+  Window* longer = windows_.find_or_open(WindowTable::key_of(window.series, scale, start_s), scale, start_s, window.kind,
+                                         opened);
+  if (longer == nullptr) {
+    ++closed_early_;  // full: this sum is lost to the longer scale
+    return;
+  }
+  if (opened) {
+    const Key key = longer->key;
+    const std::uint32_t next = longer->next;
+    *longer = window;
+    longer->key = key;
+    longer->next = next;
+    longer->scale = scale;
+    longer->start_s = start_s;
+    return;
+  }
+  longer->bytes += window.bytes;
+  longer->explained += window.explained;
+  longer->events += window.events;
+  longer->data_classes |= window.data_classes;
+  for (const EvidenceRef& evidence : window.top)
+    if (evidence.used != 0) longer->take(evidence);
+}
+
+void Volume::save(SnapshotWriter& out) const {
+  series_.save(out);
+  windows_.save(out);
+  seasons_.save(out);
+  for (const TailCalibrator& tail : tails_) tail.save(out);
+  out.put(closed_early_);
+}
+
+bool Volume::load(SnapshotReader& in) {
+  if (!series_.load(in) || !windows_.load(in) || !seasons_.load(in)) return false;
+  for (TailCalibrator& tail : tails_) tail.load(in);
+  closed_early_ = in.get<std::uint64_t>();
+  return in.ok();
+}
+
+}  // namespace tidewaiter::detect

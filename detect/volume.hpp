@@ -1,0 +1,128 @@
+// Volume: more bytes leaving than this principal, pair or app ever sends.
+//
+// Series: (principal, destination), principal, app, each per observer (bytes of different observers are never summed),
+// at 5 min, 1 h and 1 day of event time; a 5-min sum rolls up into the hour, the hour into the day. A window is judged
+// when the watermark passes its end: pairs first, then principals, then apps, so what one of them explains is taken out
+// of the others and of the longer windows and is told once.
+//
+// Model of x = ln(1 + bytes) of an active window (a hurdle: windows without bytes only lower the rate of activity):
+//   r = x - season(role, t) - shock,   season: season.hpp; shock: what the other members of the role have in common now
+//   body: tracked 80 % quantile q by stochastic approximation (Robbins & Monro 1951), whose bounded steps are the
+//         winsorising: one huge window moves it no further than a slightly large one
+//   tail: exponential excess over q, its scale shrunk to the pool's (principal's pairs, role, tenant); with a gamma
+//         prior its predictive law is Lomax = generalised Pareto (peaks over threshold, Pickands 1975):
+//         P(r > q + y) = 0.2 * active * (1 + y / (m k))^-k,  k = prior weight + excesses seen
+// Score = -ln P. The rate of such scores per kind and scale comes from TailCalibrator. An alert needs a rate below its
+// share of the false alert budget, range novelty (above everything seen in the series), the least bytes that matter,
+// and history; a new destination is judged by the principal's usual destinations; a cold principal is left to policy.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "detect/names.hpp"
+#include "detect/season.hpp"
+#include "detect/tail.hpp"
+#include "detect/windows.hpp"
+
+namespace tidewaiter::detect {
+
+class Volume {
+ public:
+  Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double bytes_min, Names& names);
+
+  /// A window beyond its expectation; all sums in bytes.
+  struct Finding {
+    Window window;
+    double expected = 0, upper = 0;  // median-like level, and what 99 % stay below
+    double largest_before = 0;
+    double not_below = 0;            // no alert below so many bytes
+    double score = 0, rate_per_day = 0, p_value = 1;
+    double windows_seen = 0;
+    std::int64_t first_s = 0;
+    bool from_pool = false;          // a new destination, judged by the principal's others
+    double shock = 0;                // factor that the role's members share in this window
+  };
+
+  void prefetch(const EventKeys& keys, const Event& event) const;
+  /// Adds an event that is not late. `out` gets what has to be judged early when the windows are full.
+  void observe(const EventKeys& keys, const Seen& seen, std::vector<Finding>& out);
+  /// Judges all windows that end at or before the watermark, in order.
+  void close(std::int64_t watermark_ns, std::vector<Finding>& out);
+  std::int64_t next_close_ns() const;
+
+  std::uint64_t open_windows() const { return windows_.open(); }
+  std::uint64_t closed_early() const { return closed_early_; }
+  std::uint64_t evictions() const { return series_.evictions(); }
+  std::uint64_t slots_used() const { return series_.used() + windows_.open(); }
+  std::uint64_t memory_bytes() const {
+    return series_.memory_bytes() + windows_.memory_bytes() + seasons_.memory_bytes();
+  }
+  const TailCalibrator& calibrator(SeriesKind kind, std::size_t scale) const {
+    return tails_[static_cast<std::size_t>(kind) * scales + scale];
+  }
+
+  void save(SnapshotWriter& out) const;
+  bool load(SnapshotReader& in);
+
+  static bool leaves(const Event& event);
+
+ private:
+  struct Scale {
+    float level, quantile, excess, largest, windows, reserved;
+  };
+  struct alignas(64) Series {
+    Key key;
+    std::int64_t first_s;
+    std::uint32_t last_s;
+    std::uint16_t quota, unused;
+    Scale scale[scales];
+    std::uint64_t reserved[4];
+    std::uint64_t rank() const { return last_s; }
+  };
+  struct Judged {
+    std::uint32_t slot;
+    double x, season;
+    double deviation;  // of the member's own level, clipped
+  };
+  struct RoleSum {
+    double sum = 0;
+    std::uint32_t members = 0;
+  };
+  struct Expectation {
+    double quantile, excess, weight;
+    const Scale* own;
+    bool warm, from_pool;
+  };
+
+  void add(SeriesKind kind, Key series, const EventKeys& keys, const Seen& seen, std::vector<Finding>& out);
+  void close_first_group(std::vector<Finding>& out);
+  void collect(const WindowTable::Group& group, std::size_t scale);
+  void judge(const Judged& judged, std::size_t scale, std::vector<Finding>& out);
+  Expectation expect(const Window& window, const Series& series, std::size_t scale);
+  double shock_of(const Judged& judged, const Window& window) const;
+  void learn(Scale& state, double r, double x, double prior_excess, std::size_t scale, bool hot);
+  void learn_seasons(std::int64_t end_s, std::size_t scale);
+  void explain_away(const Window& window, std::uint64_t bytes);
+  void roll_up(const Window& window, std::vector<Finding>& out);
+  void open_named(Window& window, SeriesKind kind, Key series, const EventKeys& keys, const Event& event);
+  static Key pool_key(const Window& window);
+
+  const double rate_max_, bytes_min_;
+  Names& names_;
+  SlotTable<Series> series_;
+  WindowTable windows_;
+  SeasonTable seasons_;
+  std::array<TailCalibrator, series_kinds * scales> tails_;
+  std::uint64_t closed_early_ = 0;
+
+  // Scratch of one group, kept for its memory.
+  std::vector<Judged> judged_;
+  std::unordered_map<Key, RoleSum> sums_;  // only looked up; roles_ has their order
+  std::vector<Key> roles_;
+};
+
+}  // namespace tidewaiter::detect

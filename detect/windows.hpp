@@ -1,0 +1,100 @@
+// Windows: open sums of egress bytes, one per series, time scale and window start, closed by the watermark. Kept in a
+// slab of fixed size with an index and one list per closing time, so partitions may be days apart in event time and
+// closing costs nothing per window that stays open. When the slab is full the windows that end first are closed early,
+// which is counted.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "detect/alert.hpp"
+#include "detect/keys.hpp"
+
+namespace tidewaiter::detect {
+
+/// What a series is about; also the order in which windows of one end are judged.
+enum class SeriesKind : std::uint8_t { pair, principal, app };
+inline constexpr std::size_t series_kinds = 3;
+inline constexpr std::size_t scales = 3;
+inline constexpr std::int64_t scale_s[scales] = {300, 3600, 86'400};
+
+struct alignas(64) Window {
+  Key key;              // of series, scale and start
+  Key series;
+  Key principal, app, destination, category, tenant, role, observer;  // names in Names, 0 = none
+  std::uint64_t bytes;
+  std::uint64_t explained;  // bytes above expectation that were alerted on another series or scale already
+  std::uint64_t data_classes;
+  std::int64_t start_s;
+  std::uint32_t events;
+  std::uint32_t next;       // in the list of its end
+  std::uint16_t quota;
+  std::uint8_t scale;
+  SeriesKind kind;
+  std::uint8_t principal_type, risk_tier;
+  std::uint16_t unused;
+  EvidenceRef top[2];       // the largest events, largest first
+
+  std::uint64_t net_bytes() const { return bytes > explained ? bytes - explained : 0; }
+  std::int64_t end_s() const { return start_s + scale_s[scale]; }
+  void take(const EvidenceRef& evidence);
+};
+static_assert(sizeof(Window) == 192);
+
+class WindowTable {
+ public:
+  static constexpr std::uint32_t none = UINT32_MAX;
+
+  explicit WindowTable(std::uint64_t memory_bytes);
+  ~WindowTable();
+  WindowTable(const WindowTable&) = delete;
+  WindowTable& operator=(const WindowTable&) = delete;
+
+  static Key key_of(Key series, std::uint8_t scale, std::int64_t start_s) {
+    return combine(series, static_cast<std::uint64_t>(start_s) * 4 + scale);
+  }
+  void prefetch(Key key) const { __builtin_prefetch(&index_[key & mask_]); }
+  Window* find(Key key);
+  /// The window of this key; new ones are zeroed but for key, scale, start and kind. nullptr when the slab is full.
+  Window* find_or_open(Key key, std::uint8_t scale, std::int64_t start_s, SeriesKind kind, bool& opened);
+
+  /// A list of windows with the same end, scale and kind; `order` sorts by end, then scale, then kind.
+  struct Group {
+    std::uint64_t order;
+    std::uint32_t head, tail;
+    std::int64_t end_s() const { return static_cast<std::int64_t>(order >> 8); }
+  };
+  bool empty() const { return groups_.empty(); }
+  std::int64_t first_end_s() const { return static_cast<std::int64_t>(groups_.begin()->first >> 8); }
+  /// Takes the first group out of the order; its windows stay until released.
+  Group take_first_group();
+  Window& at(std::uint32_t slot) { return slab_[slot]; }
+  void release(std::uint32_t slot);
+
+  std::uint64_t open() const { return open_; }
+  std::uint64_t memory_bytes() const { return capacity_ * (sizeof(Window) + 2 * sizeof(std::uint32_t)); }
+
+  void save(SnapshotWriter& out) const;
+  bool load(SnapshotReader& in);
+
+ private:
+  std::uint32_t allocate();
+  void index_insert(Key key, std::uint32_t slot);
+  void index_erase(Key key);
+  void append(std::uint64_t order, std::uint32_t slot);
+  static std::uint64_t order_of(const Window& window);
+
+  const std::uint32_t capacity_;
+  const std::uint64_t mask_;
+  Window* slab_ = nullptr;
+  std::vector<std::uint32_t> index_;  // slot + 1, 0 = empty; linear probing
+  std::uint32_t free_ = none, fresh_ = 0;
+  std::uint64_t open_ = 0;
+  struct List {
+    std::uint32_t head, tail;
+  };
+  std::map<std::uint64_t, List> groups_;
+};
+
+}  // namespace tidewaiter::detect
