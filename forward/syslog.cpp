@@ -67,12 +67,14 @@ class Syslog final : public Sink {
   };
   std::string encode_one(const Envelope& item) const;
   Answer failed(const Error& error) const;
+  void connection_ended(const Error& error);
 
   SyslogOptions options_;
   const Clock& clock_;
   TlsStream stream_;
   std::deque<Unsettled> unsettled_;  // of the present connection
   std::uint64_t next_ticket_ = 1;
+  bool anything_settled_ = false;    // on the present connection
   Answer trouble_;                   // how the last connection ended, until confirm() has told
 };
 
@@ -99,20 +101,25 @@ Answer Syslog::failed(const Error& error) const {
   return answer;
 }
 
+void Syslog::connection_ended(const Error& error) {
+  trouble_ = failed(error);
+  // Some receivers refuse a certificate by nothing more than a reset.
+  if (!anything_settled_ && !options_.stream.cert_file.empty() && trouble_.verdict == Verdict::retry)
+    trouble_.reason += " (before anything had settled: perhaps the receiver refuses our certificate)";
+  unsettled_.clear();
+  anything_settled_ = false;
+}
+
 Answer Syslog::send(std::span<const Item* const> batch) {
   // First what has come from the receiver: a connection that has ended must not take another batch.
   if (stream_.connected()) {
-    if (const auto looked = stream_.look(0); !looked) {
-      trouble_ = failed(looked.error());
-      unsettled_.clear();
-    }
+    if (const auto looked = stream_.look(0); !looked) connection_ended(looked.error());
   }
   if (const auto connected = stream_.connect(); !connected) return failed(connected.error());
   std::string frames;
   for (const Item* item : batch) frames += item->bytes;
   if (const auto written = stream_.write(frames); !written) {
-    trouble_ = failed(written.error());
-    unsettled_.clear();
+    connection_ended(written.error());
     return trouble_;
   }
   Answer answer;
@@ -127,14 +134,12 @@ Confirmation Syslog::confirm(std::span<const std::uint64_t> tickets) {
   Confirmation out;
   out.answer.verdict = Verdict::ok;
   if (stream_.connected()) {
-    if (const auto looked = stream_.look(0); !looked) {
-      trouble_ = failed(looked.error());
-      unsettled_.clear();
-    }
+    if (const auto looked = stream_.look(0); !looked) connection_ended(looked.error());
   }
   const std::uint64_t acknowledged = stream_.acknowledged_mark();
   const std::int64_t settled_before = clock_.now_ns() - options_.settle_ms * 1'000'000;
   while (!unsettled_.empty() && unsettled_.front().sent_ns <= settled_before && unsettled_.front().mark <= acknowledged) {
+    anything_settled_ = true;
     out.confirmed.push_back(unsettled_.front().ticket);
     unsettled_.pop_front();
   }
