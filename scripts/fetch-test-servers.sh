@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches the real servers that the tests talk to into build/deps; does nothing when they are there.
-# Usage: scripts/fetch-test-servers.sh [kafka|victorialogs]...
+# Usage: scripts/fetch-test-servers.sh [kafka|victorialogs|hec_clients]...
 # A server that cannot be had only leaves its tests skipped, but is an error when CI=true.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -55,7 +55,19 @@ victorialogs() {
   rm -rf "$deps/victorialogs" && mv "$work" "$deps/victorialogs"
 }
 
-[ $# -gt 0 ] || set -- kafka victorialogs
+# Clients of other people's making, which prove our own HEC receiver.
+hec_clients() {
+  local work=$deps/hec_clients.tmp
+  echo "HEC clients: fetching (1 MB, once)"
+  rm -rf "$work" && mkdir -p "$work"
+  pip3 install --quiet --disable-pip-version-check --no-input --root-user-action=ignore --require-hashes --no-deps \
+    --target "$work/python" -r "$recipes/hec_clients/requirements.txt"
+  cp "$recipes"/hec_clients/package*.json "$work/"
+  (cd "$work" && npm ci --ignore-scripts --silent)
+  rm -rf "$deps/hec_clients" && mv "$work" "$deps/hec_clients"
+}
+
+[ $# -gt 0 ] || set -- kafka victorialogs hec_clients
 failed=0
 for server in "$@"; do
   fresh "$server" && continue

@@ -15,6 +15,7 @@ test=(
   libgtest-dev libgmock-dev python3-yaml python3-jsonschema openssl=openssl curl=curl git=git
   default-jre-headless=java maven=mvn golang-go=go # Kafka, VictoriaLogs and vmauth
   rsyslog=rsyslogd rsyslog-gnutls
+  python3-pip=pip3 npm=npm # HEC clients
 )
 bench=(libbenchmark-dev)
 fuzz=(clang libclang-rt-14-dev)
