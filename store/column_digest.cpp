@@ -4,8 +4,10 @@
 
 namespace tidewaiter::store {
 
-void ColumnDigest::add(const Record& record, const Event* events) {
+void ColumnDigest::add(const Record& record, std::uint32_t ordinal, const Event* events) {
   bytes_.varint(record.seq);
+  bytes_.varint(ordinal);
+  bytes_.varint(zigzag(record.leader_epoch));
   bytes_.u8(static_cast<std::uint8_t>(record.reason));
   bytes_.varint(record.event_count);
   for (const Event* event = events; event != events + record.event_count; ++event) {

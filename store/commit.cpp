@@ -340,10 +340,10 @@ void Log::State::write_part(const Commit& made, std::uint16_t id, const std::vec
     const std::string_view salt(salts.data() + i * salt_size, salt_size);
     log.tree.append(sha, record_leaf_hash(sha, record, state.store_id, salt), completed);
     encoder.add(record, events, made.number, records[i]);
-    digest.add(record, events);
+    digest.add(record, records[i], events);
   }
   if (open) flush_block();
-  log.columns = ColumnDigest::chain(sha, log.columns, digest.commit_digest(sha));
+  log.columns = ColumnDigest::chain(sha, log.columns, digest.commit_digest(sha, made.number, made.time_ns));
 }
 
 void Log::State::write_parts(const Commit& made, const std::vector<NewUnit>& units, CommitEntry& entry) {
@@ -415,7 +415,7 @@ Result<CommitPtr> Log::State::commit(std::unique_ptr<Batch> source, std::vector<
   made->time_ns = now_ns();
   if (source) TRY(admit(*source, counts));
   for (const CursorUpdate& cursor : cursors)
-    batch->put(Cf::meta, cursor_key(cursor.name), encode_bytes(cursor.value));
+    batch->put(Cf::meta, cursor_key(cursor.name), encode_checked(cursor.value));
   if ((!source || source->records.empty()) && control.empty() && own.empty() && !ledger.has_news()) {
     TRY(write_without_commit(counts, connectors));
     failed = false;

@@ -183,7 +183,7 @@ Result<CommitPtr> Log::commit(std::unique_ptr<Batch> batch, std::vector<OwnRecor
 Result<void> Log::put_cursors(const std::vector<CursorUpdate>& cursors) {
   if (state_->failed) return state_->failed_error();
   for (const CursorUpdate& cursor : cursors)
-    state_->batch->put(Cf::meta, cursor_key(cursor.name), encode_bytes(cursor.value));
+    state_->batch->put(Cf::meta, cursor_key(cursor.name), encode_checked(cursor.value));
   if (state_->batch->count() == 0) return {};
   return state_->write_batch(false);
 }
@@ -191,7 +191,7 @@ Result<void> Log::put_cursors(const std::vector<CursorUpdate>& cursors) {
 Result<std::string> Log::cursor(const std::string& name) const {
   TRY_ASSIGN(const auto bytes, state_->db->get(Cf::meta, cursor_key(name)));
   if (!bytes) return fail(Code::not_found, "there is no cursor '" + name + "'");
-  TRY_ASSIGN(const std::string_view value, decode_bytes(*bytes));
+  TRY_ASSIGN(const std::string_view value, decode_checked(*bytes));
   return std::string(value);
 }
 
@@ -210,7 +210,7 @@ Result<void> Log::put_snapshot(const std::string& name, std::uint64_t commit, st
     if (++kept > keep) batch.remove(Cf::snapshots, it->key());
   }
   TRY(it->status());
-  batch.put(Cf::snapshots, place, encode_bytes(snapshot));
+  batch.put(Cf::snapshots, place, encode_checked(snapshot));
   return state_->write_batch(false);
 }
 

@@ -196,7 +196,7 @@ Result<std::string> Reader::cursor(const std::string& name) const {
   const std::shared_lock lock(state_->mutex);
   TRY_ASSIGN(const auto bytes, state_->db->get(Cf::meta, cursor_key(name), state_->at.get()));
   if (!bytes) return fail(Code::not_found, "there is no cursor '" + name + "'");
-  TRY_ASSIGN(const std::string_view value, decode_bytes(*bytes));
+  TRY_ASSIGN(const std::string_view value, decode_checked(*bytes));
   return std::string(value);
 }
 
@@ -208,7 +208,7 @@ Result<std::pair<std::uint64_t, std::string>> Reader::snapshot(const std::string
   TRY(it->status());
   if (!it->valid() || !it->key().starts_with(prefix) || it->key().size() != prefix.size() + 8)
     return fail(Code::not_found, "there is no snapshot of '" + name + "' at or before commit " + std::to_string(commit));
-  TRY_ASSIGN(const std::string_view value, decode_bytes(it->value()));
+  TRY_ASSIGN(const std::string_view value, decode_checked(it->value()));
   return std::pair(get_be<std::uint64_t>(it->key().data() + prefix.size()), std::string(value));
 }
 

@@ -8,6 +8,7 @@ namespace tidewaiter::store {
 namespace {
 
 constexpr std::uint8_t format_version = 1;
+constexpr std::size_t checksum_size = 8;
 
 Error wrong(const char* what) { return fail(Code::corruption, std::string(what) + " cannot be decoded"); }
 
@@ -231,6 +232,19 @@ std::string encode_bytes(std::string_view value) {
 Result<std::string_view> decode_bytes(std::string_view bytes) {
   if (bytes.empty() || bytes[0] != static_cast<char>(format_version)) return wrong("a stored value");
   return bytes.substr(1);
+}
+
+std::string encode_checked(std::string_view value) {
+  return encode_bytes(value).append(as_view(sha256(value)).substr(0, checksum_size));
+}
+
+Result<std::string_view> decode_checked(std::string_view bytes) {
+  TRY_ASSIGN(const std::string_view rest, decode_bytes(bytes));
+  if (rest.size() < checksum_size) return wrong("a stored value");
+  const std::string_view value = rest.substr(0, rest.size() - checksum_size);
+  if (rest.substr(value.size()) != as_view(sha256(value)).substr(0, checksum_size))
+    return fail(Code::corruption, "a stored value does not have its checksum");
+  return value;
 }
 
 std::string encode_hash(const Hash& hash) { return encode_bytes(as_view(hash)); }

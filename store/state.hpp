@@ -70,11 +70,14 @@ struct OriginEntry {
 std::string encode_origin(const OriginEntry& origin);
 Result<OriginEntry> decode_origin(std::string_view bytes);
 
-/// Values with nothing but a version in front: positions, sealed marks, cursors, hashes, salt keys.
+/// Values with nothing but a version in front: positions, sealed marks, hashes, salt keys.
 std::string encode_number(std::uint64_t value);
 Result<std::uint64_t> decode_number(std::string_view bytes);
 std::string encode_bytes(std::string_view value);
 Result<std::string_view> decode_bytes(std::string_view bytes);
+/// Cursors and snapshots, which nothing else vouches for: version, value, the first 8 bytes of its SHA-256.
+std::string encode_checked(std::string_view value);
+Result<std::string_view> decode_checked(std::string_view bytes);
 std::string encode_hash(const Hash& hash);
 Result<Hash> decode_hash(std::string_view bytes);
 

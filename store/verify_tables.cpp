@@ -252,7 +252,7 @@ Result<void> check_followers(VerifyContext& context) {
   constexpr std::string_view prefix = "cursor/";
   const auto cursors = context.db.iterate(Cf::meta);
   for (cursors->seek(prefix); cursors->valid() && cursors->key().starts_with(prefix); cursors->next())
-    if (!decode_bytes(cursors->value()))
+    if (!decode_checked(cursors->value()))
       context.find("meta", "the cursor '" + std::string(cursors->key().substr(prefix.size())) + "' cannot be read");
   TRY(cursors->status());
   const auto snapshots = context.db.iterate(Cf::snapshots);
@@ -261,7 +261,7 @@ Result<void> check_followers(VerifyContext& context) {
     const std::size_t end = key.find('\0');
     const bool whole = end != std::string_view::npos && key.size() == end + 9;
     const std::string name(key.substr(0, end));
-    if (!whole || !decode_bytes(snapshots->value()))
+    if (!whole || !decode_checked(snapshots->value()))
       context.find("snapshots", "a snapshot of '" + name + "' cannot be read");
     else if (get_be<std::uint64_t>(key.data() + end + 1) > context.state.commit)
       context.find("snapshots", "a snapshot of '" + name + "' is of a commit that does not exist");

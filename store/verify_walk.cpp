@@ -2,6 +2,7 @@
 // several threads, then the window is merged in order on the caller's.
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <optional>
 #include <thread>
 
@@ -79,6 +80,7 @@ class Walk {
 
  private:
   Result<void> load_keys();
+  void begin_inside(Iterator& cols);
   Result<void> fill(std::vector<Job>& jobs, Iterator& cols, Iterator& raw);
   void process(std::vector<Job>& jobs) const;
   void process(Job& job) const;
@@ -110,6 +112,7 @@ class Walk {
 
   std::unique_ptr<Iterator> commits_;
   std::uint64_t commit_ = 0, commit_first_ = 0, last_ordinal_ = 0;  // of the commit being walked; 0 = none
+  std::int64_t commit_time_ns_ = 0;
   ColumnDigest digest_;
   Hash chain_{};
   std::size_t next_columns_ = 0;
@@ -133,6 +136,13 @@ void Walk::stop(std::uint64_t from, std::uint64_t to, const char* place, std::st
   stopped_ = true;
   context_.whole = false;
   if (id_ == 0) context_.columns_known = false;
+}
+
+/// A walk that does not begin at 0 may begin inside a block, which is then read from its start.
+void Walk::begin_inside(Iterator& cols) {
+  cols.seek_for_prev(cols_key(id_, next_in_window_, 0));
+  if (cols.valid() && cols.key().size() == cols_key_size && get_be<std::uint16_t>(cols.key().data()) == id_)
+    next_in_window_ = get_be<std::uint64_t>(cols.key().data() + 2);
 }
 
 /// Takes the next blocks out of the two tables, which must list the same ones.
@@ -180,6 +190,28 @@ std::string Walk::times_wrong(const Block& block) const {
   return {};
 }
 
+/// The header lets readers skip a block undecoded, so it must not lie either.
+bool header_agrees(const BlockHeader& header, const Block& block) {
+  constexpr auto none = std::numeric_limits<std::int64_t>::max();
+  std::int64_t min_time = none, max_time = -none, min_receive = none, max_receive = -none;
+  std::uint64_t body_bytes = 0;
+  for (const Event& event : block.events) {
+    if (!event.has(Num::time)) continue;
+    min_time = std::min(min_time, event.time_ns());
+    max_time = std::max(max_time, event.time_ns());
+  }
+  for (const Record& record : block.records) {
+    min_receive = std::min(min_receive, record.receive_time_ns);
+    max_receive = std::max(max_receive, record.receive_time_ns);
+    body_bytes += record.body.size();
+  }
+  const bool times = min_time > max_time ? header.min_time_ns > header.max_time_ns
+                                         : header.min_time_ns == min_time && header.max_time_ns == max_time;
+  return times && header.min_receive_ns == min_receive && header.max_receive_ns == max_receive &&
+         header.body_bytes == body_bytes && header.first_commit == block.commits.front() &&
+         header.last_commit == block.commits.back();
+}
+
 void Walk::process(Job& job) const {
   const auto wrong = [&](const char* place, std::string what) {
     job.place = place;
@@ -196,6 +228,7 @@ void Walk::process(Job& job) const {
         block->commits[i] < header.first_commit || block->commits[i] > header.last_commit)
       return wrong("cols", "the block's header and columns name other records");
   if (auto attached = attach_bodies(*block, job.raw); !attached) return wrong("raw", attached.error().message);
+  if (!header_agrees(header, *block)) return wrong("cols", "the block's header names other times, sizes or commits than its columns");
   const auto key = keys_.find(header.unit);
   if (key == keys_.end())
     return wrong("keys", "the salt key of these records is missing, and no record says why");
@@ -297,6 +330,7 @@ bool Walk::entry_agrees(std::uint64_t number, std::uint64_t records) {
       if (part.log != id_ || part.first_seq < context_.start[id_].size) continue;
       if (at == number && part.first_seq == commit_first_ && part.records == records) {
         agrees = true;
+        commit_time_ns_ = entry->time_ns;
         continue;
       }
       said |= at == number;
@@ -313,7 +347,7 @@ void Walk::end_commit() {
   if (!entry_agrees(commit_, tree_.size - commit_first_))
     context_.find(log_, commit_first_, tree_.size, "commits",
                   "the blocks put these records into commit " + std::to_string(commit_) + ", and its entry does not");
-  chain_ = ColumnDigest::chain(sha_, chain_, digest_.commit_digest(sha_));
+  chain_ = ColumnDigest::chain(sha_, chain_, digest_.commit_digest(sha_, commit_, commit_time_ns_));
   commit_ = 0;
 }
 
@@ -350,7 +384,7 @@ void Walk::merge_record(const Block& block, std::size_t i, const Hash& leaf) {
     if (const auto own = see_control_record(context_, record, commit)) check_own_coverage(*own);
     check_columns_before(commit);
   }
-  digest_.add(record, block.events.data() + record.first_event);
+  digest_.add(record, block.ordinals[i], block.events.data() + record.first_event);
   index_.add(record, block.events.data() + record.first_event);
   count(record, commit);
   tree_.append(sha_, leaf, [&](unsigned height, std::uint64_t index, const Hash& hash) {
@@ -369,6 +403,7 @@ void Walk::merge(const Job& job) {
   if (!job.wrong.empty()) return stop(header.first_seq, header.first_seq + header.records, job.place, job.wrong);
   const Block& block = *job.block;
   for (std::size_t i = 0; i < block.records.size(); ++i) {
+    if (header.first_seq + i < tree_.size) continue;  // before a walk that began inside this block
     if (block.commits[i] < commit_ || block.commits[i] > context_.state.commit)
       return stop(header.first_seq + i, header.first_seq + i + 1, "cols",
                   "the commit number " + std::to_string(block.commits[i]) + " of this record is out of order");
@@ -409,6 +444,7 @@ Result<Frontier> Walk::run() {
   const auto cols = context_.db.iterate(Cf::cols);
   const auto raw = context_.db.iterate(Cf::raw);
   cols->seek(cols_key(id_, next_in_window_));
+  if (next_in_window_ > 0 && next_in_window_ < log_.tree.size) begin_inside(*cols);
   raw->seek(raw_key(id_, next_in_window_));
   commits_->seek(commit_key(0));
   check_roots();
