@@ -24,6 +24,17 @@ ByteReader open_value(std::string_view bytes) {
   return in;
 }
 
+std::string with_checksum(std::string_view bytes) {
+  return std::string(bytes).append(as_view(sha256(bytes)).substr(0, checksum_size));
+}
+Result<std::string_view> without_checksum(std::string_view bytes) {
+  if (bytes.size() < checksum_size) return wrong("a stored value");
+  const std::string_view value = bytes.substr(0, bytes.size() - checksum_size);
+  if (bytes.substr(value.size()) != as_view(sha256(value)).substr(0, checksum_size))
+    return fail(Code::corruption, "a stored value does not have its checksum");
+  return value;
+}
+
 void put_hash(Bytes& out, const Hash& hash) { out.bytes(as_view(hash)); }
 Hash get_hash(ByteReader& in) {
   Hash hash{};
@@ -90,10 +101,11 @@ std::string encode_state(const StoreState& state) {
   put_counts(out, state.counters.records_by_kind);
   put_counts(out, state.counters.rejects_by_reason);
   put_counts(out, state.counters.connector);
-  return out.str();
+  return with_checksum(out.view());
 }
 
-Result<StoreState> decode_state(std::string_view bytes) {
+Result<StoreState> decode_state(std::string_view stored) {
+  TRY_ASSIGN(const std::string_view bytes, without_checksum(stored));
   ByteReader in = open_value(bytes);
   StoreState state;
   state.store_id = in.string();
@@ -234,17 +246,11 @@ Result<std::string_view> decode_bytes(std::string_view bytes) {
   return bytes.substr(1);
 }
 
-std::string encode_checked(std::string_view value) {
-  return encode_bytes(value).append(as_view(sha256(value)).substr(0, checksum_size));
-}
+std::string encode_checked(std::string_view value) { return with_checksum(encode_bytes(value)); }
 
 Result<std::string_view> decode_checked(std::string_view bytes) {
-  TRY_ASSIGN(const std::string_view rest, decode_bytes(bytes));
-  if (rest.size() < checksum_size) return wrong("a stored value");
-  const std::string_view value = rest.substr(0, rest.size() - checksum_size);
-  if (rest.substr(value.size()) != as_view(sha256(value)).substr(0, checksum_size))
-    return fail(Code::corruption, "a stored value does not have its checksum");
-  return value;
+  TRY_ASSIGN(const std::string_view value, without_checksum(bytes));
+  return decode_bytes(value);
 }
 
 std::string encode_hash(const Hash& hash) { return encode_bytes(as_view(hash)); }

@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -78,6 +79,11 @@ class VerifyContext {
   std::map<std::pair<std::uint16_t, std::uint64_t>, Hash> announced_keys;  // SHA-256 by (log, unit)
   bool columns_known = true;  // false when not every coverage record was seen
   std::map<std::pair<const Origin*, std::uint32_t>, IntervalSet> covered;  // offsets that coverage records name
+  /// Gaps (from, to, reason) as the newest coverage record of a partition names them, when it names all.
+  using Gaps = std::set<std::tuple<std::uint64_t, std::uint64_t, std::string>>;
+  std::map<std::pair<const Origin*, std::uint32_t>, std::optional<Gaps>> covered_gaps;
+  std::map<std::uint16_t, std::pair<std::string, std::uint64_t>> announced_logs;  // name and retention by log id
+  std::uint64_t announced_segment_records = 0;
   std::uint64_t coverage_commit = 0;                                       // of the newest coverage record seen
   bool whole = true;  // false when a log was not read to its end or from its beginning: tables cannot be compared
 

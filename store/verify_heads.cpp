@@ -60,6 +60,22 @@ bool add_ranges(IntervalSet& set, const Json& ranges) {
   return true;
 }
 
+/// A partition with many ranges names only its news, and then its gaps are not compared.
+bool set_gaps(std::optional<VerifyContext::Gaps>& gaps, const Json& partition) {
+  const Json full = partition.value("full", Json()), list = partition.value("gaps", Json());
+  if (!full.is_boolean() || !list.is_array()) return false;
+  gaps.reset();
+  if (!full.get<bool>()) return true;
+  gaps.emplace();
+  for (const Json& gap : list) {
+    if (!gap.is_array() || gap.size() != 3 || !gap[0].is_number_unsigned() || !gap[1].is_number_unsigned() ||
+        !gap[2].is_string())
+      return false;
+    gaps->emplace(gap[0].get<std::uint64_t>(), gap[1].get<std::uint64_t>(), gap[2].get<std::string>());
+  }
+  return true;
+}
+
 bool add_partition(VerifyContext& context, const Json& value) {
   if (!value.is_object()) return false;
   const auto partition = number_of(value, "partition");
@@ -68,7 +84,9 @@ bool add_partition(VerifyContext& context, const Json& value) {
   if (!partition || !id || id->size() != topic_id.size()) return false;
   std::memcpy(topic_id.data(), id->data(), id->size());
   const Origin* origin = intern_origin(text_of(value, "cluster"), topic_id, text_of(value, "topic"));
-  return add_ranges(context.covered[{origin, static_cast<std::uint32_t>(*partition)}], value.value("held", Json()));
+  const std::pair place(origin, static_cast<std::uint32_t>(*partition));
+  return add_ranges(context.covered[place], value.value("held", Json())) &&
+         set_gaps(context.covered_gaps[place], value);
 }
 
 /// False when the record is not in the form of coverage records.
@@ -271,6 +289,11 @@ std::optional<Expected> see_control_record(VerifyContext& context, const Record&
   const std::string type = body.is_object() ? text_of(body, "type") : "";
   std::optional<Expected> own;
   if (type == "salt_key") take_salt_key(context, body, record.seq);
+  if (type == "store_created") context.announced_segment_records = number_of(body, "segment_records").value_or(0);
+  if (type == "log_added" || type == "log_retention_changed")
+    context.announced_logs[static_cast<std::uint16_t>(number_of(body, "log_id").value_or(0xffff))] = {
+        text_of(body, "log"), number_of(body, "retention_days").value_or(0)};
+  if (type == "generation") context.coverage_commit = 0;
   if (type == "generation")
     for (auto& columns : context.columns) columns.push_back({commit, std::nullopt});
   if (type != "coverage") return own;

@@ -18,6 +18,7 @@ std::string partition_name(const Origin& origin, std::uint32_t partition) {
 struct PartitionSaid {
   IntervalSet held, covered;  // covered: of commits before the newest coverage record
   std::uint64_t commit_sum = 0, count = 0, next = 0;
+  std::vector<std::tuple<std::uint64_t, std::uint64_t, std::string>> gaps;  // of commits before it, too
 };
 using Said = std::map<std::pair<const Origin*, std::uint32_t>, PartitionSaid>;
 
@@ -61,12 +62,13 @@ void read_gap(VerifyContext& context, const Origin& origin, std::uint32_t partit
   if (entry->to <= from || entry->commit > context.state.commit)
     return context.find("offsets", name + ": the gap at " + std::to_string(from) + " has an impossible end or commit");
   said.next = std::max(said.next, entry->to);
+  if (entry->commit <= context.coverage_commit) said.gaps.emplace_back(from, entry->to, entry->reason);
 }
 
 void read_conflict(VerifyContext& context, const Origin& origin, std::uint32_t partition, Iterator& it,
                    std::set<ConflictSeen>& said) {
   const auto log = decode_number(it.value());
-  if (it.key().size() != offsets_key_size + 8 || !log)
+  if (it.key().size() != offsets_key_size + 8 || !log || *log >= context.state.logs.size())
     return context.find("offsets", partition_name(origin, partition) + ": a conflict entry cannot be read");
   said.insert({&origin, partition, get_be<std::uint64_t>(it.key().data() + 9),
                get_be<std::uint64_t>(it.key().data() + offsets_key_size), static_cast<std::uint16_t>(*log)});
@@ -134,6 +136,16 @@ void compare_offsets(VerifyContext& context, const Said& said) {
       context.find("coverage", partition_name(*place.first, place.second) +
                                    ": the coverage records and the records differ from offset " +
                                    first_difference(ranges, entry.covered.ranges()) + " on");
+  }
+  for (const auto& [place, gaps] : context.covered_gaps) {
+    const auto found = said.find(place);
+    if (!gaps || found == said.end()) continue;
+    VerifyContext::Gaps open;
+    for (const auto& [from, to, reason] : found->second.gaps)
+      for (const auto& [a, b] : found->second.covered.missing(from, to)) open.emplace(a, b, reason);
+    if (open != *gaps)
+      context.find("offsets", partition_name(*place.first, place.second) +
+                                  ": the gaps in the table are not those that the coverage record names");
   }
   for (const auto& [place, ranges] : context.covered)
     if (!said.contains(place))
@@ -269,6 +281,27 @@ Result<void> check_followers(VerifyContext& context) {
   return snapshots->status();
 }
 
+/// What the state says of the store as a whole, against the control records that say it too.
+void check_state(VerifyContext& context) {
+  const StoreState& state = context.state;
+  if (state.segment_records != context.announced_segment_records)
+    context.find("meta", "the state names another size of segments than the record of the store's creation");
+  if (state.coverage_commit != context.coverage_commit)
+    context.find("meta", "the newest coverage record is in commit " + std::to_string(context.coverage_commit) +
+                             ", and the state names " + std::to_string(state.coverage_commit));
+  std::map<std::uint16_t, std::uint64_t> newest_unit;
+  for (const auto& [place, hash] : context.announced_keys) newest_unit[place.first] = place.second;
+  for (const LogState& log : state.logs) {
+    const auto announced = context.announced_logs.find(log.info.id);
+    if (announced != context.announced_logs.end() &&
+        announced->second != std::pair(log.info.name, std::uint64_t{log.info.retention_days}))
+      context.find(log, 0, 0, "meta", "the state gives this log another name or retention than its control record");
+    const auto unit = newest_unit.find(log.info.id);
+    if (log.unit != no_unit && (unit == newest_unit.end() || unit->second != log.unit))
+      context.find(log, 0, 0, "meta", "the state names another newest salt key than the control records");
+  }
+}
+
 Result<void> check_tables(VerifyContext& context) {
   TRY_ASSIGN(const std::vector<const Origin*> origins, read_origins(context));
   if (!context.whole) return {};
@@ -276,6 +309,7 @@ Result<void> check_tables(VerifyContext& context) {
   compare_offsets(context, said);
   TRY(check_positions(context, origins, said));
   check_counters(context);
+  check_state(context);
   return check_salt_keys(context);
 }
 

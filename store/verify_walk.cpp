@@ -20,8 +20,8 @@ constexpr std::size_t window_blocks = 48;
 constexpr std::size_t window_bytes_max = 32u << 20;
 constexpr std::uint64_t progress_records = 100'000;
 
-/// Times inside a body, which the columns repeat. False when the body is not in its form.
-bool read_times(std::string_view body, std::int64_t& kafka_time_ms, std::int64_t& receive_time_ns) {
+/// What the columns repeat of a body. False when the body is not in its form.
+bool read_repeated(std::string_view body, std::int64_t& kafka_time_ms, std::int64_t& receive_time_ns, bool& value_null) {
   const auto skip = [&body] {
     if (body.size() < 4) return false;
     const auto size = get_be<std::uint32_t>(body.data());
@@ -36,7 +36,8 @@ bool read_times(std::string_view body, std::int64_t& kafka_time_ms, std::int64_t
   body.remove_prefix(4);
   for (std::uint32_t i = 0; i < headers; ++i)
     if (!skip() || !skip()) return false;
-  if (body.size() < 16) return false;
+  if (body.size() < 20) return false;
+  value_null = get_be<std::uint32_t>(body.data() + 16) == 0xffffffff;
   kafka_time_ms = get_be<std::int64_t>(body.data());
   receive_time_ns = get_be<std::int64_t>(body.data() + 8);
   return true;
@@ -84,7 +85,7 @@ class Walk {
   Result<void> fill(std::vector<Job>& jobs, Iterator& cols, Iterator& raw);
   void process(std::vector<Job>& jobs) const;
   void process(Job& job) const;
-  std::string times_wrong(const Block& block) const;
+  std::string repeated_wrong(const Block& block) const;
   void merge(const Job& job);
   void merge_record(const Block& block, std::size_t i, const Hash& leaf);
   void count(const Record& record, std::uint64_t commit);
@@ -180,20 +181,22 @@ Result<void> Walk::fill(std::vector<Job>& jobs, Iterator& cols, Iterator& raw) {
   return {};
 }
 
-std::string Walk::times_wrong(const Block& block) const {
+std::string Walk::repeated_wrong(const Block& block) const {
   for (const Record& record : block.records) {
     std::int64_t kafka = 0, received = 0;
-    if (!read_times(record.body, kafka, received)) return "the body of " + std::to_string(record.seq) + " is not in its form";
-    if (kafka != record.kafka_time_ms || received != record.receive_time_ns)
-      return "the times in the columns of " + std::to_string(record.seq) + " are not those in its body";
+    bool value_null = false;
+    if (!read_repeated(record.body, kafka, received, value_null)) return "the body of " + std::to_string(record.seq) + " is not in its form";
+    if (kafka != record.kafka_time_ms || received != record.receive_time_ns || value_null != record.value_null)
+      return "what the columns of " + std::to_string(record.seq) + " repeat of its body is not what the body says";
   }
   return {};
 }
 
 /// The header lets readers skip a block undecoded, so it must not lie either.
 bool header_agrees(const BlockHeader& header, const Block& block) {
-  constexpr auto none = std::numeric_limits<std::int64_t>::max();
-  std::int64_t min_time = none, max_time = -none, min_receive = none, max_receive = -none;
+  using Limits = std::numeric_limits<std::int64_t>;
+  std::int64_t min_time = Limits::max(), max_time = Limits::min();
+  std::int64_t min_receive = Limits::max(), max_receive = Limits::min();
   std::uint64_t body_bytes = 0;
   for (const Event& event : block.events) {
     if (!event.has(Num::time)) continue;
@@ -205,9 +208,7 @@ bool header_agrees(const BlockHeader& header, const Block& block) {
     max_receive = std::max(max_receive, record.receive_time_ns);
     body_bytes += record.body.size();
   }
-  const bool times = min_time > max_time ? header.min_time_ns > header.max_time_ns
-                                         : header.min_time_ns == min_time && header.max_time_ns == max_time;
-  return times && header.min_receive_ns == min_receive && header.max_receive_ns == max_receive &&
+  return header.min_time_ns == min_time && header.max_time_ns == max_time && header.min_receive_ns == min_receive && header.max_receive_ns == max_receive &&
          header.body_bytes == body_bytes && header.first_commit == block.commits.front() &&
          header.last_commit == block.commits.back();
 }
@@ -235,7 +236,7 @@ void Walk::process(Job& job) const {
   std::string salts(block->records.size() * salt_size, '\0');
   make_salts(key->second, id_, header.first_seq, block->records.size(), salts.data());
   hash_leaves(*block, context_.state.store_id, salts, job.leaves);
-  if (std::string times = times_wrong(*block); !times.empty()) return wrong("cols", std::move(times));
+  if (std::string what = repeated_wrong(*block); !what.empty()) return wrong("cols", std::move(what));
   job.block = std::move(*block);
 }
 

@@ -32,6 +32,8 @@ class SampleStore {
   void add(std::size_t count);
   /// Offsets that come again, with the same bytes or others.
   void redeliver(std::uint64_t offset, bool other_bytes);
+  /// The next `count` offsets never come: a gap.
+  void skip(std::uint64_t count) { next_offset_ += count; }
   void add_alert(const std::string& uid, const std::string& title, std::uint64_t evidence_seq);
   void add_cursor(const std::string& name, const std::string& value);
   std::vector<store::Head> checkpoint();

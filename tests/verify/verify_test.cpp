@@ -54,6 +54,7 @@ class VerifyTest : public ::testing::Test {
   void SetUp() override {
     for (int i = 0; i < 8; ++i) store_.add(50);
     first_heads_ = store_.checkpoint();
+    store_.skip(3);
     for (int i = 0; i < 4; ++i) store_.add(50);
     store_.redeliver(3, false);
     store_.redeliver(4, true);
