@@ -96,7 +96,7 @@ std::string text_of(const Json& value) {
 void append_alert(std::string& out, const Envelope& envelope, const FormatOptions& options) {
   const Json body = Json::parse(envelope.body, nullptr, false);
   append_extension(out, "msg", envelope.title);
-  append_extension(out, "request", options.link_base + "/v1/alerts/" + envelope.uid);
+  append_extension(out, "request", options.link_base + "/v1/alerts?uid=" + envelope.uid);
   if (!body.is_object()) return;
   const auto member = [&](const char* object, const char* key) {
     const auto it = body.find(object);

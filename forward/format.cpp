@@ -116,7 +116,7 @@ std::string to_json(const Envelope& envelope, const FormatOptions& options) {
   if (!event) {
     const std::string& base = options.link_base;
     out += ",\"links\":{\"alert\":";
-    append_json_string(out, base + "/v1/alerts/" + envelope.uid);
+    append_json_string(out, base + "/v1/alerts?uid=" + envelope.uid);
     append_text(out, "proof", base + "/v1/proof?log=" + std::string(envelope.log) + "&seq=" + std::to_string(envelope.seq));
     out += '}';
   }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <utility>
 #include <vector>
 
 #include "core/text.hpp"
@@ -68,6 +69,21 @@ std::uint64_t Settings::number(std::string_view key, std::uint64_t fallback, std
   if (error == std::errc() && end == value->data() + value->size() && result >= low && result <= high) return result;
   wrong(key, "expected a whole number from " + std::to_string(low) + " to " + std::to_string(high) + ", got '" + *value +
                  "'");
+  return fallback;
+}
+
+std::uint64_t Settings::bytes(std::string_view key, std::uint64_t fallback, std::uint64_t low, std::uint64_t high) {
+  const std::string* value = find(key);
+  if (value == nullptr) return fallback;
+  constexpr std::pair<std::string_view, std::uint64_t> units[] = {
+      {"", 1}, {"B", 1}, {"KB", 1000}, {"KiB", 1024}, {"MB", 1'000'000}, {"MiB", 1u << 20}};
+  std::uint64_t digits = 0;
+  const auto [end, error] = std::from_chars(value->data(), value->data() + value->size(), digits);
+  const std::string_view unit(end, static_cast<std::size_t>(value->data() + value->size() - end));
+  for (const auto& [name, factor] : units)
+    if (error == std::errc() && unit == name && digits <= high / factor && digits * factor >= low) return digits * factor;
+  wrong(key, "expected bytes from " + std::to_string(low) + " to " + std::to_string(high) + ", such as 8192 or 8KiB, got '" +
+                 *value + "'");
   return fallback;
 }
 

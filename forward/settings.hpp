@@ -23,6 +23,8 @@ class Settings {
   std::string required(std::string_view key);
   bool flag(std::string_view key, bool fallback);
   std::uint64_t number(std::string_view key, std::uint64_t fallback, std::uint64_t low, std::uint64_t high);
+  /// A number of bytes, also as "8KiB", "64KB", "1MiB".
+  std::uint64_t bytes(std::string_view key, std::uint64_t fallback, std::uint64_t low, std::uint64_t high);
   /// One of `words`; `fallback` must be one.
   std::string word(std::string_view key, std::string_view fallback, std::span<const std::string_view> words);
   /// A file that must be readable now. Empty when the key is absent.

@@ -207,7 +207,7 @@ std::unique_ptr<Sink> make_syslog(Settings& settings, const Clock& clock, std::u
   check_printable(settings, "app_name", options.app_name, 48);
   if (options.enterprise_id.find_first_not_of("0123456789.") != std::string::npos || options.enterprise_id.empty())
     settings.wrong("enterprise_id", "expected digits, such as 32473");
-  options.bytes_max = settings.number("bytes_max", 8192, 2048, 1u << 20);
+  options.bytes_max = settings.bytes("bytes_max", 8192, 2048, 1u << 20);
   options.settle_ms = static_cast<std::int64_t>(settings.number("settle_ms", 2000, 10, 60'000));
   options.format.link_base = settings.text("link_base");
   options.format.mask_secrets = settings.flag("mask_secrets", true);

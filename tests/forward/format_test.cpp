@@ -49,7 +49,7 @@ TEST(Format, an_alert_is_its_body_with_links) {
   EXPECT_TRUE(text.starts_with(commit->records[0].value.substr(0, commit->records[0].value.size() - 1)));
   const json object = parse(text);
   EXPECT_EQ(object["title"], "App crm sent pii to files.example");
-  EXPECT_EQ(object["links"]["alert"], "https://audit.example/v1/alerts/" + envelope.uid);
+  EXPECT_EQ(object["links"]["alert"], "https://audit.example/v1/alerts?uid=" + envelope.uid);
   EXPECT_EQ(object["links"]["proof"], "https://audit.example/v1/proof?log=alerts&seq=700");
   EXPECT_EQ(object["log"], "alerts");
   EXPECT_EQ(item_uid(envelope), envelope.uid + ".1");

@@ -100,6 +100,9 @@ TEST(Settings, numbers_and_words_have_bounds) {
   EXPECT_NE(with(good_syslog(), "port", "12x").find("whole number"), std::string::npos);
   EXPECT_NE(with(good_syslog(), "body", "jsn").find("did you mean 'json'?"), std::string::npos);
   EXPECT_NE(with(good_syslog(), "bytes_max", "100").find("from 2048"), std::string::npos);
+  EXPECT_EQ(with(good_syslog(), "bytes_max", "4KiB"), "");
+  EXPECT_NE(with(good_syslog(), "bytes_max", "1KB").find("such as 8192 or 8KiB"), std::string::npos);
+  EXPECT_NE(with(good_syslog(), "bytes_max", "99999999999999999MiB").find("got"), std::string::npos);
   EXPECT_NE(with(good_syslog(), "tls", "yes").find("true or false"), std::string::npos);
   EXPECT_NE(with(good_syslog(), "hostname", "two words").find("printable"), std::string::npos);
 }
