@@ -108,6 +108,7 @@ struct Batch {
   std::vector<OffsetGap> gaps;
   std::deque<std::string> strings;  // bytes of columns that are no plain slice of a body (unescaped, derived)
   std::uint64_t read = 0;           // messages polled for this batch, for the balance of counters
+  std::uint64_t generation = 0;     // of its source's assignment: tells records of a lost partition apart
   std::string_view keep(std::string text) { return strings.emplace_back(std::move(text)); }
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ingest/source.hpp"
+
 namespace tidewaiter::ingest {
 namespace {
 // Derived column bytes (joined ids, lowered hosts) live behind the bodies. Untouched pages cost nothing.
@@ -29,6 +31,10 @@ bool BatchBuilder::add(const Origin* origin, std::uint32_t partition, std::uint6
   }
   Batch& batch = batch_for(size);
   return append_message(batch, origin, partition, offset, leader_epoch, parts);
+}
+
+std::size_t BatchBuilder::drop(const std::function<bool(const Record&)>& gone) {
+  return batch_ ? remove_records(*batch_, gone) : 0;
 }
 
 void BatchBuilder::add_gap(OffsetGap gap) { batch_for(0).gaps.push_back(std::move(gap)); }

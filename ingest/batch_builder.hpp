@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "core/body.hpp"
@@ -26,10 +27,7 @@ class BatchBuilder {
            const BodyParts& parts);
   void add_gap(OffsetGap gap);
   /// Removes records for which `gone` says so; their bytes stay in the arena until the batch dies.
-  template <class Predicate>
-  std::size_t drop(Predicate gone) {
-    return batch_ ? std::erase_if(batch_->records, gone) : 0;
-  }
+  std::size_t drop(const std::function<bool(const Record&)>& gone);
 
   bool empty() const;
   /// Full, or its time has come. `now_ns` on the same clock as the messages' receive time.

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,9 @@ struct DurableOffset {
 
 /// Highest offset + 1 of each partition in the batch. To be taken before the batch is moved into the store.
 std::vector<DurableOffset> ends_of(const Batch& batch);
+
+/// Removes records for which `gone` says so, with their events, and renumbers what stays. Returns how many went.
+std::size_t remove_records(Batch& batch, const std::function<bool(const Record&)>& gone);
 
 enum class SourceState : std::uint8_t {
   running,
@@ -57,7 +61,7 @@ class Source {
 
   /// The next batch, cut at about commit_bytes or when flush_interval has passed since its first message.
   /// nullptr: nothing to hand over within `timeout_ms`. Must be called at least every few seconds, paused or not.
-  /// Errors: unavailable (try again); permission and conflict leave the source parked.
+  /// Errors: of reading a file (disk). Trouble with a broker is no error but a state: see status().
   virtual Result<std::unique_ptr<Batch>> poll(int timeout_ms) = 0;
 
   /// Right before the store commit: removes records that are no longer ours (their partition was taken away since)

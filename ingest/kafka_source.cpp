@@ -1,0 +1,326 @@
+#include "ingest/kafka_source.hpp"
+
+#include <algorithm>
+
+#include "core/check.hpp"
+#include "core/log_line.hpp"
+#include "ingest/kafka_source_state.hpp"
+
+namespace tidewaiter::ingest {
+namespace {
+
+constexpr std::size_t held_max = 512;
+constexpr std::int64_t publish_every_ns = 50'000'000;
+
+const KafkaProperties defaults = {
+    {"group.id", "tidewaiter"},
+    {"client.id", "tidewaiter"},
+    {"auto.offset.reset", "earliest"},
+    {"fetch.queue.backoff.ms", "5"},  // with a bounded queue the default of 1 s starves the consumer
+    {"queued.max.messages.kbytes", "32768"},
+    {"allow.auto.create.topics", "false"},
+};
+const KafkaProperties fixed = {
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    {"enable.partition.eof", "true"},
+};
+
+}  // namespace
+
+KafkaSource::State::State(KafkaSourceOptions wanted, const Clock& time)
+    : options(std::move(wanted)), clock(time), builder(options.batch) {
+  held.reserve(held_max);
+}
+
+KafkaSource::State::~State() {
+  drop_held();
+  if (!client) return;
+  commit_offsets_now(2'000);
+  closing = true;  // nothing is appended any more, so the callback has nothing to wait for
+  rd_kafka_consumer_close(client.get());
+  watch.reset();
+  queue.reset();
+}
+
+KafkaSource::KafkaSource(std::unique_ptr<State> state) : state_(std::move(state)) {}
+KafkaSource::~KafkaSource() = default;
+
+Result<std::unique_ptr<KafkaSource>> KafkaSource::open(KafkaSourceOptions options, const Clock& clock) {
+  if (options.topics.empty()) return fail(Code::invalid_argument, "kafka source: no topics are named");
+  auto state = std::make_unique<State>(std::move(options), clock);
+  TRY_ASSIGN(ConfPtr conf, make_kafka_conf(defaults, state->options.properties, fixed));
+  rd_kafka_conf_set_opaque(conf.get(), state.get());
+  rd_kafka_conf_set_rebalance_cb(
+      conf.get(), [](rd_kafka_t*, rd_kafka_resp_err_t event, rd_kafka_topic_partition_list_t* list, void* opaque) {
+        static_cast<State*>(opaque)->on_rebalance(event, list);
+      });
+  rd_kafka_conf_set_offset_commit_cb(
+      conf.get(), [](rd_kafka_t*, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* list, void* opaque) {
+        static_cast<State*>(opaque)->on_commit_answer(error, list);
+      });
+  rd_kafka_conf_set_error_cb(conf.get(), [](rd_kafka_t*, int error, const char* text, void* opaque) {
+    static_cast<State*>(opaque)->on_error(static_cast<rd_kafka_resp_err_t>(error), text);
+  });
+  TRY_ASSIGN(state->client, make_kafka_client(RD_KAFKA_CONSUMER, std::move(conf)));
+  rd_kafka_poll_set_consumer(state->client.get());
+  state->queue.reset(rd_kafka_queue_get_consumer(state->client.get()));
+  state->watch = std::make_unique<TopicWatch>(state->client.get());
+  PartitionListPtr topics(rd_kafka_topic_partition_list_new(static_cast<int>(state->options.topics.size())));
+  for (const std::string& topic : state->options.topics)
+    rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
+  if (const auto error = rd_kafka_subscribe(state->client.get(), topics.get()); error != RD_KAFKA_RESP_ERR_NO_ERROR)
+    return fail(Code::invalid_argument, "kafka source: topics: " + kafka_error_text(error));
+  return std::unique_ptr<KafkaSource>(new KafkaSource(std::move(state)));
+}
+
+Result<std::unique_ptr<Batch>> KafkaSource::poll(int timeout_ms) {
+  State& s = *state_;
+  s.apply_pause();
+  s.commit_offsets();
+  if (!s.pending.empty()) return s.hand_over();
+  if (s.held_at == s.held.size()) {  // else messages of before would be taken for ones of after
+    s.check_topics();
+    s.rejoin_if_needed();
+    s.consume(s.builder.wait_ms(s.clock.now_ns(), timeout_ms));
+  }
+  while (s.held_at < s.held.size() && s.pending.empty() && !s.builder.due(s.receive_ns)) s.take(s.held[s.held_at++]);
+  return s.hand_over();
+}
+
+/// One call to librdkafka: serves callbacks (rebalance among them) and fetches what is there.
+void KafkaSource::State::consume(int timeout_ms) {
+  held.resize(held_max);
+  const auto got = rd_kafka_consume_batch_queue(queue.get(), timeout_ms, held.data(), held_max);
+  held.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  held_at = 0;
+  receive_ns = clock.now_ns();
+  std::uint64_t bytes = 0;
+  for (const rd_kafka_message_t* message : held) bytes += message->len;
+  std::lock_guard lock(mutex);
+  public_status.messages += held.size();
+  public_status.bytes += bytes;
+}
+
+/// Appends or answers one message of `held`, and lets go of it.
+void KafkaSource::State::take(rd_kafka_message_t* message) {
+  if (message->rkt != last_topic || message->partition != last_number || last_partition == nullptr) {
+    last_topic = message->rkt;
+    last_number = message->partition;
+    const auto found = message->rkt == nullptr
+                           ? partitions.end()
+                           : partitions.find(Name(rd_kafka_topic_name(message->rkt), message->partition));
+    last_partition = found == partitions.end() ? nullptr : &found->second;
+  }
+  Partition* const partition = last_partition;
+  if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+    if (partition != nullptr) partition->at_end = true;
+  } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    on_error(message->err, rd_kafka_message_errstr(message));
+  } else if (partition != nullptr) {
+    const auto offset = static_cast<std::uint64_t>(message->offset);
+    if (partition->started && offset < partition->next_offset && !partition->backwards_allowed) {
+      partition->backwards_allowed = is_same_topic(rd_kafka_topic_name(message->rkt), message->partition, offset);
+      if (!partition->backwards_allowed) return rd_kafka_message_destroy(message);
+    }
+    if (!append(message, *partition)) {
+      pending.push_back(builder.take());
+      CHECK(append(message, *partition));
+    }
+  }
+  rd_kafka_message_destroy(message);
+}
+
+bool KafkaSource::State::append(rd_kafka_message_t* message, Partition& partition) {
+  BodyParts parts;
+  parts.headers.swap(headers);  // keeps its memory from message to message
+  parts.headers.clear();
+  rd_kafka_headers_t* list = nullptr;
+  if (rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    const char* name = nullptr;
+    const void* value = nullptr;
+    std::size_t size = 0;
+    for (std::size_t i = 0; rd_kafka_header_get_all(list, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i) {
+      Header header{name, std::nullopt};
+      if (value != nullptr) header.value = std::string_view(static_cast<const char*>(value), size);
+      parts.headers.push_back(header);
+    }
+  }
+  if (message->key != nullptr) parts.key = std::string_view(static_cast<const char*>(message->key), message->key_len);
+  if (message->payload != nullptr)
+    parts.value = std::string_view(static_cast<const char*>(message->payload), message->len);
+  rd_kafka_timestamp_type_t kind;
+  const std::int64_t time_ms = rd_kafka_message_timestamp(message, &kind);
+  parts.kafka_time_ms = kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : time_ms;
+  parts.receive_time_ns = receive_ns;
+  const auto offset = static_cast<std::uint64_t>(message->offset);
+  const auto number = static_cast<std::uint32_t>(message->partition);
+  const bool added = builder.add(partition.origin, number, offset, rd_kafka_message_leader_epoch(message), parts);
+  parts.headers.swap(headers);
+  if (!added) return false;
+  if (offset > partition.next_offset && !partition.anywhere) note_gap(partition, number, offset);
+  partition.anywhere = false;
+  partition.backwards_allowed = partition.backwards_allowed && offset < partition.next_offset;
+  partition.next_offset = std::max(partition.next_offset, offset + 1);
+  partition.started = true;
+  partition.at_end = false;
+  return true;
+}
+
+// A jump is a gap that the store names from its leaves, unless the log now starts behind what we wanted: then the
+// messages were there once and retention was faster.
+void KafkaSource::State::note_gap(Partition& partition, std::uint32_t number, std::uint64_t found) {
+  std::int64_t low = 0, high = 0;
+  const auto error = rd_kafka_get_watermark_offsets(client.get(), partition.origin->topic.c_str(),
+                                                    static_cast<std::int32_t>(number), &low, &high);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR || low <= static_cast<std::int64_t>(partition.next_offset)) return;
+  const std::uint64_t to = std::min(found, static_cast<std::uint64_t>(low));
+  builder.add_gap({partition.origin, number, partition.next_offset, to, "below log start"});
+  log_line(Level::warn, "kafka messages are gone before they could be read: retention was faster",
+           {{"topic", partition.origin->topic}, {"partition", std::to_string(number)},
+            {"from", std::to_string(partition.next_offset)}, {"to", std::to_string(to)}});
+}
+
+/// For status(): what librdkafka knows of the ends of the logs, without asking a broker.
+void KafkaSource::State::publish_partitions() {
+  public_status.partitions.clear();
+  for (const auto& [name, partition] : partitions) {
+    PartitionStatus one{partition.origin->cluster, partition.origin->topic, partition.origin->topic_id,
+                        static_cast<std::uint32_t>(name.second), partition.next_offset, -1, partition.at_end};
+    std::int64_t low = 0, high = RD_KAFKA_OFFSET_INVALID;
+    rd_kafka_get_watermark_offsets(client.get(), name.first.c_str(), name.second, &low, &high);
+    if (high >= 0) one.lag = std::max<std::int64_t>(0, high - static_cast<std::int64_t>(partition.next_offset));
+    public_status.partitions.push_back(std::move(one));
+  }
+}
+
+/// Messages of this topic that were fetched but not appended.
+void KafkaSource::State::drop_held_of(const std::string& topic) {
+  const auto begin = held.begin() + static_cast<std::ptrdiff_t>(held_at);
+  held.erase(std::remove_if(begin, held.end(),
+                            [&](rd_kafka_message_t* message) {
+                              if (message->rkt == nullptr || topic != rd_kafka_topic_name(message->rkt)) return false;
+                              rd_kafka_message_destroy(message);
+                              return true;
+                            }),
+             held.end());
+}
+
+void KafkaSource::State::drop_held() {
+  for (; held_at < held.size(); ++held_at) rd_kafka_message_destroy(held[held_at]);
+  held.clear();
+  held_at = 0;
+  last_partition = nullptr;
+  last_topic = nullptr;
+}
+
+void KafkaSource::State::on_error(rd_kafka_resp_err_t error, const char* text) {
+  char fatal[512] = "";
+  if (error == RD_KAFKA_RESP_ERR__FATAL || rd_kafka_fatal_error(client.get(), fatal, sizeof fatal) != 0) {
+    const auto cause = rd_kafka_fatal_error(client.get(), fatal, sizeof fatal);
+    if (!fenced) log_line(Level::error, "kafka consumer cannot go on", {{"reason", fatal}});
+    fenced = true;
+    return set_state(SourceState::parked, kafka_error_text(cause, fatal));
+  }
+  const std::string reason = kafka_error_text(error, text);
+  if (is_refusal(error)) return set_state(SourceState::parked, reason);
+  log_line(Level::warn, "kafka", {{"reason", reason}});
+  std::lock_guard lock(mutex);
+  if (public_status.state != SourceState::parked) public_status.reason = reason;
+}
+
+void KafkaSource::State::set_state(SourceState state, std::string reason) {
+  std::lock_guard lock(mutex);
+  if (public_status.state == state && public_status.reason == reason) return;
+  if (public_status.state != state)
+    log_line(state == SourceState::parked ? Level::error : Level::info, "kafka source",
+             {{"state", source_state_name(state)}, {"reason", reason}});
+  public_status.state = state;
+  public_status.reason = std::move(reason);
+}
+
+/// Pausing drops what librdkafka has fetched ahead; it is fetched again on resume.
+void KafkaSource::State::apply_pause() {
+  const bool wanted = pause_wanted.load();
+  if (wanted == is_paused) return;
+  rd_kafka_topic_partition_list_t* raw = nullptr;
+  if (rd_kafka_assignment(client.get(), &raw) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  PartitionListPtr list(raw);
+  if (wanted)
+    rd_kafka_pause_partitions(client.get(), list.get());
+  else
+    rd_kafka_resume_partitions(client.get(), list.get());
+  is_paused = wanted;
+  std::unique_lock lock(mutex);
+  if (public_status.state == SourceState::parked) return;
+  lock.unlock();
+  set_state(wanted ? SourceState::paused : SourceState::running, "");
+}
+
+/// The batch that is full or whose time has come.
+std::unique_ptr<Batch> KafkaSource::State::hand_over() {
+  std::unique_ptr<Batch> batch;
+  if (!pending.empty()) {
+    batch = std::move(pending.front());
+    pending.pop_front();
+  } else if (builder.due(clock.now_ns())) {
+    batch = builder.take();
+  }
+  const std::int64_t now_ns = clock.now_ns();
+  if (batch || now_ns - last_publish_ns > publish_every_ns) {
+    last_publish_ns = now_ns;
+    std::lock_guard lock(mutex);
+    publish_partitions();
+    if (batch) {
+      batch->generation = ledger.generation();
+      for (const DurableOffset& end : ends_of(*batch))
+        ledger.handed_over({end.origin, end.partition}, end.next_offset);
+    }
+    if (!fenced && public_status.state == SourceState::parked && batch) {
+      public_status.state = SourceState::running;  // the broker accepts us again
+      public_status.reason.clear();
+    }
+  }
+  return batch;
+}
+
+std::size_t KafkaSource::claim(Batch& batch) {
+  std::lock_guard lock(state_->mutex);
+  auto gone = [&](const Record& record) {
+    return record.origin != nullptr && !state_->ledger.is_current({record.origin, record.partition}, batch.generation);
+  };
+  std::erase_if(batch.gaps, [&](const OffsetGap& gap) {
+    return !state_->ledger.is_current({gap.origin, gap.partition}, batch.generation);
+  });
+  const std::size_t removed = remove_records(batch, gone);
+  for (const DurableOffset& end : ends_of(batch)) state_->writing.insert({end.origin, end.partition});
+  return removed;
+}
+
+void KafkaSource::committed(const std::vector<DurableOffset>& durable) {
+  {
+    std::lock_guard lock(state_->mutex);
+    for (const DurableOffset& end : durable) state_->ledger.durable({end.origin, end.partition}, end.next_offset);
+    state_->writing.clear();
+  }
+  state_->settled.notify_all();
+}
+
+void KafkaSource::abandoned() {
+  {
+    std::lock_guard lock(state_->mutex);
+    for (const Lane& lane : state_->writing) state_->ledger.forget_under_way(lane);
+    state_->writing.clear();
+  }
+  state_->settled.notify_all();
+}
+
+void KafkaSource::pause() { state_->pause_wanted.store(true); }
+void KafkaSource::resume() { state_->pause_wanted.store(false); }
+
+SourceStatus KafkaSource::status() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->public_status;
+}
+
+}  // namespace tidewaiter::ingest

@@ -1,0 +1,108 @@
+// Inside of KafkaSource, shared by kafka_source.cpp (messages), kafka_rebalance.cpp (assignment, topic ids) and
+// kafka_commit.cpp (offsets). Everything is for the polling thread except what `mutex` guards.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ingest/kafka_client.hpp"
+#include "ingest/kafka_source.hpp"
+#include "ingest/kafka_topics.hpp"
+#include "ingest/offset_ledger.hpp"
+
+namespace tidewaiter::ingest {
+
+struct KafkaSource::State {
+  /// A partition that is assigned to us now.
+  struct Partition {
+    const Origin* origin = nullptr;
+    std::uint64_t next_offset = 0;       // the next one we expect
+    std::uint64_t confirmed_offset = 0;  // next_offset when the topic id was last seen unchanged
+    std::uint64_t asked_offset = 0;      // next_offset when the question under way was sent
+    bool started = false;                // a message has come, or the start was exact
+    bool at_end = false;
+    bool anywhere = false;               // starts at the end of the log: the first message is no gap
+    bool backwards_allowed = false;      // the topic is the same: a smaller offset is a redelivery
+  };
+  using Name = std::pair<std::string, std::int32_t>;
+
+  State(KafkaSourceOptions options, const Clock& clock);
+  ~State();
+
+  // kafka_source.cpp
+  void consume(int timeout_ms);
+  void take(rd_kafka_message_t* message);
+  bool append(rd_kafka_message_t* message, Partition& partition);
+  void note_gap(Partition& partition, std::uint32_t number, std::uint64_t found);
+  void drop_held();
+  void drop_held_of(const std::string& topic);
+  void publish_partitions();
+  void on_error(rd_kafka_resp_err_t error, const char* text);
+  void set_state(SourceState state, std::string reason);
+  void apply_pause();
+  std::unique_ptr<Batch> hand_over();
+
+  // kafka_rebalance.cpp
+  void on_rebalance(rd_kafka_resp_err_t event, rd_kafka_topic_partition_list_t* list);
+  void assign(rd_kafka_topic_partition_list_t* list);
+  void revoke(const rd_kafka_topic_partition_list_t* list);
+  void unassign(rd_kafka_topic_partition_list_t* list);
+  bool learn_topics(const rd_kafka_topic_partition_list_t* list);
+  PartitionListPtr committed_of(const rd_kafka_topic_partition_list_t* list);
+  void enter(rd_kafka_topic_partition_t& entry, const rd_kafka_topic_partition_t* committed);
+  std::optional<std::uint64_t> start_of(const Origin& origin, std::uint32_t number,
+                                        const rd_kafka_topic_partition_t* committed);
+  void check_topics();
+  void on_topic_answers(const std::vector<TopicAnswer>& answers);
+  void set_state_reason(const Error& error);
+  void enter_anew(const std::string& topic, const std::vector<Lane>& lanes);
+  void topic_made_anew(const std::string& topic, const TopicId& id);
+  bool is_same_topic(const std::string& topic, std::int32_t number, std::uint64_t offset);
+  bool seek(rd_kafka_topic_partition_list_t* list);
+  void rejoin_if_needed();
+  std::vector<std::string> assigned_topics() const;
+
+  // kafka_commit.cpp
+  void commit_offsets();
+  void commit_offsets_now(int timeout_ms);
+  void on_commit_answer(rd_kafka_resp_err_t error, const rd_kafka_topic_partition_list_t* list);
+  PartitionListPtr commit_list(const std::vector<LaneOffset>& offsets) const;
+  void wait_until_settled(const std::vector<Lane>& lanes);
+
+  const KafkaSourceOptions options;
+  const Clock& clock;
+  ClientPtr client;
+  QueuePtr queue;
+  std::unique_ptr<TopicWatch> watch;
+  std::string cluster;
+
+  BatchBuilder builder;
+  std::deque<std::unique_ptr<Batch>> pending;  // cut out of turn; handed over before anything else
+  std::vector<rd_kafka_message_t*> held;     // consumed from librdkafka, not appended yet
+  std::size_t held_at = 0;
+  std::vector<Header> headers;
+  std::int64_t receive_ns = 0;
+  std::map<Name, Partition> partitions;
+  Partition* last_partition = nullptr;       // of the last message, with its name
+  const rd_kafka_topic_t* last_topic = nullptr;
+  std::int32_t last_number = -1;
+  std::map<std::string, TopicId> topic_ids;
+  std::int64_t last_topic_check_ns = 0, last_commit_ns = 0, last_publish_ns = 0, rejoin_at_ns = 0;
+  bool closing = false, fenced = false, is_paused = false;
+
+  std::atomic<bool> pause_wanted{false};
+
+  mutable std::mutex mutex;
+  std::condition_variable settled;
+  OffsetLedger ledger;                 // guarded
+  std::set<Lane> writing;              // guarded: claimed, the store commit has not ended
+  SourceStatus public_status;          // guarded
+};
+
+}  // namespace tidewaiter::ingest

@@ -1,0 +1,67 @@
+#include "ingest/offset_ledger.hpp"
+
+#include <algorithm>
+
+namespace tidewaiter::ingest {
+
+std::uint64_t OffsetLedger::assigned(Lane lane, std::uint64_t start) {
+  lanes_[lane] = State{++generation_, start, start, start, start, false};
+  return generation_;
+}
+
+void OffsetLedger::revoked(Lane lane) { lanes_.erase(lane); }
+
+void OffsetLedger::retire(Lane lane) {
+  if (const auto found = lanes_.find(lane); found != lanes_.end()) found->second.retired = true;
+}
+
+std::vector<Lane> OffsetLedger::named(std::string_view topic, std::uint32_t partition) const {
+  std::vector<Lane> lanes;
+  for (const auto& [lane, state] : lanes_)
+    if (lane.first->topic == topic && lane.second == partition) lanes.push_back(lane);
+  return lanes;
+}
+
+bool OffsetLedger::is_current(Lane lane, std::uint64_t batch_generation) const {
+  const auto found = lanes_.find(lane);
+  return found != lanes_.end() && found->second.generation <= batch_generation;
+}
+
+void OffsetLedger::handed_over(Lane lane, std::uint64_t next) {
+  if (const auto found = lanes_.find(lane); found != lanes_.end())
+    found->second.handed_over = std::max(found->second.handed_over, next);
+}
+
+void OffsetLedger::durable(Lane lane, std::uint64_t next) {
+  if (const auto found = lanes_.find(lane); found != lanes_.end())
+    found->second.durable = std::max(found->second.durable, next);
+}
+
+bool OffsetLedger::settled(Lane lane) const {
+  const auto found = lanes_.find(lane);
+  return found == lanes_.end() || found->second.durable >= found->second.handed_over;
+}
+
+void OffsetLedger::forget_under_way(Lane lane) {
+  if (const auto found = lanes_.find(lane); found != lanes_.end()) found->second.handed_over = found->second.durable;
+}
+
+std::vector<LaneOffset> OffsetLedger::committable() const {
+  std::vector<LaneOffset> offsets;
+  for (const auto& [lane, state] : lanes_)
+    if (state.durable > state.sent && !state.retired) offsets.push_back({lane, state.durable});
+  return offsets;
+}
+
+void OffsetLedger::sent(const std::vector<LaneOffset>& offsets) {
+  for (const LaneOffset& offset : offsets)
+    if (const auto found = lanes_.find(offset.lane); found != lanes_.end())
+      found->second.sent = std::max(found->second.sent, offset.next_offset);
+}
+
+// Back to the start of the assignment: an offset is never sent twice for its own sake, only after a refusal.
+void OffsetLedger::refused(Lane lane) {
+  if (const auto found = lanes_.find(lane); found != lanes_.end()) found->second.sent = found->second.start;
+}
+
+}  // namespace tidewaiter::ingest

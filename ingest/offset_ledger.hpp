@@ -1,0 +1,59 @@
+// OffsetLedger: which offsets may be committed to Kafka now, and which records are still ours. Pure bookkeeping.
+// The one rule (promise P1): an offset is offered for commit only when the store has said that all before it is durable,
+// and only while its partition is assigned to us. Not thread-safe: KafkaSource holds a lock around it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/record.hpp"
+
+namespace tidewaiter::ingest {
+
+/// A partition of a topic's incarnation: another topic id is another Origin.
+using Lane = std::pair<const Origin*, std::uint32_t>;
+
+struct LaneOffset {
+  Lane lane;
+  std::uint64_t next_offset;
+};
+
+class OffsetLedger {
+ public:
+  /// A new assignment begins at `start`. Returns its generation: batches cut from now on carry it or a higher one.
+  std::uint64_t assigned(Lane lane, std::uint64_t start);
+  void revoked(Lane lane);
+  /// Its topic is no more: nothing is committed for it, but what is under way may still be stored.
+  void retire(Lane lane);
+  std::uint64_t generation() const { return generation_; }
+  /// Assigned and retired lanes of a topic's name.
+  std::vector<Lane> named(std::string_view topic, std::uint32_t partition) const;
+  /// A record of a batch of this generation belongs to the assignment that holds now.
+  bool is_current(Lane lane, std::uint64_t batch_generation) const;
+
+  /// Offsets before `next` were given to the writer. Of a lane that is not ours: ignored, as below.
+  void handed_over(Lane lane, std::uint64_t next);
+  void durable(Lane lane, std::uint64_t next);
+  /// Nothing is under way between the hand-over and the store.
+  bool settled(Lane lane) const;
+  /// The batches under way were given up or removed: they will be read again or are not ours.
+  void forget_under_way(Lane lane);
+
+  /// Durable and not sent yet. sent() after the request has gone out; refused() when the answer was an error.
+  std::vector<LaneOffset> committable() const;
+  void sent(const std::vector<LaneOffset>& offsets);
+  void refused(Lane lane);
+
+ private:
+  struct State {
+    std::uint64_t generation, start, handed_over, durable, sent;
+    bool retired;
+  };
+  std::map<Lane, State> lanes_;
+  std::uint64_t generation_ = 0;
+};
+
+}  // namespace tidewaiter::ingest

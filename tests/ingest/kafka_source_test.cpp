@@ -1,0 +1,382 @@
+// KafkaSource against the embedded broker. What a real broker does differently is tested in tests/e2e.
+#include "ingest/kafka_source.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "core/body.hpp"
+#include "core/log_line.hpp"
+#include "ingest/embedded_broker.hpp"
+#include "ingest/kafka_producer.hpp"
+
+namespace tidewaiter::ingest {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A store of the simplest kind: what is held, by lane and offset.
+class TinyStore {
+ public:
+  std::optional<std::uint64_t> position(const Origin& origin, std::uint32_t partition) const {
+    std::lock_guard lock(mutex_);
+    const auto found = held_.find({intern_origin(origin.cluster, origin.topic_id, origin.topic), partition});
+    if (found == held_.end() || found->second.empty()) return std::nullopt;
+    return found->second.rbegin()->first + 1;
+  }
+  void append(const Batch& batch) {
+    std::lock_guard lock(mutex_);
+    for (const Record& record : batch.records) {
+      auto& lane = held_[{record.origin, record.partition}];
+      if (!lane.emplace(record.offset, std::string(record.value)).second) ++duplicates;
+    }
+    for (const OffsetGap& gap : batch.gaps) gaps.push_back(gap);
+  }
+  std::size_t size() const {
+    std::lock_guard lock(mutex_);
+    std::size_t size = 0;
+    for (const auto& [lane, offsets] : held_) size += offsets.size();
+    return size;
+  }
+  std::map<std::pair<const Origin*, std::uint32_t>, std::map<std::uint64_t, std::string>> held() const {
+    std::lock_guard lock(mutex_);
+    return held_;
+  }
+  std::size_t duplicates = 0;
+  std::vector<OffsetGap> gaps;
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::pair<const Origin*, std::uint32_t>, std::map<std::uint64_t, std::string>> held_;
+};
+
+class KafkaSourceTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    set_log_level(Level::error);
+    broker_ = std::move(EmbeddedBroker::start()).value();
+    ASSERT_TRUE(broker_->create_topic("events", 3));
+  }
+
+  KafkaSourceOptions options(TinyStore& store, const std::string& group = "g") {
+    KafkaSourceOptions made;
+    made.properties = {{"bootstrap.servers", broker_->bootstrap()}, {"group.id", group},
+                       {"session.timeout.ms", "6000"}, {"heartbeat.interval.ms", "200"}, {"log_level", "2"}};
+    made.topics = {"events"};
+    made.batch.flush_interval_ms = 20;
+    made.topic_check_ms = 100;
+    made.revoke_wait_ms = 300;
+    made.offset_commit_ms = 20;
+    made.position_for = [&store](const Origin& origin, std::uint32_t partition) {
+      return store.position(origin, partition);
+    };
+    made.record_control = [this](std::string json) { control_.push_back(std::move(json)); };
+    return made;
+  }
+  std::unique_ptr<KafkaSource> open(KafkaSourceOptions wanted) {
+    auto source = KafkaSource::open(std::move(wanted), clock_);
+    EXPECT_TRUE(source.has_value()) << (source ? "" : source.error().message);
+    return std::move(source).value();
+  }
+
+  void produce(int from, int to, const std::string& topic = "events") {
+    KafkaProducerOptions made;
+    made.properties = {{"bootstrap.servers", broker_->bootstrap()}, {"linger.ms", "1"}};
+    made.topic = topic;
+    auto producer = std::move(KafkaProducer::open(made)).value();
+    for (int i = from; i < to; ++i) {
+      const std::string value = "message " + std::to_string(i);
+      ASSERT_TRUE(producer->send({.key = "k" + std::to_string(i), .value = value, .headers = {}, .partition = i % 3, .time_ms = 0}));
+    }
+    const auto flushed = producer->flush(10'000);
+    ASSERT_TRUE(flushed.has_value()) << flushed.error().message;
+    EXPECT_EQ(producer->delivered(), static_cast<std::uint64_t>(to - from));
+  }
+
+  /// One turn of the loop that app/ runs: poll, claim, store, say so. False when nothing came.
+  static bool turn(KafkaSource& source, TinyStore& store, int timeout_ms = 50) {
+    auto batch = source.poll(timeout_ms);
+    EXPECT_TRUE(batch.has_value());
+    if (!batch || !*batch) return false;
+    source.claim(**batch);
+    const auto ends = ends_of(**batch);
+    store.append(**batch);
+    source.committed(ends);
+    return true;
+  }
+  template <class Done>
+  bool run_until(KafkaSource& source, TinyStore& store, Done done, std::chrono::milliseconds limit = 15s) {
+    const auto until = std::chrono::steady_clock::now() + limit;
+    while (!done() && std::chrono::steady_clock::now() < until) turn(source, store);
+    return done();
+  }
+
+  SystemClock clock_;
+  std::unique_ptr<EmbeddedBroker> broker_;
+  std::vector<std::string> control_;
+};
+
+TEST_F(KafkaSourceTest, every_message_of_all_partitions_arrives_once) {
+  produce(0, 3000);
+  TinyStore store;
+  auto source = open(options(store));
+  EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 3000; }));
+  EXPECT_EQ(store.duplicates, 0u);
+  for (const auto& [lane, offsets] : store.held()) {
+    EXPECT_EQ(offsets.size(), 1000u);
+    EXPECT_EQ(offsets.rbegin()->first, 999u);
+    EXPECT_FALSE(lane.first->cluster.empty());
+  }
+}
+
+TEST_F(KafkaSourceTest, keys_headers_empty_and_null_values_are_kept_apart) {
+  KafkaProducerOptions made;
+  made.properties = {{"bootstrap.servers", broker_->bootstrap()}};
+  made.topic = "events";
+  auto producer = std::move(KafkaProducer::open(made)).value();
+  ASSERT_TRUE(producer->send({.key = "key", .value = "v", .headers = {{"a", "1"}, {"a", ""}}, .partition = 0, .time_ms = 1234}));
+  ASSERT_TRUE(producer->send({.key = std::nullopt, .value = "", .headers = {}, .partition = 0, .time_ms = 0}));
+  ASSERT_TRUE(producer->send({.key = "", .value = std::nullopt, .headers = {}, .partition = 0, .time_ms = 0}));
+  ASSERT_TRUE(producer->flush(10'000));
+  TinyStore store;
+  auto source = open(options(store));
+  std::vector<std::unique_ptr<Batch>> batches;
+  std::vector<const Record*> records;
+  for (int i = 0; i < 300 && records.size() < 3; ++i) {
+    auto batch = source->poll(50);
+    if (!*batch) continue;
+    batches.push_back(std::move(batch).value());
+    for (const Record& record : batches.back()->records) records.push_back(&record);
+  }
+  ASSERT_EQ(records.size(), 3u);
+  const auto first = read_body(records[0]->body);
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(first->key, "key");
+  EXPECT_EQ(first->kafka_time_ms, 1234);
+  ASSERT_EQ(first->headers.size(), 2u);
+  EXPECT_EQ(first->headers[1].value, "");
+  EXPECT_FALSE(read_body(records[1]->body)->key.has_value());
+  EXPECT_FALSE(records[1]->value_null);
+  EXPECT_TRUE(records[2]->value_null);
+  EXPECT_EQ(records[2]->kind, RecordKind::tombstone);
+  EXPECT_EQ(read_body(records[2]->body)->key, "");
+}
+
+TEST_F(KafkaSourceTest, a_restart_goes_on_where_the_store_ends_whatever_is_committed) {
+  produce(0, 300);
+  TinyStore store;
+  {
+    auto source = open(options(store));
+    EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 300; }));
+  }
+  produce(300, 600);
+  auto source = open(options(store));
+  EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 600; }));
+  EXPECT_EQ(store.duplicates, 0u);
+  source.reset();
+  TinyStore empty;  // the store was lost: committed offsets must not hide what it lacks
+  auto again = open(options(empty));
+  EXPECT_TRUE(run_until(*again, empty, [&] { return empty.size() == 600; }));
+}
+
+TEST_F(KafkaSourceTest, offsets_reach_kafka_only_after_the_store_and_carry_the_metadata) {
+  produce(0, 30);
+  TinyStore store;
+  auto wanted = options(store);
+  wanted.commit_metadata = [](const Origin& origin) { return "store-7 " + origin.topic; };
+  auto source = open(wanted);
+  std::vector<std::unique_ptr<Batch>> kept;
+  std::size_t polled = 0;
+  for (int i = 0; i < 300 && polled < 30; ++i) {
+    auto batch = source->poll(50);
+    if (!*batch) continue;
+    polled += (*batch)->records.size();
+    kept.push_back(std::move(batch).value());
+  }
+  ASSERT_EQ(polled, 30u);
+  source.reset();  // nothing was said to be durable
+  std::vector<std::pair<std::string, std::string>> seen;
+  auto spy = options(store);
+  spy.peer_of = [&](std::string_view metadata) -> std::optional<std::string> {
+    seen.emplace_back("committed", metadata);
+    return std::nullopt;
+  };
+  source = open(spy);
+  for (int i = 0; i < 300 && source->status().partitions.size() < 3; ++i) source->poll(50).value();
+  EXPECT_TRUE(seen.empty()) << "no offset may be committed yet";
+  source.reset();
+
+  source = open(wanted);
+  EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 30; }));
+  source.reset();
+  source = open(spy);
+  for (int i = 0; i < 300 && seen.size() < 3; ++i) source->poll(50).value();
+  ASSERT_EQ(seen.size(), 3u);
+  EXPECT_EQ(seen[0].second, "store-7 events");
+}
+
+TEST_F(KafkaSourceTest, what_a_peer_has_claimed_is_skipped_and_named) {
+  produce(0, 30);
+  TinyStore peer_store;
+  {
+    auto wanted = options(peer_store);
+    wanted.commit_metadata = [](const Origin&) { return "peer"; };
+    auto source = open(wanted);
+    EXPECT_TRUE(run_until(*source, peer_store, [&] { return peer_store.size() == 30; }));
+  }
+  produce(30, 60);
+  TinyStore store;
+  auto wanted = options(store);
+  wanted.peer_of = [](std::string_view metadata) {
+    return metadata == "peer" ? std::optional<std::string>("other") : std::nullopt;
+  };
+  auto source = open(wanted);
+  EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 30; }));
+  for (const auto& [lane, offsets] : store.held()) EXPECT_EQ(offsets.begin()->first, 10u);
+  ASSERT_EQ(store.gaps.size(), 3u);
+  EXPECT_EQ(store.gaps[0].reason, "claimed by store other");
+  EXPECT_EQ(store.gaps[0].to, 10u);
+}
+
+TEST_F(KafkaSourceTest, messages_that_retention_removed_are_a_named_gap) {
+  produce(0, 300);
+  TinyStore store;
+  ASSERT_TRUE(broker_->delete_records("events", 1, 40));
+  auto source = open(options(store));
+  EXPECT_TRUE(run_until(*source, store, [&] { return store.size() >= 260; }));
+  std::uint64_t from = 0, to = 0;
+  for (const OffsetGap& gap : store.gaps) {
+    EXPECT_EQ(gap.partition, 1u);
+    EXPECT_EQ(gap.reason, "below log start");
+    from = gap.from;
+    to = gap.to;
+  }
+  ASSERT_EQ(store.gaps.size(), 1u);
+  EXPECT_EQ(from, 0u);
+  for (const auto& [lane, offsets] : store.held())
+    EXPECT_TRUE(lane.second != 1 || offsets.begin()->first == to);
+}
+
+TEST_F(KafkaSourceTest, a_topic_made_anew_is_another_topic_read_from_its_beginning) {
+  produce(0, 300);
+  TinyStore store;
+  auto source = open(options(store));
+  ASSERT_TRUE(run_until(*source, store, [&] { return store.size() == 300; }));
+  const TopicId before = source->status().partitions.at(0).topic_id;
+  if (before == TopicId{}) GTEST_SKIP() << "this mock cluster gives no topic ids";
+  ASSERT_TRUE(broker_->delete_topic("events"));
+  ASSERT_TRUE(broker_->create_topic("events", 3));
+  produce(1000, 1900);  // longer than the old one: offsets alone would not show it
+  EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 300 + 900; }));
+  std::size_t old_topic = 0, new_topic = 0;
+  for (const auto& [lane, offsets] : store.held()) (lane.first->topic_id == before ? old_topic : new_topic) += offsets.size();
+  EXPECT_EQ(old_topic, 300u);
+  EXPECT_EQ(new_topic, 900u);
+  ASSERT_EQ(control_.size(), 1u);
+  EXPECT_NE(control_[0].find("\"type\":\"topic_changed\""), std::string::npos);
+}
+
+TEST_F(KafkaSourceTest, a_paused_source_gives_nothing_stays_in_the_group_and_goes_on) {
+  TinyStore store;
+  auto source = open(options(store));
+  ASSERT_TRUE(run_until(*source, store, [&] { return source->status().partitions.size() == 3; }));
+  source->pause();
+  turn(*source, store);
+  produce(0, 300);
+  for (int i = 0; i < 10; ++i) turn(*source, store);
+  EXPECT_EQ(store.size(), 0u);
+  EXPECT_EQ(source->status().state, SourceState::paused);
+  source->resume();
+  EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 300; }));
+  EXPECT_EQ(store.duplicates, 0u);
+  EXPECT_EQ(source->status().state, SourceState::running);
+}
+
+TEST_F(KafkaSourceTest, an_unknown_property_is_named) {
+  TinyStore store;
+  auto wanted = options(store);
+  wanted.properties["no.such.thing"] = "1";
+  const auto source = KafkaSource::open(wanted, clock_);
+  ASSERT_FALSE(source.has_value());
+  EXPECT_NE(source.error().message.find("no.such.thing"), std::string::npos);
+}
+
+TEST_F(KafkaSourceTest, automatic_commit_cannot_be_switched_on) {
+  TinyStore store;
+  auto wanted = options(store);
+  wanted.properties["enable.auto.commit"] = "true";
+  EXPECT_EQ(KafkaSource::open(wanted, clock_).error().code, Code::invalid_argument);
+}
+
+TEST_F(KafkaSourceTest, a_pattern_takes_all_topics_that_match) {
+  ASSERT_TRUE(broker_->create_topic("audit-a", 3));
+  ASSERT_TRUE(broker_->create_topic("audit-b", 3));
+  produce(0, 30, "audit-a");
+  produce(0, 30, "audit-b");
+  produce(0, 30);
+  TinyStore store;
+  auto wanted = options(store);
+  wanted.topics = {"^audit-.*"};
+  auto source = open(wanted);
+  EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 60; }));
+}
+
+TEST_F(KafkaSourceTest, the_lag_and_the_end_of_each_partition_are_known) {
+  produce(0, 300);
+  TinyStore store;
+  auto source = open(options(store));
+  auto all_at_end = [&] {
+    const auto status = source->status();
+    return status.partitions.size() == 3 &&
+           std::all_of(status.partitions.begin(), status.partitions.end(), [](const auto& p) { return p.at_end && p.lag == 0; });
+  };
+  EXPECT_TRUE(run_until(*source, store, all_at_end));
+  EXPECT_EQ(store.size(), 300u);
+  EXPECT_EQ(source->status().partitions.at(0).next_offset, 100u);
+}
+
+class KafkaRebalanceTest : public KafkaSourceTest, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(KafkaRebalanceTest, two_members_share_the_partitions_and_the_union_holds_every_offset) {
+  TinyStore first_store, second_store;
+  auto with = [&](TinyStore& store) {
+    auto wanted = options(store, std::string("group-") + GetParam());
+    wanted.properties["partition.assignment.strategy"] = GetParam();
+    return wanted;
+  };
+  auto first = open(with(first_store));
+  produce(0, 900);
+  ASSERT_TRUE(run_until(*first, first_store, [&] { return first_store.size() >= 300; }));
+  auto second = open(with(second_store));
+  std::atomic<bool> over{false};
+  std::thread other([&] {
+    while (!over.load()) turn(*second, second_store);
+  });
+  auto shared = [&] { return first->status().partitions.size() < 3 && !second->status().partitions.empty(); };
+  EXPECT_TRUE(run_until(*first, first_store, shared, 15s));
+  produce(900, 3000);
+  std::map<std::pair<std::uint32_t, std::uint64_t>, int> times;
+  auto count = [&] {
+    times.clear();
+    for (const TinyStore* store : {&first_store, &second_store})
+      for (const auto& [lane, offsets] : store->held())
+        for (const auto& [offset, value] : offsets) ++times[{lane.second, offset}];
+    return times.size();
+  };
+  EXPECT_TRUE(run_until(*first, first_store, [&] { return count() == 3000; }, 20s)) << count();
+  over.store(true);
+  other.join();
+  for (const auto& [place, number] : times) EXPECT_LE(number, 2);
+  EXPECT_EQ(first_store.duplicates + second_store.duplicates, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Assignors, KafkaRebalanceTest, ::testing::Values("range", "cooperative-sticky"),
+                         [](const auto& name) { return name.param[0] == 'r' ? "range" : "cooperative"; });
+
+}  // namespace
+}  // namespace tidewaiter::ingest
