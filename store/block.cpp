@@ -89,6 +89,8 @@ struct BlockEncoder::State {
   explicit State(int level) : zstd(ZSTD_createCCtx()) {
     CHECK(zstd != nullptr);
     CHECK(!ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, level)));
+    // A table that stays in the first-level cache: a fifth less time, and the ratio of templated text is the same.
+    if (level == 1) CHECK(!ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_hashLog, 12)));
   }
   ~State() { ZSTD_freeCCtx(zstd); }
   State(const State&) = delete;
@@ -286,6 +288,12 @@ struct Plain {
   std::string_view view;
 };
 
+/// What the views of a block's events point into.
+struct ColumnBytes {
+  std::shared_ptr<char[]> plain;
+  UnpackedBytes unpacked;
+};
+
 /// Decompressed with the padding that parsers of a value expect behind it.
 Result<Plain> decompress(std::string_view frame, std::uint64_t size, const char* part) {
   if (size > plain_bytes_max || ZSTD_getFrameContentSize(frame.data(), frame.size()) != size)
@@ -304,7 +312,8 @@ Result<Plain> decompress(std::string_view frame, std::uint64_t size, const char*
 
 class BlockParser {
  public:
-  BlockParser(Block& block, std::string_view payload) : block_(block), in_(payload) {}
+  BlockParser(Block& block, std::string_view payload, UnpackedBytes& unpacked)
+      : block_(block), in_(payload), unpacked_(unpacked) {}
 
   bool parse() { return sources() && record_columns() && events() && in_.done(); }
 
@@ -423,7 +432,7 @@ class BlockParser {
 
   bool string_column(std::size_t c) {
     const auto& at = having(&Event::strings_present, c);
-    if (!get_strings(in_, at.size(), strings_)) return false;
+    if (!get_strings(in_, at.size(), strings_, unpacked_)) return false;
     for (std::size_t i = 0; i < at.size(); ++i) block_.events[at[i]].strings[c] = strings_[i];
     return true;
   }
@@ -435,7 +444,7 @@ class BlockParser {
   }
   bool address_column(std::size_t c) {
     const auto& at = having(&Event::numbers_present, num_count + c);
-    if (!get_strings(in_, at.size(), strings_)) return false;
+    if (!get_strings(in_, at.size(), strings_, unpacked_)) return false;
     for (std::size_t i = 0; i < at.size(); ++i) {
       Ip& ip = block_.events[at[i]].addresses[c];
       if (strings_[i].size() != ip.size()) return false;
@@ -446,6 +455,7 @@ class BlockParser {
 
   Block& block_;
   ByteReader in_;
+  UnpackedBytes& unpacked_;
   std::vector<Source> sources_;
   std::vector<std::uint64_t> ints_;
   std::vector<std::string_view> strings_;
@@ -474,8 +484,11 @@ Result<Block> read_block(std::string_view cols) {
   if (!in.ok() || block.header.records > plain_bytes_max / 16 || block.header.events > plain_bytes_max / 16)
     return fail(Code::corruption, "block cols: the header is wrong");
   TRY_ASSIGN(Plain plain, decompress(in.bytes(in.left()), size, "cols"));
-  block.column_bytes = plain.bytes;
-  if (!BlockParser(block, plain.view).parse()) return fail(Code::corruption, "block cols: the columns are wrong");
+  auto bytes = std::make_shared<ColumnBytes>();
+  bytes->plain = plain.bytes;
+  const bool right = BlockParser(block, plain.view, bytes->unpacked).parse();
+  block.column_bytes = std::move(bytes);
+  if (!right) return fail(Code::corruption, "block cols: the columns are wrong");
   return block;
 }
 

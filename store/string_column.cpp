@@ -5,7 +5,57 @@
 namespace tidewaiter::store {
 namespace {
 
-enum Form : std::uint8_t { dictionary, plain };
+enum Form : std::uint8_t { dictionary, plain, hexadecimal };
+
+/// Both written so that the compiler makes vector code of them.
+bool is_hex(std::string_view text) {
+  unsigned wrong = 0;
+  for (const char c : text) {
+    const auto b = static_cast<unsigned char>(c);
+    wrong |= static_cast<unsigned>(!((b >= '0' && b <= '9') || (b >= 'a' && b <= 'f')));
+  }
+  return wrong == 0;
+}
+std::uint8_t digit(char c) { return static_cast<std::uint8_t>((c & 15) + (c >> 6) * 9); }
+
+void put_hex(Bytes& out, std::string_view text) {
+  const std::size_t pairs = text.size() / 2;
+  char* place = out.grow((text.size() + 1) / 2);
+  for (std::size_t i = 0; i < pairs; ++i)
+    place[i] = static_cast<char>(digit(text[2 * i]) << 4 | digit(text[2 * i + 1]));
+  if (text.size() % 2 != 0) place[pairs] = static_cast<char>(digit(text.back()) << 4);
+}
+
+std::string_view get_hex(std::string_view packed, std::size_t digits, UnpackedBytes& unpacked) {
+  unpacked.emplace_back(new char[packed.size() * 2 + 1]);
+  char* place = unpacked.back().get();
+  const auto text = [](unsigned v) { return static_cast<char>(v + '0' + (v > 9) * ('a' - '0' - 10)); };
+  for (std::size_t i = 0; i < packed.size(); ++i) {
+    const auto b = static_cast<unsigned char>(packed[i]);
+    place[2 * i] = text(b >> 4);
+    place[2 * i + 1] = text(b & 15u);
+  }
+  return {place, digits};
+}
+
+bool cut(std::string_view bytes, const std::vector<std::uint64_t>& lengths, std::vector<std::string_view>& out) {
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    if (lengths[i] > bytes.size()) return false;
+    out[i] = bytes.substr(0, lengths[i]);
+    bytes.remove_prefix(lengths[i]);
+  }
+  return bytes.empty();
+}
+
+bool get_lengths(ByteReader& in, std::vector<std::uint64_t>& lengths, std::size_t count, std::uint64_t& sum) {
+  if (!get_ints(in, count, lengths)) return false;
+  sum = 0;
+  for (const std::uint64_t length : lengths) {
+    if (length > 2 * in.left()) return false;
+    sum += length;
+  }
+  return true;
+}
 
 std::uint8_t id_width(std::uint32_t entries) {
   if (entries <= 1) return 0;
@@ -70,9 +120,13 @@ void StringColumnWriter::begin() {
 
 void StringColumnWriter::finish(Bytes& out) {
   if (plain_) {
-    out.u8(plain);
+    const bool hex = is_hex(bytes_.view());
+    out.u8(hex ? hexadecimal : plain);
     put_ints(out, lengths_, IntHint::plain);
-    out.bytes(bytes_.view());
+    if (hex)
+      put_hex(out, bytes_.view());
+    else
+      out.bytes(bytes_.view());
     return;
   }
   out.u8(dictionary);
@@ -85,24 +139,20 @@ void StringColumnWriter::finish(Bytes& out) {
   if (width == 4) put_ids<std::uint32_t>(out, ids_);
 }
 
-bool get_strings(ByteReader& in, std::size_t count, std::vector<std::string_view>& out) {
+bool get_strings(ByteReader& in, std::size_t count, std::vector<std::string_view>& out, UnpackedBytes& unpacked) {
   out.resize(count);
   if (count == 0) return in.ok();
-  switch (in.u8()) {
-    case dictionary:
-      return get_dictionary(in, out);
-    case plain: {
-      thread_local std::vector<std::uint64_t> lengths;
-      if (!get_ints(in, count, lengths)) return false;
-      for (std::size_t i = 0; i < count; ++i) {
-        if (lengths[i] > in.left()) return false;
-        out[i] = in.bytes(lengths[i]);
-      }
-      return in.ok();
-    }
-    default:
-      return false;
+  const std::uint8_t form = in.u8();
+  if (form == dictionary) return get_dictionary(in, out);
+  thread_local std::vector<std::uint64_t> lengths;
+  std::uint64_t sum = 0;
+  if ((form != plain && form != hexadecimal) || !get_lengths(in, lengths, count, sum)) return false;
+  if (form == plain) {
+    const std::string_view bytes = in.bytes(sum);
+    return in.ok() && cut(bytes, lengths, out);
   }
+  const std::string_view packed = in.bytes((sum + 1) / 2);
+  return in.ok() && cut(get_hex(packed, sum, unpacked), lengths, out);
 }
 
 }  // namespace tidewaiter::store

@@ -1,6 +1,7 @@
 // A column of strings in a block: dictionary-coded while values repeat, else lengths and bytes.
 //   u8 0 dictionary: varint entries, each varint length + bytes; u8 width w (0, 1, 2 or 4); w bytes LE per value
 //   u8 1 plain: lengths as an integer column, then all bytes
+//   u8 2 hexadecimal: lengths as an integer column, then all digits (0-9a-f), two to a byte, high half first
 // The writer finds repeats with a small direct-mapped cache over length and first and last bytes: an entry may occur
 // twice in a dictionary, which costs space and nothing else.
 #pragma once
@@ -8,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -26,13 +28,13 @@ class StringColumnWriter {
       bytes_.bytes(value);
       return;
     }
-    Slot& slot = cache_[hash(value)];
-    if (slot.epoch == epoch_ && slot.text.size() == value.size() &&
-        std::memcmp(slot.text.data(), value.data(), value.size()) == 0) {
+    const Ends ends = ends_of(value);
+    Slot& slot = cache_[hash(ends, value.size())];
+    if (slot.epoch == epoch_ && slot.size == value.size() && slot.ends == ends && same_middle(slot.data, value)) {
       ids_.push_back(slot.id);
       return;
     }
-    slot = {value, epoch_, entries_++};
+    slot = {ends, value.data(), static_cast<std::uint32_t>(value.size()), epoch_, entries_++};
     ids_.push_back(slot.id);
     bytes_.string(value);
   }
@@ -40,26 +42,36 @@ class StringColumnWriter {
   void finish(Bytes& out);
 
  private:
-  struct Slot {
-    std::string_view text;
-    std::uint32_t epoch = 0;
-    std::uint32_t id = 0;
+  /// First and last 8 bytes: all of a string of up to 16 bytes.
+  struct Ends {
+    std::uint64_t first = 0, last = 0;
+    bool operator==(const Ends&) const = default;
   };
-  static std::size_t hash(std::string_view text) {
-    std::uint64_t a = 0, b = 0;
+  struct Slot {
+    Ends ends;
+    const char* data = nullptr;
+    std::uint32_t size = 0, epoch = 0, id = 0;
+  };
+  static Ends ends_of(std::string_view text) {
+    Ends ends;
     if (text.size() >= 8) {
-      std::memcpy(&a, text.data(), 8);
-      std::memcpy(&b, text.data() + text.size() - 8, 8);
+      std::memcpy(&ends.first, text.data(), 8);
+      std::memcpy(&ends.last, text.data() + text.size() - 8, 8);
     } else if (text.size() >= 4) {
-      std::uint32_t x, y;
-      std::memcpy(&x, text.data(), 4);
-      std::memcpy(&y, text.data() + text.size() - 4, 4);
-      a = x;
-      b = y;
+      std::uint32_t first, last;
+      std::memcpy(&first, text.data(), 4);
+      std::memcpy(&last, text.data() + text.size() - 4, 4);
+      ends = {first, last};
     } else {
-      for (const char c : text) a = a << 8 | static_cast<unsigned char>(c);
+      for (const char c : text) ends.first = ends.first << 8 | static_cast<unsigned char>(c);
     }
-    const std::uint64_t h = (a ^ (b << 1 | b >> 63) ^ text.size()) * 0x9E3779B97F4A7C15ull;
+    return ends;
+  }
+  static bool same_middle(const char* known, std::string_view value) {
+    return value.size() <= 16 || std::memcmp(known + 8, value.data() + 8, value.size() - 16) == 0;
+  }
+  static std::size_t hash(const Ends& ends, std::size_t size) {
+    const std::uint64_t h = (ends.first ^ (ends.last << 1 | ends.last >> 63) ^ size) * 0x9E3779B97F4A7C15ull;
     return (h ^ h >> 32) * 0x9E3779B97F4A7C15ull >> 56;
   }
 
@@ -71,7 +83,11 @@ class StringColumnWriter {
   bool plain_ = false, pays_ = true;
 };
 
-/// Reads `count` values into `out` (replaced); the views point into the reader's bytes. False when they are wrong.
-bool get_strings(ByteReader& in, std::size_t count, std::vector<std::string_view>& out);
+/// Memory for strings that are no slice of the stored bytes; it never moves.
+using UnpackedBytes = std::vector<std::unique_ptr<char[]>>;
+
+/// Reads `count` values into `out` (replaced); the views point into the reader's bytes or into `unpacked`.
+/// False when they are wrong.
+bool get_strings(ByteReader& in, std::size_t count, std::vector<std::string_view>& out, UnpackedBytes& unpacked);
 
 }  // namespace tidewaiter::store

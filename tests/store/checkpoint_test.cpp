@@ -1,0 +1,281 @@
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/text.hpp"
+#include "store/head_files.hpp"
+#include "store/log.hpp"
+#include "store/merkle.hpp"
+#include "store/note.hpp"
+#include "tests/store/samples.hpp"
+
+namespace tidewaiter::store {
+namespace {
+
+using namespace samples;
+
+#define ASSERT_OK(result) ASSERT_TRUE(result) << (result).error().message
+
+std::string read(const std::string& file) {
+  std::ostringstream out;
+  out << std::ifstream(file).rdbuf();
+  return out.str();
+}
+
+TEST(Note, a_signed_checkpoint_parses_and_verifies_and_any_flipped_byte_is_refused) {
+  const SigningKey key = SigningKey::random();
+  const std::string note = sign_checkpoint("tide.example/store/1/control", 42, sha256("root"), key);
+  auto parsed = parse_checkpoint(note);
+  ASSERT_OK(parsed);
+  EXPECT_EQ(parsed->size, 42u);
+  EXPECT_EQ(parsed->root, sha256("root"));
+  EXPECT_TRUE(verify_checkpoint(*parsed, key.public_key()).value_or(false));
+  EXPECT_FALSE(verify_checkpoint(*parsed, SigningKey::random().public_key()).value_or(true));
+  for (std::size_t i = 0; i < note.size(); ++i) {
+    std::string bad = note;
+    bad[i] ^= 1;
+    auto wrong = parse_checkpoint(bad);
+    if (!wrong) continue;
+    EXPECT_FALSE(verify_checkpoint(*wrong, key.public_key()).value_or(false)) << "byte " << i;
+  }
+}
+
+TEST(Note, what_a_verifier_must_refuse_is_refused) {
+  const std::string root = to_base64(as_view(sha256("x")));
+  EXPECT_TRUE(parse_checkpoint("o\n0\n" + root + "\n"));
+  EXPECT_FALSE(parse_checkpoint("o\n01\n" + root + "\n"));
+  EXPECT_FALSE(parse_checkpoint("o\n+1\n" + root + "\n"));
+  EXPECT_FALSE(parse_checkpoint("o\n-1\n" + root + "\n"));
+  EXPECT_FALSE(parse_checkpoint("o\r\n1\n" + root + "\n"));
+  EXPECT_FALSE(parse_checkpoint("o\n1\n" + root));
+  EXPECT_FALSE(parse_checkpoint("o\n1\n" + root.substr(1) + "\n"));
+  std::string stray = root;
+  stray[42] = static_cast<char>(stray[42] + 1);  // the last digit of 32 bytes has two bits that must be 0
+  EXPECT_FALSE(parse_checkpoint("o\n1\n" + stray + "\n"));
+  EXPECT_FALSE(parse_checkpoint("o\n1\n" + root + "\n\n"));
+  EXPECT_FALSE(parse_checkpoint("o\n1\n" + root + "\n\n- o " + root + "\n"));
+}
+
+TEST(Note, a_vkey_comes_back_and_a_wrong_key_id_is_refused) {
+  const SigningKey key = SigningKey::random();
+  const std::string text = encode_vkey("log.example/a", key.public_key());
+  auto vkey = decode_vkey(text);
+  ASSERT_OK(vkey);
+  EXPECT_EQ(vkey->name, "log.example/a");
+  EXPECT_EQ(vkey->key, key.public_key());
+  EXPECT_FALSE(decode_vkey("log.example/b" + text.substr(text.find('+'))));
+}
+
+TEST(Note, a_key_file_is_made_once_loaded_again_and_private) {
+  TemporaryDirectory directory;
+  const std::string file = directory / "key.pem";
+  auto made = SigningKey::generate(file);
+  ASSERT_OK(made);
+  auto loaded = SigningKey::load(file);
+  ASSERT_OK(loaded);
+  EXPECT_EQ(loaded->public_key(), made->public_key());
+  EXPECT_EQ(std::filesystem::status(file).permissions(),
+            std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  EXPECT_EQ(SigningKey::generate(file).error().code, Code::already_exists);
+  EXPECT_EQ(SigningKey::load(directory / "none.pem").error().code, Code::not_found);
+  std::ofstream(directory / "public.pem") << public_key_pem(made->public_key());
+  EXPECT_EQ(load_public_key(directory / "public.pem").value(), made->public_key());
+  std::ofstream(directory / "vkey") << encode_vkey("a.b/c", made->public_key()) << "\n";
+  EXPECT_EQ(load_public_key(directory / "vkey").value(), made->public_key());
+}
+
+class Checkpoints : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    options_ = options(directory_);
+    options_.signing_key_file = directory_ / "key.pem";
+    options_.head_file = directory_ / "heads.json";
+    key_ = SigningKey::generate(options_.signing_key_file)->public_key();
+    log_ = open(options_, metrics_);
+  }
+  void reopen() {
+    log_.reset();
+    log_ = open(options_, metrics_);
+  }
+  TemporaryDirectory directory_;
+  Metrics metrics_;
+  Options options_;
+  PublicKey key_{};
+  std::unique_ptr<Log> log_;
+};
+
+TEST_F(Checkpoints, heads_are_signed_at_the_sizes_that_the_coverage_record_names) {
+  ASSERT_OK(log_->commit(offsets(0, 300), {}, {}, {}));
+  auto heads = log_->publish_checkpoint();
+  ASSERT_OK(heads);
+  ASSERT_EQ(heads->size(), log_->logs().size());
+  EXPECT_EQ(heads->back().log, 0);
+  auto reader = Reader::open(*log_);
+  ASSERT_OK(reader);
+  auto commit = (*reader)->commit((*reader)->last_commit(), false);
+  ASSERT_OK(commit);
+  ASSERT_EQ((*commit)->records.size(), 1u);
+  const auto coverage = nlohmann::json::parse((*commit)->records[0].value);
+  EXPECT_EQ(coverage["type"], "coverage");
+  EXPECT_EQ(coverage["partitions"][0]["held"], nlohmann::json::parse("[[0,300]]"));
+  for (const Head& head : *heads) {
+    const std::string& name = log_->logs()[head.log].name;
+    auto parsed = parse_checkpoint(head.note);
+    ASSERT_OK(parsed);
+    EXPECT_TRUE(verify_checkpoint(*parsed, key_).value_or(false));
+    EXPECT_EQ(parsed->origin, "tidewaiter.local/" + log_->store_id() + "/1/" + name);
+    EXPECT_EQ(parsed->size, (*reader)->size(head.log));
+    EXPECT_EQ(parsed->root, (*reader)->root(head.log, head.size).value());
+    EXPECT_EQ(read(checkpoint_file(options_.directory, name)), head.note);
+    for (const auto& named : coverage["logs"])
+      if (named["log"] == name) {
+        EXPECT_EQ(named["size"], head.size);
+        EXPECT_EQ(named["root"], to_hex(as_view(head.root)));
+      }
+  }
+  EXPECT_EQ(coverage["control_before"]["size"], heads->back().size - 1);
+  EXPECT_EQ(find_notes(options_.directory, options_.head_file)->size(), 2 * heads->size());
+}
+
+TEST_F(Checkpoints, nothing_new_gives_the_same_heads_also_after_a_restart) {
+  ASSERT_OK(log_->commit(offsets(0, 10), {}, {}, {}));
+  auto first = log_->publish_checkpoint();
+  ASSERT_OK(first);
+  const std::uint64_t commits = log_->last_commit();
+  auto second = log_->publish_checkpoint();
+  ASSERT_OK(second);
+  EXPECT_EQ(second->back().note, first->back().note);
+  reopen();
+  auto third = log_->publish_checkpoint();
+  ASSERT_OK(third);
+  EXPECT_EQ(third->back().note, first->back().note);
+  EXPECT_EQ(log_->last_commit(), commits);
+}
+
+TEST_F(Checkpoints, every_record_has_an_inclusion_proof_under_every_kept_head) {
+  ASSERT_OK(log_->commit(offsets(0, 700), {}, {}, {}));
+  ASSERT_OK(log_->publish_checkpoint());
+  ASSERT_OK(log_->commit(offsets(700, 1000), {}, {}, {}));
+  ASSERT_OK(log_->publish_checkpoint());
+  auto reader = Reader::open(*log_);
+  ASSERT_OK(reader);
+  auto heads = (*reader)->heads(5);
+  ASSERT_OK(heads);
+  ASSERT_EQ(heads->size(), 2u);
+  Sha256 sha;
+  for (const Head& head : *heads)
+    for (std::uint64_t seq = 0; seq < head.size; seq += 97) {
+      auto leaf = (*reader)->leaf(5, seq);
+      ASSERT_OK(leaf);
+      auto path = (*reader)->inclusion_path(5, seq, head.size);
+      ASSERT_OK(path);
+      EXPECT_TRUE(verify_inclusion(leaf_hash(sha, *leaf), seq, head.size, *path, head.root));
+    }
+  auto proof = (*reader)->consistency_path(5, (*heads)[0].size, (*heads)[1].size);
+  ASSERT_OK(proof);
+  EXPECT_TRUE(verify_consistency((*heads)[0].size, (*heads)[0].root, (*heads)[1].size, (*heads)[1].root, *proof));
+}
+
+TEST_F(Checkpoints, a_leaf_binds_the_coordinates_and_the_salted_body) {
+  ASSERT_OK(log_->commit(offsets(41, 44, 2), {}, {}, {}));
+  auto reader = Reader::open(*log_);
+  ASSERT_OK(reader);
+  auto record = (*reader)->record(5, 1);
+  ASSERT_OK(record);
+  auto salt = (*reader)->salt(5, 1);
+  ASSERT_OK(salt);
+  const Hash commitment = sha256(*salt + std::string(record->record.body));
+  const std::string expected = std::string("\x01\x01\x09", 3) + "cluster-a" + std::string(15, '\0') + "\x01" +
+                               std::string("\0\0\0\x02", 4) + std::string("\0\0\0\0\0\0\0\x2a", 8) +
+                               std::string(as_view(commitment));
+  EXPECT_EQ(to_hex((*reader)->leaf(5, 1).value()), to_hex(expected));
+}
+
+TEST_F(Checkpoints, a_store_that_lost_its_newest_part_stops_and_goes_on_as_a_new_generation) {
+  ASSERT_OK(log_->commit(offsets(0, 100), {}, {}, {}));
+  ASSERT_OK(log_->publish_checkpoint());
+  log_.reset();
+  std::filesystem::copy(options_.directory, directory_ / "copy", std::filesystem::copy_options::recursive);
+  log_ = open(options_, metrics_);
+  ASSERT_OK(log_->commit(offsets(100, 200), {}, {}, {}));
+  ASSERT_OK(log_->publish_checkpoint());
+  log_.reset();
+  std::filesystem::remove_all(options_.directory);
+  std::filesystem::rename(directory_ / "copy", options_.directory);  // the head file outside is newer
+
+  auto refused = Log::open(options_, metrics_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::conflict);
+  EXPECT_NE(refused.error().message.find("--reread"), std::string::npos) << refused.error().message;
+  EXPECT_NE(refused.error().message.find("--accept-loss"), std::string::npos);
+
+  options_.recover = Recover::reread;
+  log_ = open(options_, metrics_);
+  EXPECT_EQ(log_->generation(), 2u);
+  EXPECT_EQ(log_->positions()[0].next_offset, 100u);
+  ASSERT_OK(log_->commit(offsets(100, 200), {}, {}, {}));
+  auto heads = log_->publish_checkpoint();
+  ASSERT_OK(heads);
+  EXPECT_NE(heads->back().note.find("/2/control\n"), std::string::npos);
+  options_.recover = Recover::none;
+  reopen();
+  EXPECT_EQ(log_->generation(), 2u);
+}
+
+TEST_F(Checkpoints, a_store_with_another_past_than_its_head_is_refused) {
+  ASSERT_OK(log_->commit(offsets(0, 100), {}, {}, {}));
+  ASSERT_OK(log_->publish_checkpoint());
+  log_.reset();
+  const std::string file = checkpoint_file(options_.directory, "agent-high");
+  const SigningKey key = *SigningKey::load(options_.signing_key_file);
+  const auto real = *parse_checkpoint(read(file));
+  std::ofstream(file) << sign_checkpoint(real.origin, real.size - 1, sha256("another past"), key);
+  auto refused = Log::open(options_, metrics_);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::conflict);
+  EXPECT_NE(refused.error().message.find("another root"), std::string::npos) << refused.error().message;
+}
+
+TEST_F(Checkpoints, a_new_generation_uses_new_salt_keys_and_old_records_stay_provable) {
+  ASSERT_OK(log_->commit(offsets(0, 50), {}, {}, {}));
+  auto before = Reader::open(*log_);
+  const std::string leaf = (*before)->leaf(5, 10).value();
+  before->reset();
+  ASSERT_OK(log_->publish_checkpoint());
+  log_.reset();
+  const std::string file = checkpoint_file(options_.directory, "agent-high");
+  const SigningKey key = *SigningKey::load(options_.signing_key_file);
+  const std::string origin = parse_checkpoint(read(file))->origin;
+  std::ofstream(file) << sign_checkpoint(origin, 1000, sha256("x"), key);
+  options_.recover = Recover::accept_loss;
+  log_ = open(options_, metrics_);
+  ASSERT_OK(log_->commit(offsets(50, 60), {}, {}, {}));
+  auto reader = Reader::open(*log_);
+  ASSERT_OK(reader);
+  EXPECT_EQ((*reader)->leaf(5, 10).value(), leaf);
+  EXPECT_EQ((*reader)->root(5, 60).value(), (*reader)->root(5, (*reader)->size(5)).value());
+  auto path = (*reader)->inclusion_path(5, 55, 60);
+  ASSERT_OK(path);
+  Sha256 sha;
+  EXPECT_TRUE(verify_inclusion(leaf_hash(sha, (*reader)->leaf(5, 55).value()), 55, 60, *path,
+                               (*reader)->root(5, 60).value()));
+}
+
+TEST(UnsignedStore, publishes_bare_texts) {
+  TemporaryDirectory directory;
+  Metrics metrics;
+  auto log = open(options(directory), metrics);
+  auto heads = log->publish_checkpoint();
+  ASSERT_OK(heads);
+  auto parsed = parse_checkpoint(heads->back().note);
+  ASSERT_OK(parsed);
+  EXPECT_TRUE(parsed->signatures.empty());
+  log.reset();
+  ASSERT_OK(Log::open(options(directory), metrics));
+}
+
+}  // namespace
+}  // namespace tidewaiter::store
