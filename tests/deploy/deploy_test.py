@@ -127,7 +127,8 @@ class Deploy(unittest.TestCase):
             self.assertEqual(run(BINARY, "init", "--force", key).returncode, 0)
             text = (ROOT / "deploy/tidewaiter.yaml").read_text().replace("/var/lib/tidewaiter", str(scratch))
             (scratch / "tidewaiter.yaml").write_text(text)
-            shutil.copy(ROOT / "deploy/policy.yaml", scratch)
+            policy, = [ROOT / source for source, target in mounts(SERVICES["tidewaiter"]) if target == "/etc/tidewaiter/policy.yaml"]
+            shutil.copy(policy, scratch / "policy.yaml")
             answer = run(BINARY, "check-config", "--config", scratch / "tidewaiter.yaml")
             self.assertEqual(answer.returncode, 0, answer.stdout + answer.stderr)
             # A second start keeps the key.
