@@ -20,7 +20,7 @@ std::size_t key_hash(std::string_view key) {
   return (short_key(key) * 0x9E3779B97F4A7C15 ^ key.size() * 0xD6E8FEB86659FD93) >> 40;
 }
 
-/// One WordTable per enumeration, and constant texts: events point to them, so they are never destroyed.
+/// One WordTable per enumeration, never destroyed.
 const WordTable* word_table(const EnumTable* words) {
   static std::mutex mutex;
   static auto* tables = new std::map<const EnumTable*, std::unique_ptr<WordTable>>;
@@ -28,13 +28,6 @@ const WordTable* word_table(const EnumTable* words) {
   auto& table = (*tables)[words];
   if (!table) table = std::make_unique<WordTable>(*words);
   return table.get();
-}
-
-std::string_view forever(std::string_view text) {
-  static std::mutex mutex;
-  static auto* texts = new std::set<std::string, std::less<>>;
-  std::lock_guard lock(mutex);
-  return *texts->emplace(text).first;
 }
 
 std::uint64_t largest(const ColumnInfo& column) {
@@ -222,7 +215,7 @@ class Compiler {
     if (!column) return wrong("defaults." + name, "no such column");
     Default made{column->kind, column->slot, 0, {}};
     if (column->kind == ColumnKind::string) {
-      made.text = forever(value.get<std::string>());
+      made.text = lasting_text(value.get<std::string>());
     } else if (column->kind == ColumnKind::enumeration) {
       const auto word = column->words->find(value.get<std::string>());
       if (!word) return wrong("defaults." + name, "not a word of this column");
@@ -280,6 +273,13 @@ class Compiler {
 };
 
 }  // namespace
+
+std::string_view lasting_text(std::string_view text) {
+  static std::mutex mutex;
+  static auto* texts = new std::set<std::string, std::less<>>;
+  std::lock_guard lock(mutex);
+  return *texts->emplace(text).first;
+}
 
 Result<std::unique_ptr<Plan>> Plan::compile(std::string_view text, std::string_view name) {
   const json mapping = json::parse(text, nullptr, false);

@@ -59,6 +59,9 @@ struct Default {
   std::string_view text;  // lives as long as the process
 };
 
+/// The text in a place that is never freed: events may point to it whatever happens to its maker. For configuration only.
+std::string_view lasting_text(std::string_view text);
+
 class Plan {
  public:
   static constexpr std::uint32_t none = 0xFFFFFFFF;
