@@ -278,8 +278,8 @@ void Planner::flow_incidents() {
     sends(at, choose_time(), 3, 20, to, world_.roles[agent.role].outer_classes[0]);
   }
   {
-    const std::uint32_t at = choose_app([](const App& app) {
-      return app.tier != Tier::high && app.rhythm == Rhythm::steady;
+    const std::uint32_t at = choose_app([&](const App& app) {
+      return app.tier != Tier::high && app.rhythm == Rhythm::steady && !world_.roles[app.role].open;
     });
     const App& app = world_.apps[at];
     const auto to = static_cast<std::int32_t>(new_host(".example.net"));

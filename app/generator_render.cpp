@@ -124,9 +124,13 @@ std::uint32_t Renderer::choose_destination(const Plan& plan, Random& random, con
     const std::uint32_t adopts = adopted + (role.open ? 0 : 3) + static_cast<std::uint32_t>(agent.hash % 8);
     if (day >= adopts && random.chance(40'000)) return world_.new_service;
   }
-  if (random.chance(800)) {
-    const auto& pool = any && random.chance(300'000) ? role.outer_pool : role.inner_pool;
-    const std::uint32_t at = pool[random.index(world_.ranks[pool.size()])];
+  // Half of the agents take up, in the first four weeks, one of the hosts that their role uses most, and keep it; open
+  // roles also look around among their role's hosts.
+  const std::uint64_t choice = mix(agent.hash, 11);
+  const bool takes_up = day >= choice % 56 && random.chance(50'000);
+  if (takes_up || (role.open && random.chance(1500))) {
+    const auto& pool = any && role.open ? role.outer_pool : role.inner_pool;
+    const std::uint32_t at = takes_up ? pool[(choice >> 8) % 3] : pool[random.index(world_.ranks[pool.size()])];
     if (world_.apps[agent.app].tier != Tier::high || world_.destinations[at].place != Place::open) return at;
   }
   const std::uint32_t outer = static_cast<std::uint32_t>(agent.destinations.size()) - agent.inner;

@@ -216,7 +216,7 @@ void World::make_apps(Random& random, std::uint64_t count) {
       if (destinations[at].place == Place::saas) app.destinations.push_back(at);
     app.flow_weight = random.between(2, 10);
     app.build_weight = random.between(1, 10);
-    app.release_day = static_cast<std::uint32_t>(random.between(2, 26));
+    app.release_day = static_cast<std::uint32_t>(random.below(4) * 7 + random.between(1, 3));  // Tuesday to Thursday
     if (i % 3 == 2) app.rhythm = Rhythm::steady;
     if (i % 6 == 5) app.flow_weight = 12;
     app.hash = hash_text(app.name);
