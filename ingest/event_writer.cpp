@@ -11,13 +11,15 @@ constexpr std::int64_t year_2000_ns = 946'684'800'000'000'000;
 constexpr std::int64_t day_ns = 86'400'000'000'000;
 constexpr std::uint8_t unranked = 0xFF;
 
+/// The part between separators; short texts, for which a loop beats a search.
 std::string_view segment_of(std::string_view text, char separator, std::uint8_t segment) {
-  for (; segment > 0; --segment) {
-    const std::size_t at = text.find(separator);
-    if (at == std::string_view::npos) return {};
-    text.remove_prefix(at + 1);
+  std::size_t begin = 0, at = 0;
+  for (; at < text.size(); ++at) {
+    if (text[at] != separator) continue;
+    if (segment-- == 0) return text.substr(begin, at - begin);
+    begin = at + 1;
   }
-  return text.substr(0, text.find(separator));
+  return segment == 0 ? text.substr(begin) : std::string_view();
 }
 
 void set_number(Event& event, Num column, std::int64_t value) { event.set(column, static_cast<std::uint64_t>(value)); }
@@ -40,21 +42,20 @@ char* EventWriter::derive(std::size_t size) {
   return batch_->strings.back().data();
 }
 
-std::string_view EventWriter::text_of(std::string_view inside_quotes, bool escaped) {
-  if (!escaped) return inside_quotes;
+std::string_view EventWriter::unescaped(std::string_view inside_quotes) {
   char* out = derive(inside_quotes.size());
   const Unescaped made = unescape_json(inside_quotes, out);
   if (made.replaced) flags_ |= flag::bad_utf8_replaced;
   return {out, made.length};
 }
 
-void EventWriter::put(const Leaf& leaf, std::string_view text) {
+void EventWriter::put_contested(const Leaf& leaf, std::string_view text) {
   if (leaf.contested && leaf.rank > ranks_[leaf.column]) return;
   if (leaf.separator != 0) {
     text = segment_of(text, leaf.separator, leaf.segment);
     if (text.empty()) return;
   }
-  if (convert(leaf, text)) ranks_[leaf.column] = leaf.rank;
+  if (convert(leaf, text) && leaf.contested) ranks_[leaf.column] = leaf.rank;
 }
 
 bool EventWriter::convert(const Leaf& leaf, std::string_view text) {
@@ -131,11 +132,6 @@ bool EventWriter::append_word(const Leaf& leaf, std::string_view text) {
   std::memcpy(out + before.size() + 1, text.data(), text.size());
   event_->set(column, {out, before.size() + 1 + text.size()});
   return true;
-}
-
-void EventWriter::capture(std::int32_t number, std::string_view text) {
-  captures_[static_cast<std::size_t>(number)] = text;
-  captured_ |= 1u << number;
 }
 
 void EventWriter::join(const Join& join) {

@@ -17,10 +17,22 @@ class EventWriter {
   void begin(Batch& batch, const Plan& plan, Event& event);
 
   /// A string of JSON, still escaped or not. The view must live as long as the batch.
-  std::string_view text_of(std::string_view inside_quotes, bool escaped);
+  std::string_view text_of(std::string_view inside_quotes, bool escaped) {
+    return escaped ? unescaped(inside_quotes) : inside_quotes;
+  }
   /// A string's text, or a number or boolean as it stands.
-  void put(const Leaf& leaf, std::string_view text);
-  void capture(std::int32_t number, std::string_view text);
+  void put(const Leaf& leaf, std::string_view text) {
+    if (leaf.contested || leaf.separator != 0)
+      put_contested(leaf, text);
+    else
+      convert(leaf, text);
+  }
+  /// A text that is known to fit its column as it is.
+  void set(Str column, std::string_view text) { event_->set(column, text); }
+  void capture(std::int32_t number, std::string_view text) {
+    captures_[static_cast<std::size_t>(number)] = text;
+    captured_ |= 1u << number;
+  }
   void flag(std::uint64_t bits) { flags_ |= bits; }
 
   /// Joins, defaults, and the rules of time, for the record that the event came from.
@@ -31,6 +43,8 @@ class EventWriter {
   static void unmapped(const Record& record, Event& event);
 
  private:
+  std::string_view unescaped(std::string_view inside_quotes);
+  void put_contested(const Leaf& leaf, std::string_view text);
   bool convert(const Leaf& leaf, std::string_view text);
   bool put_string(const Leaf& leaf, std::string_view text);
   bool put_time(const Leaf& leaf, std::string_view text);

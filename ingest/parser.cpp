@@ -5,6 +5,7 @@
 
 #include <simdjson.h>
 
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -23,153 +24,177 @@ std::string_view trimmed(std::string_view token) {
   return token.substr(0, end == std::string_view::npos ? 0 : end + 1);
 }
 
-bool is_key(const PlanNode& node, const char* key) {
-  if (node.key_mask == 0)
-    return std::memcmp(key, node.key.data(), node.key.size()) == 0 && key[node.key.size()] == '"';
-#if defined(__AVX2__)
-  const __m256i same = _mm256_cmpeq_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(key)),
-                                         _mm256_loadu_si256(reinterpret_cast<const __m256i*>(node.key_bytes.data())));
-  return (~static_cast<std::uint32_t>(_mm256_movemask_epi8(same)) & node.key_mask) == 0;
-#else
-  return std::memcmp(key, node.key_bytes.data(), node.key.size() + 1) == 0;
-#endif
-}
-
 /// Depth cannot be above the number of opening brackets, nor keys above the number of colons.
 bool surely_within(std::string_view text, const JsonLimits& limits) {
   const Marks marks = count_marks(text);
   return marks.opened <= limits.depth_max && marks.colons <= limits.keys_max;
 }
 
+/// What the walk needs of one key, in two cache lines, and what it has learned.
+struct alignas(64) Step {
+  std::array<char, 32> key_bytes{};
+  std::uint32_t key_mask = 0;
+  std::uint32_t node = 0;
+  Step* next = nullptr;   // the key that came after this one last time
+  Step* first = nullptr;  // the key that came first in this object
+  std::uint64_t bit = 0;  // among its siblings
+  const Leaf* leaves = nullptr;
+  std::uint32_t leaf_count = 0;
+  std::int32_t capture = -1;
+  bool plain = false;     // one uncontested string column, copied: nearly half of all fields
+
+  bool is(const char* key, const PlanNode& plan_node) const {
+    if (key_mask == 0)
+      return std::memcmp(key, plan_node.key.data(), plan_node.key.size()) == 0 && key[plan_node.key.size()] == '"';
+#if defined(__AVX2__)
+    const __m256i same = _mm256_cmpeq_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(key)),
+                                           _mm256_load_si256(reinterpret_cast<const __m256i*>(key_bytes.data())));
+    return (~static_cast<std::uint32_t>(_mm256_movemask_epi8(same)) & key_mask) == 0;
+#else
+    return std::memcmp(key, key_bytes.data(), plan_node.key.size() + 1) == 0;
+#endif
+  }
+};
+
 /// Execution of one plan on one document, with what it has learned of the order of keys.
 class Walker {
  public:
-  explicit Walker(std::unique_ptr<Plan> plan)
-      : plan_(std::move(plan)), next_(plan_->nodes.size(), Plan::none), first_(plan_->nodes.size(), Plan::none) {
+  explicit Walker(std::unique_ptr<Plan> plan) : plan_(std::move(plan)), steps_(plan_->nodes.size()) {
+    for (std::uint32_t i = 0; i < steps_.size(); ++i) steps_[i] = step_of(i);
     for (const PlanNode& node : plan_->nodes)
-      for (std::uint32_t i = 1; i < node.child_count; ++i) next_[node.first_child + i - 1] = node.first_child + i;
-    for (std::size_t i = 0; i < plan_->nodes.size(); ++i)
-      if (plan_->nodes[i].child_count > 0) first_[i] = plan_->nodes[i].first_child;
+      for (std::uint32_t i = 0; i < node.child_count; ++i) {
+        steps_[node.first_child + i].bit = std::uint64_t{1} << i;
+        if (i > 0) steps_[node.first_child + i - 1].next = &steps_[node.first_child + i];
+      }
   }
 
   const Plan& plan() const { return *plan_; }
   /// Something under a mapped path is no JSON token: the exact check must have the last word.
   bool odd() const { return odd_; }
-  void begin() { odd_ = false; }
 
-  /// False: the document is broken.
-  bool object(ondemand::object& fields, std::uint32_t at, EventWriter& out) {
-    const PlanNode& parent = plan_->nodes[at];
-    std::uint64_t seen = 0;
-    std::uint32_t* guess = &first_[at];
-    for (auto result : fields) {
-      ondemand::field field;
-      if (std::move(result).get(field) != simdjson::SUCCESS) return false;
-      const char* key = field.key().raw();
-      std::uint32_t child = *guess;
-      if (child == Plan::none || !is_key(plan_->nodes[child], key)) {
-        child = look_up(at, key);
-        if (child == Plan::none) continue;
-        *guess = child;
-      }
-      guess = &next_[child];
-      const std::uint64_t bit = std::uint64_t{1} << (child - parent.first_child);
-      if ((seen & bit) != 0) {
-        out.flag(flag::duplicate_key);  // the first one counts
-        continue;
-      }
-      seen |= bit;
-      ondemand::value value = field.value();
-      if (!take(value, child, out)) return false;
-    }
-    return true;
+  /// Walks the whole document, or the payload alone. False: it is broken.
+  bool document(ondemand::object& root, bool payload_only, EventWriter& out) {
+    return object(root, steps_[payload_only ? plan_->payload_node : 0], out);
   }
+  void begin() { odd_ = false; }
 
   /// An attribute that came as a header. It has no escapes.
   void attribute(std::string_view name, std::string_view text, EventWriter& out) {
     const std::uint32_t child = plan_->child(0, name);
-    if (child != Plan::none) put_all(plan_->nodes[child], text, out);
+    if (child != Plan::none) put_all(steps_[child], text, out);
   }
 
  private:
-  std::uint32_t look_up(std::uint32_t at, const char* key) const {
-    const StringExtent extent = string_extent(key);
-    if (!extent.escaped) return plan_->child(at, {key, extent.length});
-    char buffer[256];
-    if (extent.length > sizeof buffer) return Plan::none;
-    return plan_->child(at, {buffer, unescape_json({key, extent.length}, buffer).length});
+  Step step_of(std::uint32_t number) {
+    const PlanNode& node = plan_->nodes[number];
+    Step step;
+    step.key_bytes = node.key_bytes;
+    step.key_mask = node.key_mask;
+    step.node = number;
+    if (node.child_count > 0) step.first = &steps_[node.first_child];
+    step.leaves = plan_->leaves.data() + node.first_leaf;
+    step.leaf_count = node.leaf_count;
+    step.capture = node.capture;
+    step.plain = node.leaf_count == 1 && node.capture < 0 && step.leaves->as == Transform::copy &&
+                 !step.leaves->contested && step.leaves->separator == 0;
+    return step;
   }
 
-  bool take(ondemand::value& value, std::uint32_t at, EventWriter& out) {
-    const PlanNode& node = plan_->nodes[at];
-    ondemand::json_type type;
-    if (value.type().get(type) != simdjson::SUCCESS) {
-      odd_ = true;
-      return true;
-    }
-    switch (type) {
-      case ondemand::json_type::object: {
-        if (node.child_count == 0) return true;
-        ondemand::object inner;
-        return value.get_object().get(inner) == simdjson::SUCCESS && object(inner, at, out);
+  bool object(ondemand::object& fields, Step& at, EventWriter& out) {
+    std::uint64_t seen = 0;
+    Step** guess = &at.first;
+    for (auto result : fields) {
+      ondemand::field field;
+      if (std::move(result).get(field) != simdjson::SUCCESS) return false;
+      const char* key = field.key().raw();
+      Step* step = *guess;
+      if (step == nullptr || !step->is(key, plan_->nodes[step->node])) [[unlikely]] {
+        step = look_up(at.node, key);
+        if (step == nullptr) continue;
+        *guess = step;
       }
-      case ondemand::json_type::array: return node.leaf_count == 0 || array(value, node, out);
-      case ondemand::json_type::string: {
-        std::string_view text;
-        if (!string(value, text, out)) return false;
-        put_all(node, text, out);
+      guess = &step->next;
+      if ((seen & step->bit) != 0) [[unlikely]] {
+        out.flag(flag::duplicate_key);  // the first one counts
+        continue;
+      }
+      seen |= step->bit;
+      if (!take(field.value(), *step, out)) return false;
+    }
+    return true;
+  }
+
+  Step* look_up(std::uint32_t at, const char* key) {
+    const StringExtent extent = string_extent(key);
+    char buffer[256];
+    std::string_view text(key, extent.length);
+    if (extent.escaped) {
+      if (extent.length > sizeof buffer) return nullptr;
+      text = {buffer, unescape_json(text, buffer).length};
+    }
+    const std::uint32_t child = plan_->child(at, text);
+    return child == Plan::none ? nullptr : &steps_[child];
+  }
+
+  /// The first character of a value decides what it is. Values that are not entered are skipped by the iterator.
+  bool take(ondemand::value value, Step& step, EventWriter& out) {
+    const std::string_view token = value.raw_json_token();
+    switch (token[0]) {
+      case '"': {
+        const std::string_view text = string(token.data() + 1, out);
+        if (step.plain && text.size() <= step.leaves->limit_bytes)
+          out.set(static_cast<Str>(step.leaves->slot), text);
+        else
+          put_all(step, text, out);
         return true;
       }
-      default: return scalar(value, node, out);
+      case '{': {
+        if (step.first == nullptr) return true;
+        ondemand::object inner;
+        return value.get_object().get(inner) == simdjson::SUCCESS && object(inner, step, out);
+      }
+      case '[': return step.leaf_count == 0 || array(value, step, out);
+      default: scalar(trimmed(token), step, out); return true;
     }
   }
 
-  bool string(ondemand::value& value, std::string_view& text, EventWriter& out) {
-    ondemand::raw_json_string raw;
-    if (value.get_raw_json_string().get(raw) != simdjson::SUCCESS) return false;
-    const StringExtent extent = string_extent(raw.raw());
-    text = out.text_of({raw.raw(), extent.length}, extent.escaped);
-    return true;
+  static std::string_view string(const char* inside, EventWriter& out) {
+    const StringExtent extent = string_extent(inside);
+    return out.text_of({inside, extent.length}, extent.escaped);
   }
 
-  bool scalar(ondemand::value& value, const PlanNode& node, EventWriter& out) {
-    const std::string_view token = trimmed(value.raw_json_token());
+  void scalar(std::string_view token, const Step& step, EventWriter& out) {
     if (is_json_number(token) || (is_json_literal(token) && token != "null"))
-      put_all(node, token, out);
+      put_all(step, token, out);
     else
       odd_ = odd_ || token != "null";
-    return true;
   }
 
   /// Only sets and joined words are read from arrays; other elements than strings do not count.
-  bool array(ondemand::value& value, const PlanNode& node, EventWriter& out) {
-    const Leaf& leaf = plan_->leaves[node.first_leaf];
+  bool array(ondemand::value& value, const Step& step, EventWriter& out) {
+    const Leaf& leaf = *step.leaves;
     if (leaf.as != Transform::word_set && leaf.as != Transform::join_words) return true;
     ondemand::array elements;
     if (value.get_array().get(elements) != simdjson::SUCCESS) return false;
     for (auto result : elements) {
       ondemand::value element;
       if (std::move(result).get(element) != simdjson::SUCCESS) return false;
-      ondemand::json_type type;
-      if (element.type().get(type) != simdjson::SUCCESS) {
-        odd_ = true;
-      } else if (type == ondemand::json_type::string) {
-        std::string_view text;
-        if (!string(element, text, out)) return false;
-        out.put(leaf, text);
-      }
+      const std::string_view token = element.raw_json_token();
+      if (token[0] == '"')
+        out.put(leaf, string(token.data() + 1, out));
+      else if (token[0] != '{' && token[0] != '[' && !is_json_number(trimmed(token)))
+        odd_ = odd_ || !is_json_literal(trimmed(token));
     }
     return true;
   }
 
-  void put_all(const PlanNode& node, std::string_view text, EventWriter& out) {
-    const Leaf* leaf = plan_->leaves.data() + node.first_leaf;
-    for (std::uint32_t i = 0; i < node.leaf_count; ++i) out.put(leaf[i], text);
-    if (node.capture >= 0) out.capture(node.capture, text);
+  static void put_all(const Step& step, std::string_view text, EventWriter& out) {
+    for (std::uint32_t i = 0; i < step.leaf_count; ++i) out.put(step.leaves[i], text);
+    if (step.capture >= 0) out.capture(step.capture, text);
   }
 
   std::unique_ptr<Plan> plan_;
-  std::vector<std::uint32_t> next_, first_;  // by node: the key after it; the first key of its object
+  std::vector<Step> steps_;  // by node; never moves
   bool odd_ = false;
 };
 
@@ -283,7 +308,7 @@ RejectReason Parser::State::walk(Batch& batch, Record& record, Walker& walker, o
   const bool payload_only = attributes_in_headers(record, walker);
   ondemand::object root;
   if (document.get_object().get(root) != simdjson::SUCCESS) return why_broken(record.value);
-  if (!walker.object(root, payload_only ? walker.plan().payload_node : 0, writer)) return why_broken(record.value);
+  if (!walker.document(root, payload_only, writer)) return why_broken(record.value);
   if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return why_broken(record.value);
   if (walker.odd())
     if (const RejectReason reason = check_json(record.value, options.limits); reason != RejectReason::none)

@@ -1,5 +1,6 @@
 #include "ingest/values.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -18,16 +19,18 @@ inline unsigned two_digits(const char* text) {
   return high > 9 || low > 9 ? 100 : high * 10 + low;
 }
 
-/// Digits after the decimal point as ns; nothing when there is another character or none at all.
+/// Digits after the decimal point as ns, what is finer is cut off; nothing when there is another character or none.
 std::optional<std::int64_t> fraction_ns(std::string_view digits) {
-  std::int64_t value = 0, unit = second_ns / 10;
-  for (char c : digits) {
-    if (c < '0' || c > '9') return std::nullopt;
-    value += (c - '0') * unit;
-    unit /= 10;
+  static constexpr std::int64_t unit_ns[] = {0,      100'000'000, 10'000'000, 1'000'000, 100'000,
+                                             10'000, 1'000,       100,        10,        1};
+  std::int64_t value = 0;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    const auto digit = static_cast<unsigned>(static_cast<unsigned char>(digits[i]) - '0');
+    if (digit > 9) return std::nullopt;
+    if (i < 9) value = value * 10 + digit;
   }
   if (digits.empty()) return std::nullopt;
-  return value;
+  return value * unit_ns[std::min<std::size_t>(digits.size(), 9)];
 }
 
 std::optional<std::int64_t> epoch(std::string_view text, std::int64_t unit_ns) {
