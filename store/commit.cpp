@@ -306,44 +306,81 @@ void Log::State::flush_block() {
   stored_bytes_total.add(block.raw.size() + block.cols.size());
 }
 
+/// Leaf hashes of one log's records and the digest of their columns, hashed side by side.
+std::vector<Hash> Log::State::hash_part(const Commit& made, const std::vector<std::uint32_t>& records,
+                                        Hash& columns) {
+  digest.begin();
+  for (const std::uint32_t i : records)
+    digest.add(made.records[i], i, made.events.data() + made.records[i].first_event);
+  std::vector<Hash> commitments(records.size()), leaves(records.size());
+  hash_jobs.clear();
+  hash_jobs.push_back({{}, digest.commit_bytes(made.number, made.time_ns), &columns});
+  for (std::size_t i = 0; i < records.size(); ++i)
+    hash_jobs.push_back({{salts.data() + i * salt_size, salt_size}, made.records[records[i]].body, &commitments[i]});
+  hash_all(hash_jobs);
+
+  leaf_bytes_of_part.resize(records.size() * leaf_size_max);
+  hash_jobs.clear();
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    TopicId own_topic;
+    char* place = leaf_bytes_of_part.data() + i * leaf_size_max;
+    const std::size_t size =
+        write_leaf(coordinates(made.records[records[i]], state.store_id, own_topic), commitments[i], place);
+    hash_jobs.push_back({{"\0", 1}, {place, size}, &leaves[i]});
+  }
+  hash_all(hash_jobs);
+  return leaves;
+}
+
+/// Salts of a part: units that begin in it change the key on the way.
+void Log::State::salt_part(std::uint16_t id, std::uint64_t first, std::uint64_t end,
+                           const std::vector<NewUnit>& units) {
+  salts.resize((end - first) * salt_size);
+  SaltKey key = salt_keys[id];
+  std::uint64_t from = first;
+  const auto until = [&](std::uint64_t to) {
+    if (to > from) make_salts(key, id, from, to - from, salts.data() + (from - first) * salt_size);
+    from = to;
+  };
+  for (const NewUnit& unit : units) {
+    if (unit.log != id) continue;
+    until(unit.first_seq);
+    key = unit.key;
+  }
+  until(end);
+  salt_keys[id] = key;
+}
+
 void Log::State::write_part(const Commit& made, std::uint16_t id, const std::vector<std::uint32_t>& records,
                             const std::vector<NewUnit>& units) {
   LogState& log = state.logs[id];
-  const std::uint64_t first = log.tree.size, end = first + records.size();
-  salts.resize(records.size() * salt_size);
-  auto unit = std::find_if(units.begin(), units.end(), [&](const NewUnit& u) { return u.log == id; });
-  std::uint64_t next_unit = unit != units.end() && unit->log == id ? unit->first_seq : end;
-  if (next_unit > first) make_salts(salt_keys[id], id, first, next_unit - first, salts.data());
-
-  const auto completed = [&](unsigned height, std::uint64_t index, const Hash& hash) {
+  const std::uint64_t first = log.tree.size;
+  salt_part(id, first, first + records.size(), units);
+  Hash columns;
+  std::vector<Hash> leaves = hash_part(made, records, columns);
+  log.columns = ColumnDigest::chain(sha, log.columns, columns);
+  log.tree.append_all(leaves, [&](unsigned height, std::uint64_t index, const Hash& hash) {
     batch->put(Cf::tree, tree_key(id, static_cast<std::uint8_t>(height), index), encode_hash(hash));
+  });
+
+  auto unit = std::find_if(units.begin(), units.end(), [&](const NewUnit& u) { return u.log == id; });
+  const auto unit_begins_at = [&](std::uint64_t seq) {
+    return unit != units.end() && unit->log == id && unit->first_seq == seq;
   };
-  digest.begin();
   bool open = false;
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    const Record& record = made.records[records[i]];
-    if (record.seq == next_unit) {
-      if (open) flush_block();
-      open = false;
-      log.unit = unit->first_seq;
-      salt_keys[id] = unit->key;
-      ++unit;
-      next_unit = unit != units.end() && unit->log == id ? unit->first_seq : end;
-      make_salts(salt_keys[id], id, record.seq, next_unit - record.seq, salts.data() + i * salt_size);
-    } else if (open && encoder.body_bytes() + record.body.size() > options.block_bytes_max) {
+  for (const std::uint32_t i : records) {
+    const Record& record = made.records[i];
+    const bool new_unit = unit_begins_at(record.seq);
+    if (open && (new_unit || encoder.body_bytes() + record.body.size() > options.block_bytes_max)) {
       flush_block();
       open = false;
     }
+    if (new_unit) log.unit = (unit++)->first_seq;
     if (!open) encoder.begin(id, record.seq, log.unit);
     open = true;
-    const Event* events = made.events.data() + record.first_event;
-    const std::string_view salt(salts.data() + i * salt_size, salt_size);
-    log.tree.append(sha, record_leaf_hash(sha, record, state.store_id, salt), completed);
-    encoder.add(record, events, made.number, records[i]);
-    digest.add(record, records[i], events);
+    encoder.add(record, made.events.data() + record.first_event, made.number, i);
   }
   if (open) flush_block();
-  log.columns = ColumnDigest::chain(sha, log.columns, digest.commit_digest(sha, made.number, made.time_ns));
 }
 
 void Log::State::write_parts(const Commit& made, const std::vector<NewUnit>& units, CommitEntry& entry) {

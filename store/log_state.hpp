@@ -21,6 +21,7 @@
 #include "store/log.hpp"
 #include "store/note.hpp"
 #include "store/seal.hpp"
+#include "store/sha256_lanes.hpp"
 #include "store/state.hpp"
 
 namespace tidewaiter::store {
@@ -72,6 +73,8 @@ struct Log::State {
   void write_parts(const Commit& made, const std::vector<NewUnit>& units, CommitEntry& entry);
   void write_part(const Commit& made, std::uint16_t log, const std::vector<std::uint32_t>& records,
                   const std::vector<NewUnit>& units);
+  void salt_part(std::uint16_t id, std::uint64_t first, std::uint64_t end, const std::vector<NewUnit>& units);
+  std::vector<Hash> hash_part(const Commit& made, const std::vector<std::uint32_t>& records, Hash& columns);
   void flush_block();
   void add_counts(const CommitCounts& counts, const std::map<std::string, std::uint64_t>& connectors);
   Result<void> write_without_commit(const CommitCounts& counts,
@@ -122,6 +125,8 @@ struct Log::State {
   ColumnDigest digest;
   std::unique_ptr<WriteBatch> batch;
   std::string salts;
+  std::vector<char> leaf_bytes_of_part;
+  std::vector<HashJob> hash_jobs;
   std::vector<std::vector<std::uint32_t>> records_by_log;
 
   Counter &commits_total, &raw_bytes_total, &stored_bytes_total, &sync_ns_total, &conflicts_total;

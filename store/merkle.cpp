@@ -3,6 +3,8 @@
 #include <bit>
 #include <cstring>
 
+#include "store/sha256_lanes.hpp"
+
 namespace tidewaiter::store {
 namespace {
 
@@ -73,6 +75,29 @@ Hash node_hash(Sha256& sha, const Hash& left, const Hash& right) {
 }
 
 Hash empty_root() { return sha256({}); }
+
+void Frontier::append_all(std::vector<Hash>& leaves, const Completed& completed) {
+  std::uint64_t first = size;  // index of nodes[0] on its level
+  size += leaves.size();
+  std::vector<Hash> nodes = std::move(leaves), above;
+  std::vector<HashJob> jobs;
+  static_assert(sizeof(Hash) == 32, "neighbours lie side by side");
+  for (unsigned height = 0; !nodes.empty(); ++height, first >>= 1) {
+    if (height != 0 && height % tile_height == 0)
+      for (std::size_t i = 0; i < nodes.size(); ++i) completed(height, first + i, nodes[i]);
+    if (first & 1) {  // the left neighbour is the peak of this height
+      nodes.insert(nodes.begin(), peaks[height]);
+      --first;
+    }
+    if ((nodes.size() & 1) != 0) peaks[height] = nodes.back();
+    above.resize(nodes.size() / 2);
+    jobs.clear();
+    for (std::size_t i = 0; i < above.size(); ++i)
+      jobs.push_back({{"\1", 1}, {reinterpret_cast<const char*>(nodes[2 * i].data()), 64}, &above[i]});
+    hash_all(jobs);
+    nodes.swap(above);
+  }
+}
 
 Hash Frontier::root(Sha256& sha) const {
   if (size == 0) return empty_root();

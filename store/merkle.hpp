@@ -40,6 +40,10 @@ struct Frontier {
     peaks[height] = hash;
     ++size;
   }
+  /// The same as append() for each of `leaves`, level by level, so that hashes can be made side by side.
+  /// `leaves` is used up. `completed` is called in order of height, then index.
+  using Completed = std::function<void(unsigned height, std::uint64_t index, const Hash& hash)>;
+  void append_all(std::vector<Hash>& leaves, const Completed& completed);
   Hash root(Sha256& sha) const;
 };
 

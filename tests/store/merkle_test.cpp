@@ -69,6 +69,24 @@ TEST(Merkle, the_frontier_agrees_with_the_naive_tree_at_every_size) {
   EXPECT_EQ((completed[{8, 1}]), naive_root(sha, all, 256, 256));
 }
 
+TEST(Merkle, appending_many_leaves_at_once_is_appending_them_one_by_one) {
+  Sha256 sha;
+  const auto all = leaves(3000);
+  Frontier one, many;
+  std::map<std::pair<unsigned, std::uint64_t>, Hash> of_one, of_many;
+  for (std::size_t from = 0, n = 0; from < all.size(); from += n) {
+    n = std::min(all.size() - from, 1 + from * 7 % 97);
+    std::vector<Hash> part(all.begin() + static_cast<std::ptrdiff_t>(from),
+                           all.begin() + static_cast<std::ptrdiff_t>(from + n));
+    many.append_all(part, [&](unsigned h, std::uint64_t i, const Hash& hash) { of_many[{h, i}] = hash; });
+    for (std::size_t i = from; i < from + n; ++i)
+      one.append(sha, all[i], [&](unsigned h, std::uint64_t index, const Hash& hash) { of_one[{h, index}] = hash; });
+    ASSERT_EQ(one.size, many.size);
+    ASSERT_EQ(one.root(sha), many.root(sha)) << from;
+  }
+  EXPECT_EQ(of_one, of_many);
+}
+
 TEST(Merkle, the_height_16_node_is_completed_by_leaf_65536) {
   Sha256 sha;
   Frontier frontier;
