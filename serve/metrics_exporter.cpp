@@ -10,6 +10,17 @@ namespace tidewaiter::serve {
 
 namespace {
 
+/// The serializer escapes label values and leaves help texts as they are.
+std::string escaped(const std::string& help) {
+  std::string out;
+  for (const char c : help) {
+    if (c == '\n') out += "\\n";
+    else if (c == '\\') out += "\\\\";
+    else out += c;
+  }
+  return out;
+}
+
 prometheus::ClientMetric client_metric(const MetricSample& sample) {
   prometheus::ClientMetric metric;
   for (const auto& [name, value] : sample.labels) metric.label.push_back({name, value});
@@ -28,7 +39,7 @@ std::string metrics_text(const Metrics& metrics) {
     prometheus::MetricFamily& family = by_name[sample.name];
     if (family.name.empty()) {
       family.name = sample.name;
-      family.help = sample.help;
+      family.help = escaped(sample.help);
       family.type = sample.kind == MetricKind::counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
     }
     family.metric.push_back(client_metric(sample));

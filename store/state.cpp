@@ -269,10 +269,11 @@ std::string encode_head(const Head& head) {
   put_hash(out, head.root);
   out.fixed(head.time_ns);
   out.string(head.note);
-  return out.str();
+  return with_checksum(out.view());
 }
 
-Result<Head> decode_head(std::string_view bytes) {
+Result<Head> decode_head(std::string_view stored) {
+  TRY_ASSIGN(const std::string_view bytes, without_checksum(stored));
   ByteReader in = open_value(bytes);
   Head head;
   head.log = static_cast<std::uint16_t>(in.varint());

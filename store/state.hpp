@@ -76,7 +76,7 @@ Result<std::uint64_t> decode_number(std::string_view bytes);
 std::string encode_bytes(std::string_view value);
 Result<std::string_view> decode_bytes(std::string_view bytes);
 /// Cursors and snapshots, which nothing else vouches for: version, value, then the first 8 bytes of the
-/// SHA-256 of both. The state of the store ends in the same way.
+/// SHA-256 of both. The state of the store and heads end in the same way.
 std::string encode_checked(std::string_view value);
 Result<std::string_view> decode_checked(std::string_view bytes);
 std::string encode_hash(const Hash& hash);

@@ -101,6 +101,7 @@ class IndexCheck {
 
  private:
   void compare();
+  void check_beyond();
   VerifyContext& context_;
   const std::uint16_t log_;
   std::uint64_t sealed_ = 0, segment_ = 0;  // sealed_: records below it are indexed

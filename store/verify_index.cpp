@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/column.hpp"
+#include "core/text.hpp"
 #include "store/keys.hpp"
 #include "store/verify_context.hpp"
 
@@ -25,13 +26,22 @@ bool says_the_same(std::string_view stored, std::string_view built) {
 
 IndexCheck::IndexCheck(VerifyContext& context, std::uint16_t log) : context_(context), log_(log) {
   const auto bytes = context.db.get(Cf::meta, sealed_key(log));
-  if (!bytes || !*bytes) return;
-  const auto sealed = decode_number(**bytes);
+  const auto sealed = bytes && *bytes ? decode_number(**bytes) : Result<std::uint64_t>(std::uint64_t{0});
   const LogState& state = context.state.logs[log];
   if (sealed && *sealed <= state.tree.size && *sealed % context.state.segment_records == 0)
     sealed_ = *sealed;
   else
     context.find(state, 0, 0, "meta", "the mark of what is sealed cannot be true");
+  check_beyond();
+}
+
+/// The mark moves with the index, so there is none behind it.
+void IndexCheck::check_beyond() {
+  const auto it = context_.db.iterate(Cf::index);
+  it->seek(index_key(log_, sealed_, 0));
+  if (it->valid() && it->key().size() == 11 && get_be<std::uint16_t>(it->key().data()) == log_)
+    context_.find(context_.state.logs[log_], sealed_, context_.state.logs[log_].tree.size, "index",
+                  "there is an index of records that are not marked as sealed");
 }
 
 void IndexCheck::add(const Record& record, const Event* events) {

@@ -74,6 +74,25 @@ void rewrite_record(const std::string& directory, std::uint16_t log, std::uint64
   CHECK(db->write(batch, true).has_value());
 }
 
+bool decode_alike(const std::string& directory, Cf cf, const std::string& key, const std::string& a, const std::string& b) {
+  if (cf != Cf::raw && cf != Cf::cols) return false;
+  const auto db = open(directory);
+  const auto log = get_be<std::uint16_t>(key.data());
+  const auto first = get_be<std::uint64_t>(key.data() + 2);
+  const auto packed = [&](const std::string& value) {
+    auto block = read_block(cf == Cf::cols ? value : value_of(*db, Cf::cols, cols_key(log, first)));
+    const std::string raw = cf == Cf::raw ? value : value_of(*db, Cf::raw, raw_key(log, first));
+    if (!block || !attach_bodies(*block, raw)) return std::string();
+    BlockEncoder encoder(1);
+    encoder.begin(block->header.log, block->header.first_seq, block->header.unit);
+    for (std::size_t i = 0; i < block->records.size(); ++i)
+      encoder.add(block->records[i], block->events.data() + block->records[i].first_event, block->commits[i], block->ordinals[i]);
+    const EncodedBlock made = encoder.finish();
+    return std::string(made.raw) + std::string(made.cols);
+  };
+  return !packed(a).empty() && packed(a) == packed(b);
+}
+
 void forget_heads(const std::string& directory) {
   const auto heads = all_pairs(directory, Cf::heads);
   const auto db = open(directory);

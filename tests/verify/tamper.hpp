@@ -44,6 +44,8 @@ inline std::string flipped(std::string value, std::size_t bit) {
   return value;
 }
 
+/// Two values of a block's part that hold the same records, though their bytes differ; false for other tables.
+bool decode_alike(const std::string& directory, store::Cf cf, const std::string& key, const std::string& a, const std::string& b);
 /// What somebody with write access and without the signing key can do: another body, and leaf, tree and state to match.
 void rewrite_record(const std::string& directory, std::uint16_t log, std::uint64_t seq);
 /// Every kept head gone, in the database and beside it.

@@ -113,7 +113,14 @@ TEST_F(VerifyTest, one_turned_bit_in_any_stored_value_is_found_and_named) {
       const std::size_t bit = random() % (value.size() * 8);
       test::put(store_.directory(), cf, key, test::flipped(value, bit));
       const VerifyReport report = verify(store_);
-      EXPECT_FALSE(report.good()) << name << " key " << to_hex(key) << " bit " << bit << " of " << value.size() * 8;
+      if (report.good()) {
+        // A compressed frame has a few bits that mean nothing: then nothing was changed.
+        const std::string now = test::flipped(value, bit);
+        EXPECT_TRUE(test::decode_alike(store_.directory(), cf, key, value, now))
+            << name << " key " << to_hex(key) << " bit " << bit << " of " << value.size() * 8;
+      } else {
+        EXPECT_FALSE(report.findings[0].place.empty() || report.findings[0].what.empty());
+      }
       test::put(store_.directory(), cf, key, value);
     }
   }
