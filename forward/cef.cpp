@@ -10,6 +10,9 @@ namespace {
 
 using Json = nlohmann::json;
 
+// Some receivers end a message at a control character.
+char plain(char c) { return static_cast<unsigned char>(c) < 0x20 ? ' ' : c; }
+
 // A header field has 512 characters at most; cut between two of them.
 void append_header(std::string& out, std::string_view text) {
   if (text.size() > 512) {
@@ -19,7 +22,7 @@ void append_header(std::string& out, std::string_view text) {
   }
   for (const char c : text) {
     if (c == '\\' || c == '|') out += '\\';
-    out += c == '\n' || c == '\r' ? ' ' : c;
+    out += plain(c);
   }
   out += '|';
 }
@@ -35,7 +38,7 @@ void append_extension(std::string& out, std::string_view key, std::string_view v
       case '=': out += "\\="; break;
       case '\n': out += "\\n"; break;
       case '\r': out += "\\r"; break;
-      default: out += c;
+      default: out += plain(c);
     }
   }
 }

@@ -99,7 +99,10 @@ Envelope alert_envelope(const Commit& commit, std::uint32_t record, std::string_
     if (const auto severity = enums::severity.find(string_member(body, "severity")))
       out.severity = static_cast<Severity>(*severity);
   }
-  if (out.uid.empty()) out.uid = to_hex(as_view(sha256(source.value)));
+  if (out.uid.empty()) {
+    const std::string place = std::string(log) + "/" + std::to_string(source.seq) + "/";
+    out.uid = to_hex(as_view(sha256(place + std::string(source.value))));
+  }
   return out;
 }
 

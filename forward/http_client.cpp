@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cctype>
+#include <csignal>
 #include <mutex>
 
 #include "core/check.hpp"
@@ -14,7 +15,11 @@ namespace {
 
 void init_curl_once() {
   static std::once_flag flag;
-  std::call_once(flag, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+  std::call_once(flag, [] {
+    // With NOSIGNAL (threads) curl leaves it to us that a broken TLS connection is an error and not our end.
+    std::signal(SIGPIPE, SIG_IGN);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+  });
 }
 
 struct Receiving {

@@ -72,6 +72,9 @@ TEST(Format, a_body_that_is_no_alert_is_still_delivered_under_a_stable_uid) {
   EXPECT_EQ(a.uid, b.uid);
   EXPECT_EQ(a.uid.size(), 64u);
   EXPECT_EQ(parse(to_json(a, {}))["uid"], a.uid);
+  auto erased = std::make_shared<Commit>(*make_commit(7, 0, 2));
+  erased->records[0].value = erased->records[1].value = "";
+  EXPECT_NE(alert_envelope(*erased, 0, "alerts").uid, alert_envelope(*erased, 1, "alerts").uid);
   auto empty = std::make_shared<Commit>(*commit);
   empty->records[0].value = "{}";
   EXPECT_EQ(parse(to_json(alert_envelope(*empty, 0, "alerts"), {}))["log"], "alerts");
@@ -119,6 +122,8 @@ TEST(Cef, header_and_extension_values_are_escaped_each_in_its_own_way) {
   commit->events[0].set(Str::principal, "a|b\\c=d\ne\rf");
   const std::string line = to_cef(event_envelope(*commit, 0, 0, "l"), {});
   EXPECT_NE(line.find("|a\\|b\\\\c=d e|"), std::string::npos) << line;
+  commit->events[0].set(Str::principal, std::string_view("a\tb\0c", 5));
+  EXPECT_NE(to_cef(event_envelope(*commit, 0, 0, "l"), {}).find("suser=a b c "), std::string::npos);
   EXPECT_NE(line.find("suser=a|b\\\\c\\=d\\ne\\rf "), std::string::npos) << line;
   EXPECT_EQ(line.find('\n'), std::string::npos);
 }

@@ -4,6 +4,7 @@ import sys
 import time
 
 from forward.tool import TOKEN, Receiver, Tool, run_cases
+from servers.certs import Authority
 from servers.process import Scratch, free_port, wait_until
 from servers.victorialogs import VictoriaLogs, Vmauth, require_victorialogs
 
@@ -13,6 +14,18 @@ TOOLS = sys.argv[1]
 def settings(url, **more):
     return {"url": url, "token_env": "TIDEWAITER_TEST_HEC_TOKEN", "retry_base_ms": "20", "retry_cap_ms": "300",
             "probe_interval_ms": "200", "request_timeout_ms": "3000", **more}
+
+
+class TlsVmauth(Vmauth):
+    """vmauth over HTTPS, with a certificate of `authority`."""
+
+    def __init__(self, folder, backend_url, token, authority):
+        super().__init__(folder, backend_url, token)
+        self.pair = authority.server("localhost")
+        self.url = f"https://localhost:{self.port}"
+
+    def command(self):
+        return super().command() + ["-tls", f"-tlsCertFile={self.pair.certificate}", f"-tlsKeyFile={self.pair.key}"]
 
 
 class Case:
@@ -90,6 +103,23 @@ class Case:
                 tool.configure(type="splunk_hec", commits=3, events=10, settings=settings(front.url))
                 status, summary = tool.run()
                 assert status == 0 and summary["delivered"] == 30, summary
+
+    def https_is_believed_only_with_the_right_authority(self):
+        authority, rogue = Authority(self.scratch / "ca"), Authority(self.scratch / "rogue", "another CA")
+        with VictoriaLogs(self.scratch / "logs4") as logs, \
+                TlsVmauth(self.scratch / "tls", logs.url, TOKEN, authority) as front:
+            setup = {"type": "splunk_hec", "commits": 2, "events": 10, "seconds": 3}
+            tool = Tool(TOOLS, self.scratch / "https", settings=settings(front.url, ca_file=str(rogue.certificate)), **setup)
+            accepted, sentence = tool.test()
+            assert not accepted and "certificate" in sentence, sentence
+            status, summary = tool.run()
+            assert status == 3 and summary["state"] == "parked" and "certificate" in summary["reason"], summary
+            tool.configure(settings=settings(front.url.replace("localhost", "127.0.0.2"),
+                                             ca_file=str(authority.certificate)), **setup)
+            assert not tool.test()[0], "the certificate is not for this address"
+            tool.configure(settings=settings(front.url, ca_file=str(authority.certificate)), **setup)
+            status, summary = tool.run()
+            assert status == 0 and summary["delivered"] == 20, summary
 
     def a_backend_that_is_down_is_waited_for(self):
         logs = VictoriaLogs(self.scratch / "logs3")
