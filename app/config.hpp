@@ -12,7 +12,8 @@
 
 namespace tidewaiter::app {
 
-/// A retention class = one log. Classes are tried in order; the record goes to the matching one that keeps longest.
+/// A retention class = one log. An event belongs to the first class that matches, a record to the class of its events
+/// that keeps longest.
 struct RetentionClass {
   std::string name;
   std::uint32_t retention_days = 0;  // 0 = for ever
@@ -63,6 +64,10 @@ struct ConnectorEntry {
   std::string type;                          // "splunk_hec", "syslog"
   std::string select_alerts = "all";         // "all", "off" or a filter
   std::string select_events = "off";
+  std::size_t batch_items_max = 1000;
+  std::size_t batch_bytes_max = 1'000'000;
+  std::size_t pending_items_max = 20'000;
+  std::size_t pending_bytes_max = 16u << 20;
   std::map<std::string, std::string> settings;  // everything else, as text: docs/connectors.md lists them by type
 };
 
@@ -107,10 +112,10 @@ Config default_config(const std::string& store_directory);
 
 /// All mistakes are added to `findings`; the value counts only when none was.
 Config load_config(const std::string& file, std::vector<Finding>& findings);
-/// Against schemas/policy.schema.json and detect::Policy::parse. Error: invalid_argument.
+/// Against schemas/policy.schema.json and detect::Policy::parse. "" stands for a policy without any rule.
 LoadedPolicy load_policy(const std::string& file, std::vector<Finding>& findings);
 
-/// For the service: the first finding decides nothing, all of them are in the message, one a line.
+/// For the service: all findings are in the message of the error, one a line.
 Result<Config> load_config(const std::string& file);
 Result<LoadedPolicy> load_policy(const std::string& file);
 

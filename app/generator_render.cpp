@@ -121,7 +121,7 @@ std::uint32_t Renderer::choose_destination(const Plan& plan, Random& random, con
   const std::uint32_t adopted = world_.destinations[world_.new_service].known_from_day;
   if (any && day >= adopted) {
     // The first to use a new service are those who always try new things; the others follow.
-    const std::uint32_t adopts = adopted + (role.open ? 0 : 3) + static_cast<std::uint32_t>(agent.hash % 8);
+    const std::uint32_t adopts = adopted + (role.open ? 0 : 6) + static_cast<std::uint32_t>(agent.hash % 6);
     if (day >= adopts && random.chance(40'000)) return world_.new_service;
   }
   // Half of the agents take up, in the first four weeks, one of the hosts that their role uses most, and keep it; open

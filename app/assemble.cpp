@@ -1,0 +1,154 @@
+#include "app/assemble.hpp"
+
+#include "detect/policy.hpp"
+#include "ingest/enrich.hpp"
+#include "ingest/file_source.hpp"
+#include "ingest/kafka_source.hpp"
+#include "ingest/parser.hpp"
+
+namespace tidewaiter::app {
+namespace {
+
+/// Parser, then the destination's category from the policy in force.
+class ParseEvents final : public Parse {
+ public:
+  ParseEvents(std::unique_ptr<ingest::Parser> parser, const detect::Policy& policy)
+      : parser_(std::move(parser)), destinations_(groups_of(policy)) {}
+
+  void parse(Batch& batch) override {
+    parser_->parse(batch);
+    destinations_.apply(batch);
+  }
+
+ private:
+  static std::vector<ingest::DestinationGroup> groups_of(const detect::Policy& policy) {
+    std::vector<ingest::DestinationGroup> groups;
+    for (const detect::DestinationGroup& from : policy.destinations()) {
+      ingest::DestinationGroup group{from.category, from.hosts, {}};
+      for (const auto& net : from.nets) group.nets.push_back({net.base, net.prefix_bits});
+      groups.push_back(std::move(group));
+    }
+    return groups;
+  }
+
+  std::unique_ptr<ingest::Parser> parser_;
+  ingest::Destinations destinations_;
+};
+
+ingest::BatchLimits batch_limits(const Config& config) {
+  return {config.store.commit_bytes, static_cast<int>(config.store.flush_interval_ms)};
+}
+
+}  // namespace
+
+store::Options store_options(const Config& config) {
+  store::Options options;
+  options.directory = config.store.directory;
+  options.origin = config.store.origin;
+  for (const RetentionClass& c : config.logs) {
+    store::LogInfo log;
+    log.name = c.name;
+    log.retention_days = c.retention_days;
+    options.event_logs.push_back(std::move(log));
+  }
+  options.signing_key_file = config.store.signing_key_file;
+  options.head_file = config.store.head_file;
+  options.block_bytes_max = config.store.block_bytes_max;
+  options.segment_records = config.store.segment_records;
+  options.zstd_level = config.store.zstd_level;
+  options.cache_bytes = config.store.cache_bytes;
+  return options;
+}
+
+detect::EngineConfig engine_config(const Config& config) {
+  constexpr std::int64_t ns_per_ms = 1'000'000;
+  const DetectConfig& d = config.detect;
+  detect::EngineConfig engine;
+  engine.memory_bytes = d.memory_bytes;
+  engine.alerts_per_day_max = d.alerts_per_day_max;
+  engine.out_of_order_ns = d.out_of_order_ms * ns_per_ms;
+  engine.approval_grace_ns = d.approval_grace_ms * ns_per_ms;
+  engine.false_alerts_per_day = d.false_alerts_per_day;
+  engine.volume_min_bytes = d.volume_min_bytes;
+  engine.flow = d.flow;
+  engine.volume = d.volume;
+  engine.silence = d.silence;
+  return engine;
+}
+
+std::vector<forward::ConnectorConfig> connector_configs(const Config& config) {
+  std::vector<forward::ConnectorConfig> connectors;
+  for (std::size_t i = 0; i < config.connectors.size(); ++i) {
+    const ConnectorEntry& entry = config.connectors[i];
+    forward::ConnectorConfig connector;
+    connector.name = entry.name;
+    connector.type = entry.type;
+    connector.index = i;
+    connector.select_alerts = entry.select_alerts;
+    connector.select_events = entry.select_events;
+    connector.settings = entry.settings;
+    connectors.push_back(std::move(connector));
+  }
+  return connectors;
+}
+
+serve::ServeConfig serve_config(const Config& config) {
+  serve::ServeConfig serve;
+  serve.api_listen = config.http.api_address;
+  serve.operations_listen = config.http.metrics_address;
+  serve.token_file = config.http.token_file;
+  return serve;
+}
+
+PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy) {
+  PipelineConfig parts;
+  parts.store = store_options(config);
+  for (const RetentionClass& c : config.logs) parts.routes.emplace_back(c.where, c.name);
+  parts.writer.checkpoint_interval_ms = config.store.checkpoint_interval_ms;
+  parts.detect.engine = engine_config(config);
+  parts.connectors = connector_configs(config);
+  parts.policy = {policy.json, policy.hash};
+  ingest::ParserOptions parser_options;
+  parser_options.limits.message_bytes_max = config.limits.message_bytes_max;
+  parser_options.limits.depth_max = config.limits.depth_max;
+  parser_options.limits.keys_max = config.limits.keys_max;
+  parser_options.strict = config.limits.strict;
+  parser_options.strict_topics = {config.limits.strict_topics.begin(), config.limits.strict_topics.end()};
+  parts.make_parser = [parser_options](const PolicyText& text) -> Result<std::unique_ptr<Parse>> {
+    TRY_ASSIGN(auto compiled, detect::Policy::parse(text.json));
+    TRY_ASSIGN(auto parser, ingest::Parser::create(parser_options));
+    return std::unique_ptr<Parse>(std::make_unique<ParseEvents>(std::move(parser), compiled));
+  };
+  return parts;
+}
+
+decltype(PipelineConfig::make_sources) kafka_sources(const Config& config) {
+  return [config](const SourceContext& context) -> Result<std::vector<std::unique_ptr<ingest::Source>>> {
+    ingest::KafkaSourceOptions options;
+    options.properties = config.kafka.properties;
+    options.topics = config.kafka.topics;
+    options.batch = batch_limits(config);
+    options.position_for = context.position_for;
+    options.commit_metadata = context.commit_metadata;
+    options.record_control = context.record_control;
+    TRY_ASSIGN(auto source, ingest::KafkaSource::open(std::move(options), *context.clock));
+    std::vector<std::unique_ptr<ingest::Source>> sources;
+    sources.push_back(std::move(source));
+    return sources;
+  };
+}
+
+decltype(PipelineConfig::make_sources) file_sources(const Config& config, std::vector<std::string> files) {
+  return [config, files](const SourceContext& context) -> Result<std::vector<std::unique_ptr<ingest::Source>>> {
+    ingest::FileSourceOptions options;
+    options.paths = files;
+    options.batch = batch_limits(config);
+    options.position_for = context.position_for;
+    TRY_ASSIGN(auto source, ingest::FileSource::open(std::move(options), *context.clock));
+    std::vector<std::unique_ptr<ingest::Source>> sources;
+    sources.push_back(std::move(source));
+    return sources;
+  };
+}
+
+}  // namespace tidewaiter::app

@@ -1,0 +1,131 @@
+#include "app/command_run.hpp"
+
+#include <fmt/core.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+
+#include "app/assemble.hpp"
+#include "app/command_store.hpp"
+#include "app/signals.hpp"
+#include "core/log_line.hpp"
+
+namespace tidewaiter::app {
+namespace {
+
+using std::chrono::milliseconds;
+
+void reload(Pipeline& pipeline, const std::string& file) {
+  auto config = load_config(file);
+  auto policy = config ? load_policy(config->policy_file) : Result<LoadedPolicy>(config.error());
+  if (!policy) {
+    log_line(Level::error, "reload refused, the old configuration stays in force: " + policy.error().message);
+    return;
+  }
+  if (auto ok = pipeline.reload_policy({policy->json, policy->hash}); !ok)
+    return log_line(Level::error, "policy not reloaded: " + ok.error().message);
+  if (auto ok = pipeline.reload_connectors(connector_configs(*config)); !ok)
+    return log_line(Level::error, "connectors not reloaded: " + ok.error().message);
+  set_log_level(config->log_level);
+  log_line(Level::info, "policy and connectors reloaded", {{"policy", policy->hash}});
+}
+
+Result<int> run_service(const RunOptions& options) {
+  TRY_ASSIGN(const Config config, load_config(options.config));
+  TRY_ASSIGN(const LoadedPolicy policy, load_policy(config.policy_file));
+  set_log_level(config.log_level);
+  if (!config.kafka.enabled)
+    return fail(Code::invalid_argument, options.config + ": kafka: the service needs a Kafka section; for files use "
+                                                         "'tidewaiter ingest'");
+  Signals signals{SIGTERM, SIGINT, SIGHUP};
+  SystemClock clock;
+  Metrics metrics;
+  PipelineConfig parts = pipeline_config(config, policy);
+  parts.make_sources = kafka_sources(config);
+  Pipeline pipeline(std::move(parts), clock, metrics);
+  TRY(pipeline.start());
+  TRY_ASSIGN(auto server, serve::Server::start(serve_config(config), pipeline.backend()));
+  log_line(Level::info, "tidewaiter runs",
+           {{"store", config.store.directory}, {"api_port", std::to_string(server->api_port())},
+            {"metrics_port", std::to_string(server->operations_port())}});
+  while (true) {
+    const auto signal = signals.wait(milliseconds(1'000));
+    if (!signal) continue;
+    if (*signal != SIGHUP) break;
+    reload(pipeline, options.config);
+  }
+  log_line(Level::info, "stopping: sources, log, detection, connectors, last checkpoint");
+  server->stop();
+  pipeline.stop();
+  log_line(Level::info, "stopped");
+  return exit_ok;
+}
+
+void show_progress(const PipelineStatus& status, bool last) {
+  std::uint64_t done = 0, total = 0;
+  for (const ingest::SourceStatus& source : status.sources) {
+    done += source.bytes_done;
+    total += source.bytes_total;
+  }
+  const double share = total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(total);
+  const auto filled = static_cast<std::size_t>(share * 30);
+  fmt::print(stderr, "\r[{:<30}] {:5.1f} %  {} records read, {} alerts{}", std::string(filled, '#'), share * 100,
+             status.counters.read, status.alerts, last ? "\n" : "");
+}
+
+Result<int> ingest_files(const IngestOptions& options) {
+  Config config = default_config(options.store);
+  LoadedPolicy policy;
+  if (!options.config.empty()) {
+    TRY_ASSIGN(config, load_config(options.config));
+    config.store.directory = options.store;
+  }
+  TRY_ASSIGN(policy, load_policy(config.policy_file));
+  Signals signals{SIGTERM, SIGINT};
+  SystemClock clock;
+  Metrics metrics;
+  PipelineConfig parts = pipeline_config(config, policy);
+  parts.connectors.clear();  // a file is not news: nothing is forwarded
+  parts.make_sources = file_sources(config, options.files);
+  Pipeline pipeline(std::move(parts), clock, metrics);
+  TRY(pipeline.start());
+  const store::Counters before = pipeline.status().counters;
+  const bool progress = isatty(STDERR_FILENO) == 1;
+  std::int64_t shown_ns = 0;
+  bool interrupted = false;
+  const bool drained = pipeline.wait_until_drained([&] {
+    if (progress && clock.now_ns() - shown_ns > 200'000'000) {
+      show_progress(pipeline.status(), false);
+      shown_ns = clock.now_ns();
+    }
+    interrupted = interrupted || signals.wait(milliseconds(0)).has_value();
+    return interrupted || pipeline.status().state == "paused";
+  });
+  const PipelineStatus status = pipeline.status();
+  if (progress) show_progress(status, true);
+  pipeline.stop();
+  if (!drained && !interrupted) return fail(Code::disk, status.reason);
+  const std::uint64_t read = status.counters.read - before.read;
+  const std::uint64_t duplicates = status.counters.duplicates - before.duplicates;
+  if (options.json)
+    fmt::print("{}\n", nlohmann::json{{"read", read}, {"duplicates", duplicates}, {"stored", read - duplicates},
+                                      {"alerts", status.alerts}, {"interrupted", interrupted}}.dump());
+  else
+    fmt::print("{} records stored, {} were there already; {} alerts in the store{}\n", read - duplicates, duplicates,
+               status.alerts, interrupted ? "; interrupted: the same command goes on from here" : "");
+  return exit_ok;
+}
+
+int finish(const char* command, Result<int> result, bool json) {
+  if (result) return *result;
+  if (json) return report_error(result.error(), true);
+  fmt::print(stderr, "tidewaiter {}: {}\n", command, result.error().message);
+  return exit_code(result.error());
+}
+
+}  // namespace
+
+int command_run(const RunOptions& options) { return finish("run", run_service(options), false); }
+int command_ingest(const IngestOptions& options) { return finish("ingest", ingest_files(options), options.json); }
+
+}  // namespace tidewaiter::app

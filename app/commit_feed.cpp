@@ -1,0 +1,56 @@
+#include "app/commit_feed.hpp"
+
+#include "core/check.hpp"
+
+namespace tidewaiter::app {
+
+CommitFeed::CommitFeed(std::size_t commits_max, std::uint64_t last_commit, OpenReader open_reader)
+    : commits_max_(commits_max), open_reader_(std::move(open_reader)), last_(last_commit) {}
+
+void CommitFeed::append(CommitPtr commit) {
+  CommitPtr dropped;  // freed outside the lock: it may be the last owner of megabytes
+  {
+    std::lock_guard lock(mutex_);
+    CHECK(commit->number == last_.load() + 1);
+    last_.store(commit->number, std::memory_order_release);
+    tail_.push_back(std::move(commit));
+    if (tail_.size() > commits_max_) {
+      dropped = std::move(tail_.front());
+      tail_.pop_front();
+    }
+  }
+  appended_.notify_all();
+}
+
+void CommitFeed::close() {
+  {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  appended_.notify_all();
+}
+
+CommitPtr CommitFeed::wait_for(std::uint64_t number, std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  appended_.wait_for(lock, timeout, [&] { return closed_ || last_.load() >= number; });
+  if (tail_.empty() || number < tail_.front()->number || number > last_.load()) return nullptr;
+  return tail_[number - tail_.front()->number];
+}
+
+Result<CommitPtr> CommitFeed::Follower::next(std::uint64_t number, std::chrono::milliseconds timeout) {
+  if (CommitPtr commit = feed_.wait_for(number, timeout)) {
+    from_memory_ = true;
+    reader_.reset();  // a snapshot held for long would keep old blocks alive
+    return commit;
+  }
+  if (number > feed_.last_commit()) return CommitPtr();
+  from_memory_ = false;
+  if (!reader_) {
+    TRY_ASSIGN(reader_, feed_.open_reader_());
+  } else if (reader_->last_commit() < number) {
+    TRY(reader_->refresh());
+  }
+  return reader_->commit(number, bodies_);
+}
+
+}  // namespace tidewaiter::app

@@ -1,0 +1,245 @@
+#include "app/config.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "app/config_checks.hpp"
+#include "app/schema.hpp"
+#include "app/yaml_tree.hpp"
+#include "filter/operand.hpp"
+
+namespace tidewaiter::app {
+namespace {
+
+using nlohmann::json;
+
+/// Reads members of a validated mapping; what is absent keeps its default.
+class Section {
+ public:
+  Section(const json& parent, const char* name, std::string folder)
+      : json_(parent.contains(name) ? parent.at(name) : json::object()), folder_(std::move(folder)) {}
+  Section(json mapping, std::string folder) : json_(std::move(mapping)), folder_(std::move(folder)) {}
+
+  template <class T>
+  void read(const char* key, T& value) const {
+    if (const auto found = json_.find(key); found != json_.end()) value = found->get<T>();
+  }
+  /// A number, or text with a suffix.
+  template <class T>
+  void read_bytes(const char* key, T& value) const {
+    const auto found = json_.find(key);
+    if (found == json_.end()) return;
+    if (!found->is_string()) return read(key, value);
+    std::string text = found->get<std::string>();
+    if (const char last = text.back(); last >= 'A' && last != 'B') text += 'B';  // 1M, 1Mi
+    if (const auto bytes = filter::parse_number(text)) value = static_cast<T>(*bytes);
+  }
+  /// A path, seen from the folder of the configuration file.
+  void read_path(const char* key, std::string& value) const {
+    const auto found = json_.find(key);
+    if (found != json_.end()) value = (std::filesystem::path(folder_) / found->get<std::string>()).lexically_normal();
+  }
+  bool has(const char* key) const { return json_.contains(key); }
+  const json& raw() const { return json_; }
+  const std::string& folder() const { return folder_; }
+
+ private:
+  json json_;
+  std::string folder_;
+};
+
+void read_store(const Section& section, StoreConfig& store) {
+  section.read_path("directory", store.directory);
+  section.read("origin", store.origin);
+  section.read_path("signing_key_file", store.signing_key_file);
+  section.read_path("head_file", store.head_file);
+  section.read("checkpoint_interval_ms", store.checkpoint_interval_ms);
+  section.read("flush_interval_ms", store.flush_interval_ms);
+  section.read_bytes("commit_bytes", store.commit_bytes);
+  section.read_bytes("block_bytes_max", store.block_bytes_max);
+  section.read("segment_records", store.segment_records);
+  section.read_bytes("cache_bytes", store.cache_bytes);
+  section.read("zstd_level", store.zstd_level);
+}
+
+std::vector<RetentionClass> read_logs(const json& list) {
+  std::vector<RetentionClass> logs;
+  for (const json& entry : list) {
+    RetentionClass log;
+    log.name = entry.at("name");
+    log.retention_days = entry.at("retention_days");
+    log.where = entry.value("where", "");
+    logs.push_back(std::move(log));
+  }
+  return logs;
+}
+
+void read_limits(const Section& section, LimitsConfig& limits) {
+  section.read_bytes("message_bytes_max", limits.message_bytes_max);
+  section.read("depth_max", limits.depth_max);
+  section.read("keys_max", limits.keys_max);
+  section.read("events_max", limits.events_max);
+  section.read("strict", limits.strict);
+  section.read("strict_topics", limits.strict_topics);
+}
+
+std::string as_text(const json& scalar) { return scalar.is_string() ? scalar.get<std::string>() : scalar.dump(); }
+
+void read_kafka(const Section& section, KafkaConfig& kafka) {
+  kafka.enabled = true;
+  for (const auto& [name, value] : section.raw().at("properties").items()) kafka.properties[name] = as_text(value);
+  section.read("topics", kafka.topics);
+}
+
+void read_detect(const Section& section, DetectConfig& detect) {
+  section.read_bytes("memory_bytes", detect.memory_bytes);
+  section.read("alerts_per_day_max", detect.alerts_per_day_max);
+  section.read("false_alerts_per_day", detect.false_alerts_per_day);
+  section.read("out_of_order_ms", detect.out_of_order_ms);
+  section.read("approval_grace_ms", detect.approval_grace_ms);
+  section.read_bytes("volume_min_bytes", detect.volume_min_bytes);
+  section.read("flow", detect.flow);
+  section.read("volume", detect.volume);
+  section.read("silence", detect.silence);
+}
+
+/// true, false or a filter, in the words of the connectors.
+std::string selection(const json& value) {
+  if (value.is_boolean()) return value.get<bool>() ? "all" : "off";
+  return value.get<std::string>();
+}
+
+ConnectorEntry read_connector(const Section& section) {
+  static const std::set<std::string> own = {"name", "type", "select", "batch_items_max", "batch_bytes_max",
+                                            "pending_items_max", "pending_bytes_max"};
+  ConnectorEntry entry;
+  section.read("name", entry.name);
+  section.read("type", entry.type);
+  const json select = section.raw().value("select", json::object());
+  if (select.contains("alerts")) entry.select_alerts = selection(select["alerts"]);
+  if (select.contains("events")) entry.select_events = selection(select["events"]);
+  section.read("batch_items_max", entry.batch_items_max);
+  section.read_bytes("batch_bytes_max", entry.batch_bytes_max);
+  section.read("pending_items_max", entry.pending_items_max);
+  section.read_bytes("pending_bytes_max", entry.pending_bytes_max);
+  for (const auto& [name, value] : section.raw().items()) {
+    if (own.contains(name)) continue;
+    std::string text = as_text(value);
+    if (name.ends_with("_file")) section.read_path(name.c_str(), text);
+    if (std::uint64_t bytes = 0; name.ends_with("bytes_max")) {
+      section.read_bytes(name.c_str(), bytes);
+      text = std::to_string(bytes);
+    }
+    entry.settings[name] = std::move(text);
+  }
+  return entry;
+}
+
+Config typed(const json& root, const std::string& file) {
+  const std::string folder = std::filesystem::absolute(file).parent_path();
+  Config config = default_config("");
+  config.file = file;
+  read_store(Section(root, "store", folder), config.store);
+  if (root.contains("logs")) config.logs = read_logs(root["logs"]);
+  read_limits(Section(root, "limits", folder), config.limits);
+  if (root.contains("kafka")) read_kafka(Section(root, "kafka", folder), config.kafka);
+  Section(root, folder).read_path("policy_file", config.policy_file);
+  read_detect(Section(root, "detect", folder), config.detect);
+  for (const json& entry : root.value("connectors", json::array()))
+    config.connectors.push_back(read_connector(Section(entry, folder)));
+  const Section http(root, "http", folder);
+  http.read("api_address", config.http.api_address);
+  http.read("metrics_address", config.http.metrics_address);
+  http.read_path("token_file", config.http.token_file);
+  config.log_level = root.value("log_level", config.log_level);
+  return config;
+}
+
+Result<std::string> text_of_file(const std::string& file) {
+  std::error_code error;
+  if (std::filesystem::is_directory(file, error)) return fail(Code::not_found, "is a directory");
+  constexpr std::uintmax_t file_bytes_max = 16 << 20;
+  if (const auto size = std::filesystem::file_size(file, error); !error && size > file_bytes_max)
+    return fail(Code::invalid_argument, "is larger than 16 MiB");
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return fail(Code::not_found, "cannot be read: " + std::string(std::strerror(errno)));
+  return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+}
+
+template <class T>
+Result<T> all_or_error(T value, const std::vector<Finding>& findings) {
+  if (findings.empty()) return value;
+  std::string message;
+  for (const Finding& finding : findings) message += (message.empty() ? "" : "\n") + to_text(finding);
+  return fail(Code::invalid_argument, std::move(message));
+}
+
+}  // namespace
+
+std::string to_text(const Finding& finding) {
+  std::string text = finding.file + ":";
+  if (finding.line > 0) text += std::to_string(finding.line) + ":";
+  text += " ";
+  if (!finding.key.empty()) text += finding.key + ": ";
+  return text + finding.message;
+}
+
+Config default_config(const std::string& store_directory) {
+  Config config;
+  config.store.directory = store_directory;
+  config.logs = {
+      {"agent-high", 2555, "family == agent and risk_tier >= high"},
+      {"agent", 365, "family == agent"},
+      {"ci", 365, "family == ci"},
+      {"runtime-low", 30, "family == runtime and risk_tier == low"},
+      {"runtime", 90, "family == runtime"},
+      {"other", 90, ""},
+  };
+  return config;
+}
+
+std::optional<YamlTree> read_valid_yaml(const std::string& file, std::string_view schema_name, bool expand_environment,
+                                        std::vector<Finding>& findings) {
+  auto text = text_of_file(file);
+  if (!text) {
+    findings.push_back({file, 0, 0, "", text.error().message});
+    return std::nullopt;
+  }
+  const std::size_t before = findings.size();
+  YamlTree tree = read_yaml(*text, file, expand_environment, findings);
+  if (findings.size() == before) {
+    for (SchemaError& error : validate_by_name(tree.value, schema_name)) {
+      const Place place = tree.place_of(error.pointer);
+      findings.push_back({file, place.line, place.column, key_of_pointer(error.pointer), std::move(error.message)});
+    }
+  }
+  if (findings.size() != before) return std::nullopt;
+  return tree;
+}
+
+Config load_config(const std::string& file, std::vector<Finding>& findings) {
+  const auto tree = read_valid_yaml(file, "config.schema.json", true, findings);
+  if (!tree) return {};
+  Config config = typed(tree->value, file);
+  check_meaning(config, *tree, findings);
+  return config;
+}
+
+Result<Config> load_config(const std::string& file) {
+  std::vector<Finding> findings;
+  Config config = load_config(file, findings);
+  return all_or_error(std::move(config), findings);
+}
+
+Result<LoadedPolicy> load_policy(const std::string& file) {
+  std::vector<Finding> findings;
+  LoadedPolicy policy = load_policy(file, findings);
+  return all_or_error(std::move(policy), findings);
+}
+
+}  // namespace tidewaiter::app

@@ -1,0 +1,72 @@
+#include "app/forward_stage.hpp"
+
+#include <algorithm>
+#include <thread>
+
+namespace tidewaiter::app {
+
+ForwardStage::ForwardStage(std::unique_ptr<forward::Connector> connector, CommitFeed& feed, Writer& writer,
+                           const Clock& clock)
+    : connector_(std::move(connector)), feed_(feed), writer_(writer), clock_(clock) {
+  status_ = connector_->status();
+  next_commit_ = connector_->next_commit();
+}
+
+Result<void> ForwardStage::run(std::stop_token stop) {
+  CommitFeed::Follower follower(feed_, connector_->needs_bodies());
+  std::int64_t call_again_ns = 0;
+  while (!stop.stop_requested()) {
+    const std::int64_t wait_ms =
+        std::clamp<std::int64_t>((call_again_ns - clock_.now_ns()) / 1'000'000, 0, 50);
+    TRY_ASSIGN(const bool took, fill(follower, std::chrono::milliseconds(wait_ms)));
+    if (!took && !connector_->wants_more() && wait_ms > 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
+    if (took || call_again_ns <= clock_.now_ns()) {
+      forward::StepResult result = connector_->step();
+      call_again_ns = result.call_again_ns;
+      hand_over(std::move(result));
+    }
+    std::lock_guard lock(mutex_);
+    status_ = connector_->status();
+    next_commit_ = connector_->next_commit();
+    drained_ = connector_->drained();
+  }
+  if (auto cursor = connector_->take_cursor()) {
+    WriterWork work;
+    work.cursors.push_back(std::move(*cursor));
+    writer_.submit(std::move(work));
+  }
+  return {};
+}
+
+Result<bool> ForwardStage::fill(CommitFeed::Follower& follower, std::chrono::milliseconds patience) {
+  bool took = false;
+  while (connector_->wants_more()) {
+    TRY_ASSIGN(CommitPtr commit, follower.next(connector_->next_commit(), took ? std::chrono::milliseconds(0) : patience));
+    if (!commit) break;
+    connector_->offer(std::move(commit));
+    took = true;
+  }
+  return took;
+}
+
+void ForwardStage::hand_over(forward::StepResult result) {
+  if (result.receipts.empty() && result.counts.empty() && !result.cursor) return;
+  WriterWork work;
+  work.own = std::move(result.receipts);
+  work.connector_counts = std::move(result.counts);
+  if (result.cursor) work.cursors.push_back(std::move(*result.cursor));
+  writer_.submit(std::move(work));
+}
+
+forward::Status ForwardStage::status() const {
+  std::lock_guard lock(mutex_);
+  return status_;
+}
+
+bool ForwardStage::settled(std::uint64_t commit) const {
+  std::lock_guard lock(mutex_);
+  return drained_ && next_commit_ > commit;
+}
+
+}  // namespace tidewaiter::app

@@ -1,0 +1,195 @@
+// The program: one subcommand each, wired here and nowhere else. Every subcommand is a function that takes its options
+// and returns the exit code.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <functional>
+
+#include "app/command_generate.hpp"
+#include "app/command_config.hpp"
+#include "app/command_demo.hpp"
+#include "app/command_forward.hpp"
+#include "app/command_replay.hpp"
+#include "app/command_run.hpp"
+#include "app/command_store.hpp"
+
+namespace tidewaiter::app {
+namespace {
+
+constexpr const char* exit_codes =
+    "Exit status: 0 fine; 1 a finding, or nothing found; 2 wrong command line, filter or configuration; "
+    "3 the environment (store, disk, network).";
+
+/// A subcommand whose function runs after parsing; `code` receives its exit status.
+CLI::App* command(CLI::App& cli, const char* name, const char* description, int& code, std::function<int()> run) {
+  CLI::App* sub = cli.add_subcommand(name, description);
+  sub->footer(exit_codes);
+  sub->callback([run = std::move(run), &code] { code = run(); });
+  return sub;
+}
+
+void add_store(CLI::App* sub, std::string& store) {
+  sub->add_option("--store", store, "Store directory (of a running service, or a copy)")->required();
+}
+
+void add_run_commands(CLI::App& cli, int& code) {
+  static RunOptions run;
+  auto* sub = command(cli, "run", "Run the service: Kafka -> log -> detectors -> SIEMs", code, [] { return command_run(run); });
+  sub->add_option("--config", run.config, "Configuration file")->capture_default_str();
+
+  static IngestOptions ingest;
+  sub = command(cli, "ingest", "Append NDJSON files (or stdin, '-') to a store; resumable, adds nothing twice", code,
+                [] { return command_ingest(ingest); });
+  sub->add_option("files", ingest.files, "Files, one JSON document a line; '-' is stdin")->required();
+  sub->add_option("--store", ingest.store, "Store directory, made if missing")->required();
+  sub->add_option("--config", ingest.config, "Take logs, limits, policy and detection from this configuration");
+  sub->add_flag("--json", ingest.json, "Print the result as JSON");
+
+  static DemoOptions demo;
+  sub = command(cli, "demo", "Run the whole main job on this machine with a generated company and look around", code,
+                [] { return command_demo(demo); });
+  sub->add_option("--seed", demo.seed, "Which company and which incidents")->capture_default_str();
+  sub->add_option("--events", demo.events, "How many events")->capture_default_str();
+  sub->add_option("--store", demo.store, "Where to put the store (default: a new temporary directory)");
+  sub->add_option("--api", demo.api_address, "Address of the API (port 0: any free one)")->capture_default_str();
+  sub->add_option("--metrics", demo.metrics_address, "Address of metrics and health")->capture_default_str();
+  sub->add_flag("--exit", demo.exit, "End after the summary; exit status 0 only if everything held");
+}
+
+void add_config_commands(CLI::App& cli, int& code) {
+  static InitOptions init;
+  auto* sub = command(cli, "init", "Write a commented tidewaiter.yaml and policy.yaml, and a signing key", code,
+                      [] { return command_init(init); });
+  sub->add_option("directory", init.directory, "Where to write them")->capture_default_str();
+  sub->add_flag("--force", init.force, "Overwrite the two files (never the key)");
+
+  static CheckConfigOptions check;
+  sub = command(cli, "check-config", "Check a configuration and its policy", code, [] { return command_check_config(check); });
+  sub->add_option("--config", check.config, "Configuration file")->capture_default_str();
+  sub->add_flag("--json", check.json, "Print the findings as JSON");
+}
+
+void add_query_commands(CLI::App& cli, int& code) {
+  static QueryOptions query;
+  auto* sub = command(cli, "query", "Search all logs with a filter", code, [] { return command_query(query); });
+  add_store(sub, query.store);
+  sub->add_option("--log", query.logs, "Only these logs")->delimiter(',');
+  sub->add_option("--kind", query.kinds, "Only these kinds: event, unmapped, reject, tombstone, conflict, alert, "
+                                         "receipt, access, control")->delimiter(',');
+  sub->add_option("--where", query.where, "Filter, such as: risk_tier >= high and dst_ip in 10.0.0.0/8");
+  sub->add_option("--from", query.from, "Event time from: 2026-03-01, 2026-03-01T10:00:00Z, -7d");
+  sub->add_option("--to", query.to, "Event time before");
+  sub->add_flag("--count", query.count, "Only count");
+  sub->add_option("--by", query.by, "Count by these columns")->delimiter(',');
+  sub->add_option("--limit", query.limit, "At most so many rows (table: 100)");
+  sub->add_flag("--newest", query.newest, "Newest first");
+  sub->add_option("--format", query.format, "table, ndjson, csv or raw (the bytes as they came)")->capture_default_str();
+  sub->add_option("--columns", query.columns, "Columns of table and csv")->delimiter(',');
+  sub->add_flag("--unmask", query.unmask, "Show secrets in full");
+
+  static AlertsOptions alerts;
+  sub = command(cli, "alerts", "List alerts, or show one with its explanation and evidence", code,
+                [] { return command_alerts(alerts); });
+  sub->add_option("id", alerts.id, "uid of one alert, or an unambiguous beginning of it");
+  add_store(sub, alerts.store);
+  sub->add_option("--where", alerts.where, "Filter of the list, such as: severity >= high");
+  sub->add_option("--limit", alerts.limit, "At most so many (50)");
+  sub->add_flag("--json", alerts.json, "Print as JSON");
+  sub->add_flag("--unmask", alerts.unmask, "Show secrets in full");
+
+  static StatsOptions stats;
+  sub = command(cli, "stats", "Sizes, counters and heads of a store", code, [] { return command_stats(stats); });
+  add_store(sub, stats.store);
+  sub->add_flag("--json", stats.json, "Print as JSON");
+
+  static CoverageOptions coverage;
+  sub = command(cli, "coverage", "Which offsets of which partitions are held, and every gap with its reason", code,
+                [] { return command_coverage(coverage); });
+  add_store(sub, coverage.store);
+  sub->add_flag("--json", coverage.json, "Print as JSON");
+}
+
+void add_proof_commands(CLI::App& cli, int& code) {
+  static ProveOptions prove;
+  auto* sub = command(cli, "prove", "Write a proof that a record is in the log, to be checked without the store", code,
+                      [] { return command_prove(prove); });
+  add_store(sub, prove.store);
+  sub->add_option("--log", prove.log, "Log of the record")->required();
+  sub->add_option("--seq", prove.seq, "Its sequence number")->required();
+  sub->add_option("-o,--output", prove.output, "Proof file; the body goes to FILE.record")->required();
+  sub->add_flag("--json", prove.json, "Print as JSON");
+
+  static VerifyProofOptions verify_proof;
+  sub = command(cli, "verify-proof", "Check a proof and its record with nothing but the public key", code,
+                [] { return command_verify_proof(verify_proof); });
+  sub->add_option("file", verify_proof.file, "Proof file")->required();
+  sub->add_option("--record", verify_proof.record, "Body of the record (default: FILE.record, if it is there)");
+  sub->add_option("--public-key", verify_proof.public_key_file, "Public key of the log (vkey)")->required();
+  sub->add_flag("--json", verify_proof.json, "Print as JSON");
+
+  static VerifyOptions verify;
+  sub = command(cli, "verify", "Recompute a whole store from its raw bytes and name the first lie", code,
+                [] { return command_verify(verify); });
+  add_store(sub, verify.store);
+  sub->add_option("--public-key", verify.public_key_file, "Public key: without it the verdict is 'consistent' at best");
+  sub->add_option("--against", verify.against, "Checkpoint files kept elsewhere that the store must extend");
+  sub->add_option("--since", verify.since, "Trusted checkpoint files: what is older is not read again");
+  sub->add_option("--threads", verify.threads, "Threads")->capture_default_str();
+  sub->add_flag("--json", verify.json, "Print as JSON");
+
+  static ReplayOptions replay;
+  sub = command(cli, "replay", "Judge the stored log again and compare every alert with the stored one", code,
+                [] { return command_replay(replay); });
+  add_store(sub, replay.store);
+  sub->add_flag("--from-snapshot", replay.from_snapshot, "Begin at a snapshot in the first half of the log");
+  sub->add_flag("--json", replay.json, "Print as JSON");
+}
+
+void add_forward_commands(CLI::App& cli, int& code) {
+  static ConnectorsOptions connectors;
+  auto* sub = command(cli, "connectors", "List connectors: cursor, counters, lag", code,
+                      [] { return command_connectors(connectors); });
+  sub->add_option("--config", connectors.config, "Configuration file")->capture_default_str();
+  sub->add_flag("--json", connectors.json, "Print as JSON");
+
+  static TestConnectorOptions test;
+  sub = command(cli, "test-connector", "Reach a connector's receiver with the configured credentials", code,
+                [] { return command_test_connector(test); });
+  sub->add_option("name", test.name, "Connector")->required();
+  sub->add_option("--config", test.config, "Configuration file")->capture_default_str();
+
+  static RedeliverOptions redeliver;
+  sub = command(cli, "redeliver", "Send a range again, with the same ids, leaving the cursor alone", code,
+                [] { return command_redeliver(redeliver); });
+  sub->add_option("--connector", redeliver.name, "Connector")->required();
+  sub->add_option("--from", redeliver.from, "First commit number, or receive time")->required();
+  sub->add_option("--to", redeliver.to, "Last commit number, or receive time")->required();
+  sub->add_option("--config", redeliver.config, "Configuration file")->capture_default_str();
+  sub->add_flag("--json", redeliver.json, "Print as JSON");
+}
+
+int main_function(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of write(), not the end of us
+  CLI::App cli{"tidewaiter: an audit log for agents, CI and running apps that can prove itself.\n"
+               "Try 'tidewaiter demo' first; 'tidewaiter COMMAND --help' explains each command."};
+  cli.set_version_flag("--version", TIDEWAITER_VERSION);
+  cli.require_subcommand(1);
+  cli.failure_message(CLI::FailureMessage::help);
+  int code = 0;
+  add_run_commands(cli, code);
+  add_config_commands(cli, code);
+  add_query_commands(cli, code);
+  add_proof_commands(cli, code);
+  add_forward_commands(cli, code);
+  add_generate_command(cli, code);
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return cli.exit(error) == 0 ? 0 : exit_usage;
+  }
+  return code;
+}
+
+}  // namespace
+}  // namespace tidewaiter::app
+
+int main(int argc, char** argv) { return tidewaiter::app::main_function(argc, argv); }

@@ -1,0 +1,113 @@
+// Pipeline: the running service. It wires sources, writer, detection and connectors around one store and starts every
+// thread of the process but HTTP's. After an error of the store everything is torn down and built again from the
+// store, with back-off: the same code as at start, so there is no second recovery path.
+// start(), stop() and reload are called from the main thread; status() from any.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/detect_stage.hpp"
+#include "app/writer.hpp"
+#include "core/clock.hpp"
+#include "core/metrics.hpp"
+#include "forward/connector.hpp"
+#include "ingest/source.hpp"
+#include "serve/server.hpp"
+#include "store/log.hpp"
+
+namespace tidewaiter::app {
+
+/// A validated policy: canonical JSON and its SHA-256 in hex.
+struct PolicyText {
+  std::string json;
+  std::string hash;
+};
+
+/// What a source needs to know of the store; valid until the source is destroyed.
+struct SourceContext {
+  std::function<std::optional<std::uint64_t>(const Origin&, std::uint32_t partition)> position_for;
+  std::function<std::string(const Origin&)> commit_metadata;  // for the offset commit: store id, topic id, head
+  std::function<void(std::string json)> record_control;  // asks for a control record
+  const Clock* clock = nullptr;
+  Metrics* metrics = nullptr;
+};
+
+/// Fills the events of a batch on the source's thread.
+class Parse {
+ public:
+  virtual ~Parse() = default;
+  virtual void parse(Batch& batch) = 0;
+};
+
+struct PipelineConfig {
+  store::Options store;
+  /// Filter and log name per retention class, in order; the record goes to the longest retention that matches.
+  std::vector<std::pair<std::string, std::string>> routes;  // (filter text, log name)
+  WriterConfig writer;
+  DetectStageConfig detect;
+  std::vector<forward::ConnectorConfig> connectors;
+  PolicyText policy;
+  std::size_t tail_commits_max = 24;
+  std::int64_t drain_ms = 5'000;        // how long a clean stop waits for connectors
+  std::int64_t reopen_backoff_ms = 1'000;
+  /// Makes the sources anew each time the store is opened.
+  std::function<Result<std::vector<std::unique_ptr<ingest::Source>>>(const SourceContext&)> make_sources;
+  /// One parser per source, made anew with the policy in force (destination categories).
+  std::function<Result<std::unique_ptr<Parse>>(const PolicyText&)> make_parser;
+};
+
+struct PipelineStatus {
+  std::string state = "starting";  // starting, running, paused (store error), stopping, stopped
+  std::string reason;
+  std::uint64_t last_commit = 0, judged = 0, alerts = 0;
+  std::int64_t last_checkpoint_ns = 0;
+  store::Counters counters;
+  std::vector<ingest::SourceStatus> sources;
+  std::vector<forward::Status> connectors;
+  detect::Status detect;
+  bool sources_finished = false;
+};
+
+class Pipeline {
+ public:
+  Pipeline(PipelineConfig config, const Clock& clock, Metrics& metrics);
+  ~Pipeline();
+
+  /// Opens the store and starts. Errors that no retry can mend (another owner, a forked head, wrong settings) come
+  /// back at once; later ones pause and retry.
+  Result<void> start();
+  /// Stops in flow order: sources, writer, detection, connectors, last checkpoint. Loses nothing.
+  void stop();
+
+  /// Blocks until all sources have ended and everything read is stored, judged and forwarded (or `give_up` says stop).
+  /// False when it was given up.
+  bool wait_until_drained(const std::function<bool()>& give_up);
+
+  /// Everything handed over by the sources so far is stored, judged and settled with every connector.
+  bool settled() const;
+  /// The sources have said all that they will say: a last tick lets event time reach the newest event.
+  void end_of_input();
+
+  /// Takes effect at a commit. The old policy stays in force when this fails.
+  Result<void> reload_policy(PolicyText policy);
+  /// Replaces all connectors; those that stay go on from their cursors.
+  Result<void> reload_connectors(std::vector<forward::ConnectorConfig> connectors);
+
+  PipelineStatus status() const;
+  /// Next offset of each partition, as stored.
+  std::vector<store::Position> positions() const;
+  serve::Health health() const;
+  /// What the HTTP server needs of us.
+  serve::Backend backend();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace tidewaiter::app

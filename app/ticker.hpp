@@ -1,0 +1,58 @@
+// Ticker: decides, from what was stored and from the wall clock, when a `tick` control record is due: it names the
+// partitions that became idle or active and the event time reached, so that event time moves on while they are silent
+// and a replay sees the very same (semantics 14). Pure: time is passed in. Owned by the writer thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "core/record.hpp"
+
+namespace tidewaiter::app {
+
+struct TickerConfig {
+  std::int64_t idle_after_ms = 5'000;       // a partition without a message for so long is idle
+  std::int64_t tick_interval_ms = 30'000;   // while all partitions are idle
+};
+
+class Ticker {
+ public:
+  explicit Ticker(TickerConfig config) : config_(config) {}
+
+  /// Partitions that a source reads: the JSON of a tick that must stand before their first event, or nothing when all
+  /// are known. Without it the first partition that is read would run ahead and make the others' events late.
+  std::optional<std::string> announce(const std::vector<std::pair<const Origin*, std::uint32_t>>& assigned,
+                                      std::int64_t now_ns);
+  /// A commit was written.
+  void observe(const Commit& commit, std::int64_t now_ns);
+  /// The JSON of a tick that is due now, or nothing.
+  std::optional<std::string> due(std::int64_t now_ns);
+  /// All partitions are idle from now on: the input has ended. Nothing when there are none.
+  std::optional<std::string> end_of_input();
+
+ private:
+  struct Partition {
+    std::int64_t received_ns = 0;      // wall clock
+    std::int64_t event_time_ns = 0;    // newest
+    bool idle = false;
+    bool changed = false;              // since the last tick
+  };
+  using Key = std::tuple<const Origin*, std::uint32_t>;
+  struct ByName {
+    bool operator()(const Key& a, const Key& b) const;
+  };
+
+  std::int64_t event_time_reached(std::int64_t now_ns) const;
+  std::string tick(std::int64_t event_time_ns);
+
+  const TickerConfig config_;
+  std::map<Key, Partition, ByName> partitions_;
+  std::int64_t last_tick_ns_ = 0;
+};
+
+}  // namespace tidewaiter::app

@@ -1,0 +1,155 @@
+#include "app/writer.hpp"
+
+#include <iterator>
+
+#include "core/log_line.hpp"
+
+namespace tidewaiter::app {
+namespace {
+
+template <class T>
+void move_append(std::vector<T>& to, std::vector<T>& from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+}  // namespace
+
+OwnRecord control_record(std::string json, std::int64_t time_ns) {
+  OwnRecord record;
+  record.kind = RecordKind::control;
+  record.body = std::move(json);
+  record.time_ns = time_ns;
+  return record;
+}
+
+Writer::Writer(WriterConfig config, store::Log& log, CommitFeed& feed, std::vector<ingest::Source*> sources,
+               const Clock& clock)
+    : config_(config),
+      log_(log),
+      feed_(feed),
+      sources_(std::move(sources)),
+      clock_(clock),
+      queue_(config.queue_items_max),
+      ticker_(config.ticker),
+      positions_(log.positions()),
+      last_checkpoint_ns_(clock.now_ns()) {}
+
+Result<void> Writer::run() {
+  while (true) {
+    busy_.store(true);
+    std::optional<WriterWork> work = std::exchange(held_back_, std::nullopt);
+    if (!work) work = queue_.pop_for(std::chrono::milliseconds(0));
+    if (!work) {
+      busy_.store(false);
+      work = queue_.pop_for(std::chrono::milliseconds(20));
+      busy_.store(work.has_value());
+    }
+    if (work) TRY(commit(gather(std::move(*work))));
+    busy_.store(held_back_.has_value());
+    TRY(run_timers());
+    if (!work && queue_.drained()) break;
+  }
+  return publish_checkpoint();
+}
+
+WriterWork Writer::gather(WriterWork first) {
+  while (true) {
+    auto next = queue_.pop_for(std::chrono::milliseconds(0));
+    if (!next) return first;
+    if (next->batch && first.batch) {
+      held_back_ = std::move(next);
+      return first;
+    }
+    if (next->batch) {
+      first.batch = std::move(next->batch);
+      first.source = next->source;
+    }
+    move_append(first.control, next->control);
+    move_append(first.own, next->own);
+    move_append(first.cursors, next->cursors);
+    for (const auto& [name, count] : next->connector_counts) first.connector_counts[name] += count;
+    if (next->snapshot) first.snapshot = std::move(next->snapshot);
+  }
+}
+
+Result<void> Writer::commit(WriterWork work) {
+  if (work.snapshot)
+    TRY(log_.put_snapshot(work.snapshot->name, work.snapshot->commit, work.snapshot->state));
+  if (work.cursors_only()) return work.cursors.empty() ? Result<void>() : log_.put_cursors(work.cursors);
+  if (!work.batch) return append_commit(std::move(work));
+  return commit_batch_of(work.source, std::move(work));
+}
+
+Result<void> Writer::commit_batch_of(std::size_t source_index, WriterWork work) {
+  ingest::Source& source = *sources_[source_index];
+  source.claim(*work.batch);
+  announce_partitions(source, work);
+  const std::vector<ingest::DurableOffset> ends = ingest::ends_of(*work.batch);
+  auto written = append_commit(std::move(work));
+  if (!written) {
+    source.abandoned();
+    return written;
+  }
+  source.committed(ends);
+  return {};
+}
+
+void Writer::announce_partitions(ingest::Source& source, WriterWork& work) {
+  std::vector<std::pair<const Origin*, std::uint32_t>> assigned;
+  for (const ingest::PartitionStatus& p : source.status().partitions)
+    assigned.emplace_back(intern_origin(p.cluster, p.topic_id, p.topic), p.partition);
+  const std::int64_t now = clock_.now_ns();
+  if (auto tick = ticker_.announce(assigned, now)) work.control.push_back(control_record(std::move(*tick), now));
+}
+
+Result<void> Writer::append_commit(WriterWork work) {
+  TRY_ASSIGN(CommitPtr commit,
+             log_.commit(std::move(work.batch), std::move(work.control), std::move(work.own), std::move(work.cursors),
+                         std::move(work.connector_counts)));
+  if (commit->number == 0) return {};  // counters and cursors alone
+  {
+    std::lock_guard lock(positions_mutex_);
+    positions_ = log_.positions();
+  }
+  const std::int64_t now = clock_.now_ns();
+  last_commit_ns_.store(now);
+  ticker_.observe(*commit, now);
+  feed_.append(std::move(commit));
+  return {};
+}
+
+Result<void> Writer::run_timers() {
+  const std::int64_t now = clock_.now_ns();
+  std::optional<std::string> tick;
+  if (end_of_input_.load() && idle() && !held_back_) {
+    end_of_input_.store(false);
+    tick = ticker_.end_of_input();
+  } else {
+    tick = ticker_.due(now);
+  }
+  if (tick) {
+    WriterWork work;
+    work.control.push_back(control_record(std::move(*tick), now));
+    TRY(append_commit(std::move(work)));
+  }
+  if (now - last_checkpoint_ns_.load() >= config_.checkpoint_interval_ms * 1'000'000) TRY(publish_checkpoint());
+  if (auto sealed = log_.seal_one_segment(); !sealed) return std::move(sealed).error();
+  return {};
+}
+
+Result<void> Writer::publish_checkpoint() {
+  const std::uint64_t before = log_.last_commit();
+  TRY_ASSIGN(const std::vector<store::Head> heads, log_.publish_checkpoint());
+  // The coverage record is a commit like any other: followers pass through it.
+  if (log_.last_commit() != before) {
+    TRY_ASSIGN(auto reader, store::Reader::open(log_));
+    TRY_ASSIGN(CommitPtr commit, reader->commit(log_.last_commit(), true));
+    feed_.append(std::move(commit));
+    checkpoints_.fetch_add(1);
+    if (on_checkpoint_) on_checkpoint_(heads);
+  }
+  last_checkpoint_ns_.store(clock_.now_ns());
+  return {};
+}
+
+}  // namespace tidewaiter::app
