@@ -44,12 +44,18 @@ void append_words(std::string& out, std::string_view text) {
 
 bool is_secret(Str column) { return column == Str::capability_token_hash || column == Str::tool_args_hash; }
 
+/// At most `bytes` of the text, not cut inside a character.
+std::string_view start_of(std::string_view text, std::size_t bytes) {
+  while (bytes > 0 && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) --bytes;
+  return text.substr(0, bytes);
+}
+
 void append_string(std::string& out, const Event& event, Str column, bool mask_secrets) {
   const std::string_view value = event.get(column);
   if (column == Str::capability_scopes)
     append_words(out, value);
   else if (mask_secrets && is_secret(column) && value.size() > 8)
-    append_json_string(out, std::string(value.substr(0, 8)) + "\xE2\x80\xA6");
+    append_json_string(out, std::string(start_of(value, 8)) + "\xE2\x80\xA6");
   else
     append_json_string(out, value);
 }

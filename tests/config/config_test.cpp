@@ -1,0 +1,248 @@
+#include "app/config.hpp"
+
+#include <gmock/gmock.h>
+
+#include "app/schema.hpp"
+#include "core/sha256.hpp"
+#include "core/text.hpp"
+#include "detect/policy.hpp"
+#include "filter/filter.hpp"
+#include "tests/config/folder.hpp"
+
+namespace tidewaiter::app {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+using test::Folder;
+
+constexpr const char* small = "version: 1\nstore: {directory: store}\n";
+
+/// All findings as texts, without the folder's name.
+std::vector<std::string> findings_of(const std::string& text) {
+  const Folder folder;
+  std::vector<Finding> findings;
+  load_config(folder.write("tidewaiter.yaml", text), findings);
+  std::vector<std::string> texts;
+  for (Finding& finding : findings) {
+    finding.file = "tidewaiter.yaml";
+    texts.push_back(to_text(finding));
+  }
+  return texts;
+}
+
+std::string finding_of(const std::string& text) {
+  const auto texts = findings_of(text);
+  return texts.size() == 1 ? texts[0] : std::to_string(texts.size()) + " findings: " + ::testing::PrintToString(texts);
+}
+
+TEST(Config, a_small_file_gets_all_defaults) {
+  const Folder folder;
+  const auto config = load_config(folder.write("c.yaml", small));
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->store.directory, folder.file("store"));
+  EXPECT_EQ(config->store.checkpoint_interval_ms, 1000);
+  EXPECT_EQ(config->store.flush_interval_ms, 50);
+  EXPECT_EQ(config->store.commit_bytes, 1u << 20);
+  EXPECT_EQ(config->limits.depth_max, 64u);
+  EXPECT_EQ(config->limits.events_max, 10'000u);
+  EXPECT_FALSE(config->kafka.enabled);
+  EXPECT_EQ(config->policy_file, "");
+  EXPECT_EQ(config->http.api_address, "127.0.0.1:8470");
+  EXPECT_EQ(config->http.metrics_address, "127.0.0.1:8471");
+  ASSERT_GE(config->logs.size(), 6u);
+  EXPECT_EQ(config->logs[0].name, "agent-high");
+  EXPECT_EQ(config->logs[0].retention_days, 2555u);
+  EXPECT_EQ(config->logs.back().where, "");
+}
+
+TEST(Config, every_key_reaches_the_struct) {
+  const Folder folder;
+  const auto config = load_config(folder.write("c.yaml", R"(
+version: 1
+store: {directory: /tmp/s, origin: log.example.com, signing_key_file: k.pem, head_file: heads, checkpoint_interval_ms: 2,
+        flush_interval_ms: 3, commit_bytes: 64KiB, block_bytes_max: 8K, segment_records: 4096, cache_bytes: 2M, zstd_level: 5}
+logs: [{name: a, retention_days: 7, where: app == x}, {name: b, retention_days: 0}]
+limits: {message_bytes_max: 2MiB, depth_max: 10, keys_max: 11, events_max: 12, strict: true, strict_topics: [t]}
+kafka: {properties: {bootstrap.servers: "b:1", fetch.min.bytes: 5, enable.auto.commit: false}, topics: [t, "^u.*"]}
+policy_file: p.yaml
+detect: {memory_bytes: 32MiB, alerts_per_day_max: 3, false_alerts_per_day: 1.5, out_of_order_ms: 6, approval_grace_ms: 7,
+         volume_min_bytes: 8, flow: false, volume: false, silence: false}
+connectors:
+  - {name: s, type: syslog, host: h, port: 1514, ca_file: ca.pem, bytes_max: 4KiB, batch_items_max: 9, select: {alerts: "severity >= high", events: true}}
+http: {api_address: "0.0.0.0:1", metrics_address: "", token_file: t}
+log_level: debug
+)"));
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->store.directory, "/tmp/s");
+  EXPECT_EQ(config->store.origin, "log.example.com");
+  EXPECT_EQ(config->store.signing_key_file, folder.file("k.pem"));
+  EXPECT_EQ(config->store.head_file, folder.file("heads"));
+  EXPECT_EQ(config->store.checkpoint_interval_ms, 2);
+  EXPECT_EQ(config->store.flush_interval_ms, 3);
+  EXPECT_EQ(config->store.commit_bytes, 65536u);
+  EXPECT_EQ(config->store.block_bytes_max, 8000u);
+  EXPECT_EQ(config->store.segment_records, 4096u);
+  EXPECT_EQ(config->store.cache_bytes, 2'000'000u);
+  EXPECT_EQ(config->store.zstd_level, 5);
+  ASSERT_EQ(config->logs.size(), 2u);
+  EXPECT_EQ(config->logs[0].where, "app == x");
+  EXPECT_EQ(config->limits.message_bytes_max, 2u << 20);
+  EXPECT_EQ(config->limits.depth_max, 10u);
+  EXPECT_EQ(config->limits.keys_max, 11u);
+  EXPECT_EQ(config->limits.events_max, 12u);
+  EXPECT_TRUE(config->limits.strict);
+  EXPECT_THAT(config->limits.strict_topics, ElementsAre("t"));
+  EXPECT_TRUE(config->kafka.enabled);
+  EXPECT_EQ(config->kafka.properties.at("fetch.min.bytes"), "5");
+  EXPECT_EQ(config->kafka.properties.at("enable.auto.commit"), "false");
+  EXPECT_THAT(config->kafka.topics, ElementsAre("t", "^u.*"));
+  EXPECT_EQ(config->policy_file, folder.file("p.yaml"));
+  EXPECT_EQ(config->detect.memory_bytes, 32u << 20);
+  EXPECT_EQ(config->detect.alerts_per_day_max, 3);
+  EXPECT_EQ(config->detect.false_alerts_per_day, 1.5);
+  EXPECT_EQ(config->detect.out_of_order_ms, 6);
+  EXPECT_EQ(config->detect.approval_grace_ms, 7);
+  EXPECT_EQ(config->detect.volume_min_bytes, 8);
+  EXPECT_FALSE(config->detect.flow || config->detect.volume || config->detect.silence);
+  ASSERT_EQ(config->connectors.size(), 1u);
+  EXPECT_EQ(config->connectors[0].select_alerts, "severity >= high");
+  EXPECT_EQ(config->connectors[0].select_events, "all");
+  EXPECT_EQ(config->connectors[0].batch_items_max, 9u);
+  EXPECT_EQ(config->connectors[0].settings, (std::map<std::string, std::string>{
+                {"host", "h"}, {"port", "1514"}, {"ca_file", folder.file("ca.pem")}, {"bytes_max", "4096"}}));
+  EXPECT_EQ(config->http.metrics_address, "");
+  EXPECT_EQ(config->http.token_file, folder.file("t"));
+  EXPECT_EQ(config->log_level, "debug");
+}
+
+TEST(Config, an_unknown_key_is_named_by_file_line_and_nearest_word) {
+  EXPECT_EQ(finding_of("version: 1\nstore: {directory: s}\nkafka:\n  properties: {bootstrap.servers: b}\n  topics: [a]\n  topcs: [b]\n"),
+            "tidewaiter.yaml:6: kafka.topcs: unknown key; did you mean 'topics'?");
+}
+
+TEST(Config, all_mistakes_come_at_once) {
+  EXPECT_THAT(findings_of("version: 2\nstore:\n  directory: s\n  zstd_level: 99\nlog_level: loud\n"),
+              ::testing::UnorderedElementsAre("tidewaiter.yaml:1: version: expected 1, found 2",
+                                              "tidewaiter.yaml:4: store.zstd_level: expected at most 19, found 99",
+                                              StartsWith("tidewaiter.yaml:5: log_level: expected debug, info, warn or error")));
+}
+
+TEST(Config, what_is_missing_is_named) {
+  EXPECT_EQ(finding_of("version: 1\n"), "tidewaiter.yaml:1: the key 'store' is missing");
+  EXPECT_THAT(finding_of(""), HasSubstr("expected a mapping, found nothing"));
+  std::vector<Finding> findings;
+  load_config("/nowhere/tidewaiter.yaml", findings);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_THAT(to_text(findings[0]), HasSubstr("cannot be read: No such file"));
+}
+
+TEST(Config, a_filter_that_does_not_compile_is_shown_with_its_place) {
+  const std::string text = std::string(small) + "logs:\n  - {name: a, retention_days: 1, where: risk_teir == high}\n  - {name: b, retention_days: 1}\n";
+  EXPECT_THAT(finding_of(text), StartsWith("tidewaiter.yaml:4: logs[0].where: not a filter: column 1: unknown field 'risk_teir'; did you mean 'risk_tier'?"));
+  EXPECT_THAT(finding_of(std::string(small) + "connectors:\n  - {name: a, type: syslog, host: h, select: {events: x}}\n"),
+              StartsWith("tidewaiter.yaml:4: connectors[0].select.events: not a filter"));
+}
+
+TEST(Config, keys_and_heads_are_refused_inside_the_store) {
+  EXPECT_THAT(finding_of("version: 1\nstore:\n  directory: s\n  signing_key_file: s/sub/key.pem\n"),
+              StartsWith("tidewaiter.yaml:4: store.signing_key_file: must lie outside the store's directory"));
+  EXPECT_THAT(finding_of("version: 1\nstore:\n  directory: s\n  head_file: ./x/../s/heads\n"), HasSubstr("head_file: must lie outside"));
+  EXPECT_THAT(findings_of("version: 1\nstore:\n  directory: s\n  signing_key_file: s2/key.pem\n"), ElementsAre());
+}
+
+TEST(Config, retention_classes_must_make_sense) {
+  auto logs = [](const std::string& list) { return finding_of(std::string(small) + "logs:\n" + list); };
+  EXPECT_THAT(logs("  - {name: a, retention_days: 1}\n  - {name: b, retention_days: 2}\n"), HasSubstr("takes everything"));
+  EXPECT_THAT(logs("  - {name: a, retention_days: 1, where: app == x}\n"), HasSubstr("the last class takes what is left"));
+  EXPECT_THAT(logs("  - {name: alerts, retention_days: 1}\n"), HasSubstr("one of the store's own logs"));
+  EXPECT_THAT(logs("  - {name: a, retention_days: 1, where: app == x}\n  - {name: a, retention_days: 2}\n"), HasSubstr("'a' is there twice"));
+}
+
+TEST(Config, the_default_classes_are_disjoint_filters_that_compile) {
+  const Config config = default_config("s");
+  for (const RetentionClass& log : config.logs) EXPECT_TRUE(filter::Filter::compile(log.where, 0)) << log.name;
+}
+
+TEST(Config, an_open_api_needs_tokens_and_ports_exist) {
+  EXPECT_THAT(finding_of(std::string(small) + "http: {api_address: '0.0.0.0:8470'}\n"), HasSubstr("beyond loopback the API needs a token_file"));
+  EXPECT_THAT(finding_of(std::string(small) + "http: {api_address: '127.0.0.1:99999'}\n"), HasSubstr("a port is at most 65535"));
+  EXPECT_THAT(finding_of(std::string(small) + "http: {api_address: localhost}\n"), HasSubstr("HOST:PORT"));
+}
+
+TEST(Config, sizes_topics_and_names_are_checked) {
+  EXPECT_THAT(finding_of(std::string(small) + "detect: {memory_bytes: 1MiB}\n"), HasSubstr("expected at least 16MiB"));
+  EXPECT_THAT(finding_of(std::string(small) + "limits: {message_bytes_max: 17MiB}\n"), HasSubstr("64B to 16MiB"));
+  EXPECT_THAT(finding_of(std::string(small) + "limits: {message_bytes_max: much}\n"), HasSubstr("a number of bytes, also with a suffix"));
+  auto topics = [](const std::string& list) {
+    return finding_of(std::string(small) + "kafka: {properties: {bootstrap.servers: b}, topics: " + list + "}\n");
+  };
+  EXPECT_THAT(topics("['a b']"), HasSubstr("no name of a topic"));
+  EXPECT_THAT(topics("['^(']"), HasSubstr("not a regular expression"));
+  EXPECT_THAT(topics("[]"), HasSubstr("must not be empty"));
+  EXPECT_THAT(finding_of(std::string(small) + "connectors:\n  - {name: a, type: syslog, host: h}\n  - {name: a, type: syslog, host: h}\n"),
+              HasSubstr("'a' is there twice"));
+}
+
+TEST(Config, a_key_of_another_type_of_connector_is_unknown) {
+  EXPECT_EQ(finding_of(std::string(small) + "connectors:\n  - name: a\n    type: syslog\n    host: h\n    prot: 1\n"),
+            "tidewaiter.yaml:7: connectors[0].prot: unknown key; did you mean 'port'?");
+  EXPECT_THAT(finding_of(std::string(small) + "connectors:\n  - {name: a, type: splunk}\n"), HasSubstr("did you mean 'splunk_hec'?"));
+}
+
+/// The defaults that the schema tells people are those of the program.
+TEST(Config, the_schema_tells_the_true_defaults) {
+  const nlohmann::json properties = resolved_schema("config.schema.json")["properties"];
+  const Config config = default_config("s");
+  auto given = [&](const char* section, const char* key) { return properties[section]["properties"][key]["default"]; };
+  EXPECT_EQ(given("store", "checkpoint_interval_ms"), config.store.checkpoint_interval_ms);
+  EXPECT_EQ(given("store", "flush_interval_ms"), config.store.flush_interval_ms);
+  EXPECT_EQ(given("store", "segment_records"), config.store.segment_records);
+  EXPECT_EQ(given("store", "zstd_level"), config.store.zstd_level);
+  EXPECT_EQ(given("store", "origin"), config.store.origin);
+  EXPECT_EQ(given("limits", "depth_max"), config.limits.depth_max);
+  EXPECT_EQ(given("limits", "keys_max"), config.limits.keys_max);
+  EXPECT_EQ(given("limits", "events_max"), config.limits.events_max);
+  EXPECT_EQ(given("detect", "alerts_per_day_max"), config.detect.alerts_per_day_max);
+  EXPECT_EQ(given("detect", "false_alerts_per_day"), config.detect.false_alerts_per_day);
+  EXPECT_EQ(given("detect", "out_of_order_ms"), config.detect.out_of_order_ms);
+  EXPECT_EQ(given("detect", "approval_grace_ms"), config.detect.approval_grace_ms);
+  EXPECT_EQ(given("http", "api_address"), config.http.api_address);
+  EXPECT_EQ(given("http", "metrics_address"), config.http.metrics_address);
+  EXPECT_EQ(properties["log_level"]["default"], config.log_level);
+}
+
+TEST(Policy, the_default_policy_loads_as_canonical_json_with_its_hash) {
+  const auto policy = load_policy("schemas/default-policy.yaml");
+  ASSERT_TRUE(policy) << policy.error().message;
+  EXPECT_EQ(policy->hash, to_hex(as_view(sha256(policy->json))));
+  EXPECT_EQ(nlohmann::json::parse(policy->json).dump(), policy->json);
+  const auto parsed = detect::Policy::parse(policy->json);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(parsed->hash(), policy->hash);
+}
+
+TEST(Policy, no_file_is_a_policy_without_rules) {
+  const auto policy = load_policy("");
+  ASSERT_TRUE(policy) << policy.error().message;
+  EXPECT_EQ(detect::Policy::parse(policy->json)->rule_count(), 0u);
+}
+
+TEST(Policy, a_mistake_is_named_by_its_line) {
+  const Folder folder;
+  std::vector<Finding> findings;
+  load_policy(folder.write("p.yaml", "version: 1\nrules:\n  - id: a\n    type: where\n    where: risk_teir == high\n"), findings);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].line, 5);
+  EXPECT_EQ(findings[0].key, "rules[0].where");
+  EXPECT_THAT(findings[0].message, HasSubstr("did you mean 'risk_tier'?"));
+  findings.clear();
+  load_policy(folder.write("p.yaml", "version: 1\nrules:\n  - id: a\n    type: egress_cap\n    bites: 1GB\n    window: 1h\n    bytes: 1GB\n"), findings);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].line, 5);
+  EXPECT_THAT(findings[0].message, HasSubstr("unknown key; did you mean 'bytes'?"));
+}
+
+}  // namespace
+}  // namespace tidewaiter::app
