@@ -50,12 +50,12 @@ std::string_view EventWriter::unescaped(std::string_view inside_quotes) {
 }
 
 void EventWriter::put_contested(const Leaf& leaf, std::string_view text) {
-  if (leaf.contested && leaf.rank > ranks_[leaf.column]) return;
+  if (leaf.contested && leaf.rank > ranks_[leaf.contest]) return;
   if (leaf.separator != 0) {
     text = segment_of(text, leaf.separator, leaf.segment);
     if (text.empty()) return;
   }
-  if (convert(leaf, text) && leaf.contested) ranks_[leaf.column] = leaf.rank;
+  if (convert(leaf, text) && leaf.contested) ranks_[leaf.contest] = leaf.rank;
 }
 
 bool EventWriter::convert(const Leaf& leaf, std::string_view text) {

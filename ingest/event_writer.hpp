@@ -61,7 +61,7 @@ class EventWriter {
   std::uint64_t flags_ = 0;
   std::uint32_t captured_ = 0;
   std::array<std::string_view, Plan::captures_max> captures_;
-  std::array<std::uint8_t, columns.size()> ranks_;
+  std::array<std::uint8_t, Plan::contests_max> ranks_;  // of the source that gave the value so far
   TimeReader times_;
 };
 

@@ -91,6 +91,8 @@ class Compiler {
   Result<void> run(const json& mapping) {
     TRY(head(mapping));
     for (const auto& [column, sources] : mapping.at("fields").items()) TRY(field(column, sources));
+    if (mapping.contains("ignore"))
+      for (const json& path : mapping["ignore"]) branch(path.get<std::string>());
     if (mapping.contains("defaults"))
       for (const auto& [column, value] : mapping["defaults"].items()) TRY(constant(column, value));
     plan_.nodes.emplace_back();
@@ -161,6 +163,8 @@ class Compiler {
       else
         TRY(leaf(*column, source, rank++, list.size() > 1));
     }
+    if (list.size() > 1 && ++contests_ > Plan::contests_max)
+      return wrong("fields." + name, "more than 32 columns with several sources");
     return {};
   }
 
@@ -194,7 +198,7 @@ class Compiler {
     }
     made.kind = column.kind;
     made.slot = column.slot;
-    made.column = column_place(column.name);
+    made.contest = static_cast<std::uint8_t>(contests_);
     made.rank = rank;
     made.contested = contested;
     made.limit_bytes = column.limit_bytes;
@@ -202,12 +206,6 @@ class Compiler {
     if (column.words != nullptr) made.words = word_table(column.words);
     branch(source.at("path").get<std::string>()).leaves.push_back(made);
     return {};
-  }
-
-  static std::uint8_t column_place(std::string_view name) {
-    for (std::size_t i = 0; i < columns.size(); ++i)
-      if (columns[i].name == name) return static_cast<std::uint8_t>(i);
-    return 0;
   }
 
   Result<void> constant(const std::string& name, const json& value) {
@@ -269,7 +267,7 @@ class Compiler {
   std::string name_, payload_;
   Plan& plan_;
   Branch root_;
-  std::size_t captures_ = 0;
+  std::size_t captures_ = 0, contests_ = 0;
 };
 
 }  // namespace

@@ -24,7 +24,7 @@ struct Leaf {
   Transform as = Transform::copy;
   ColumnKind kind = ColumnKind::string;
   std::uint8_t slot = 0;           // Str, Num or Addr
-  std::uint8_t column = 0;         // place in core's `columns`
+  std::uint8_t contest = 0;        // which of the columns with several sources, if contested
   std::uint8_t rank = 0;           // 0 is asked first; a lower one wins
   bool contested = false;          // the column has several sources
   TimeForm form = TimeForm::rfc3339;
@@ -65,7 +65,7 @@ std::string_view lasting_text(std::string_view text);
 class Plan {
  public:
   static constexpr std::uint32_t none = 0xFFFFFFFF;
-  static constexpr std::size_t captures_max = 16;
+  static constexpr std::size_t captures_max = 16, contests_max = 32;
 
   /// Error: invalid_argument, naming the mapping, the place in it and what was expected.
   static Result<std::unique_ptr<Plan>> compile(std::string_view json, std::string_view name);

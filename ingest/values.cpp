@@ -171,11 +171,11 @@ std::size_t normal_host(std::string_view host, char* out) {
 
 WordTable::WordTable(const EnumTable& table) : table_(table) {
   CHECK(table.words.size() <= slots / 2);
-  slots_.fill(empty);
   for (std::size_t i = 0; i < table.words.size(); ++i) {
-    std::size_t slot = hash(table.words[i]) % slots;
-    while (slots_[slot] != empty) slot = (slot + 1) % slots;
-    slots_[slot] = static_cast<std::uint8_t>(i);
+    const std::string_view word = table.words[i];
+    std::size_t at = hash(short_key(word), word.size());
+    while (slots_[at].length != free_slot) at = (at + 1) % slots;
+    slots_[at] = {short_key(word), static_cast<std::uint32_t>(word.size()), static_cast<std::uint8_t>(i)};
   }
 }
 

@@ -76,23 +76,28 @@ class WordTable {
  public:
   explicit WordTable(const EnumTable& table);
   std::optional<std::uint8_t> find(std::string_view text) const {
-    for (std::size_t slot = hash(text) % slots; slots_[slot] != empty; slot = (slot + 1) % slots)
-      if (same(table_.words[slots_[slot]], text)) return slots_[slot];
-    return std::nullopt;
+    const std::uint64_t key = short_key(text);
+    for (std::size_t at = hash(key, text.size());; at = (at + 1) % slots) {
+      const Slot& slot = slots_[at];
+      if (slot.length == free_slot) return std::nullopt;
+      if (slot.key == key && slot.length == text.size() && (text.size() <= 8 || table_.words[slot.number] == text))
+        return slot.number;
+    }
   }
 
  private:
   static constexpr std::size_t slots = 64;
-  static constexpr std::uint8_t empty = 0xFF;
-  static bool same(std::string_view word, std::string_view text) {
-    return word.size() == text.size() && short_key(word) == short_key(text) &&
-           (text.size() <= 8 || std::memcmp(word.data() + 8, text.data() + 8, text.size() - 8) == 0);
-  }
-  static std::size_t hash(std::string_view text) {
-    return (short_key(text) * 0x9E3779B97F4A7C15 ^ text.size() * 0xD6E8FEB86659FD93) >> 32;
+  static constexpr std::uint32_t free_slot = 0xFFFFFFFF;
+  struct Slot {
+    std::uint64_t key = 0;  // short_key of the word: all of it, if it has at most 8 bytes
+    std::uint32_t length = free_slot;
+    std::uint8_t number = 0;
+  };
+  static std::size_t hash(std::uint64_t key, std::size_t length) {
+    return (key * 0x9E3779B97F4A7C15 ^ length * 0xD6E8FEB86659FD93) >> 32 & (slots - 1);
   }
   EnumTable table_;
-  std::array<std::uint8_t, slots> slots_;
+  std::array<Slot, slots> slots_;
 };
 
 }  // namespace tidewaiter::ingest
