@@ -82,7 +82,7 @@ void Renderer::token(const Plan& plan, const Agent& agent) {
   // A call just before the change still carries a token that holds for some minutes.
   const std::int64_t expires = plan.expired_token ? start + life - hour_ns : start + life + 10 * minute_ns;
   text_.lit(R"(,"capability":{"uid":"cap-)").hex(mix(agent.hash, static_cast<std::uint64_t>(period)), 12);
-  text_.lit(R"(","scopes":")").put(agent.scopes).lit(R"(","expires":")").time(expires).lit(R"("})");
+  text_.lit(R"(","scopes":[")").put(agent.scope_list).lit(R"("],"expires":")").time(expires).lit(R"("})");
 }
 
 void Renderer::endpoint(const Destination& destination, bool address) {
