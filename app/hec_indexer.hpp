@@ -47,12 +47,12 @@ struct HecAnswer {
 };
 
 struct HecIndexerOptions {
-  std::string token;
+  std::string token{};
   bool ack = false;               // a setting of the token, as in Splunk
   std::int64_t ack_delay_ms = 50;  // between the answer and the indexing
-  std::vector<std::string> indexes;  // allowed; empty = all
-  std::string file;               // appended: every indexed event as one line
-  std::string poison;             // an event that contains this text is refused with code 6
+  std::vector<std::string> indexes{};  // allowed; empty = all
+  std::string file{};             // appended: every indexed event as one line
+  std::string poison{};           // an event that contains this text is refused with code 6
   std::uint64_t seed = 1;
 };
 
