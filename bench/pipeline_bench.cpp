@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "core/memory.hpp"
 #include "app/config.hpp"
 #include "app/config_template.hpp"
 #include "bench/measure.hpp"
@@ -62,6 +63,7 @@ Result<void> run(const Options& options) {
 }
 
 int main_function(int argc, char** argv) {
+  keep_freed_memory();
   CLI::App cli{"CPU per event of the service and of its stages beside bare primitives on the same bytes"};
   Options options;
   cli.add_option("--events", options.events, "Messages")->capture_default_str()->check(CLI::Range(20'000u, 100'000'000u));
