@@ -1,5 +1,7 @@
 #include "store/block_store.hpp"
 
+#include <algorithm>
+
 #include "store/keys.hpp"
 
 namespace tidewaiter::store {
@@ -26,27 +28,41 @@ Result<BlockHeader> header_at(const Iterator& it, std::uint16_t log) {
 
 }  // namespace
 
-Result<BlockPtr> BlockStore::decode(const BlockHeader& header, std::string_view cols, bool bodies,
-                                    const Snapshot* at) const {
+/// One walk over the blocks of a range with iterators that were opened together.
+struct BlockStore::Pass {
+  std::uint16_t log;
+  std::uint64_t from, to;
+  bool bodies;
+  std::unique_ptr<Iterator> cols, raw;
+  bool torn = false;  // the iterators stand on both sides of a packing
+};
+
+Result<BlockPtr> BlockStore::decode(Pass& pass, const BlockHeader& header, std::string_view cols) const {
   const CacheKey key{header.log, header.first_seq, header.records};
-  if (BlockPtr known = cached(key, bodies)) return known;
+  if (BlockPtr known = cached(key, pass.bodies)) return known;
   auto block = read_block(cols);
   if (!block) return at_place(std::move(block).error(), header.log, header.first_seq, Cf::cols);
-  if (bodies) {
-    TRY_ASSIGN(const auto raw, db_->get(Cf::raw, raw_key(header.log, header.first_seq), at));
-    if (!raw)
+  if (pass.bodies) {
+    const Key place = raw_key(header.log, header.first_seq);
+    pass.raw->seek(place);
+    TRY(pass.raw->status());
+    if (!pass.raw->valid() || pass.raw->key() != std::string_view(place)) {
+      pass.torn = true;
       return at_place(fail(Code::corruption, "the bodies are missing"), header.log, header.first_seq, Cf::raw);
-    if (auto attached = attach_bodies(*block, *raw); !attached)
+    }
+    if (auto attached = attach_bodies(*block, pass.raw->value()); !attached) {
+      pass.torn = true;
       return at_place(std::move(attached).error(), header.log, header.first_seq, Cf::raw);
+    }
   }
   auto made = std::make_shared<const Block>(std::move(block).value());
   keep(key, made);
   return BlockPtr(std::move(made));
 }
 
-Result<BlockPtr> BlockStore::find(std::uint16_t log, std::uint64_t seq, bool bodies, const Snapshot* at) const {
+Result<BlockPtr> BlockStore::find(std::uint16_t log, std::uint64_t seq, bool bodies) const {
   BlockPtr found;
-  TRY(each(log, seq, seq + 1, bodies, at, [&](const BlockHeader&, const Decode& decode) -> Result<bool> {
+  TRY(each(log, seq, seq + 1, bodies, [&](const BlockHeader&, const Range&, const Decode& decode) -> Result<bool> {
     TRY_ASSIGN(found, decode());
     return false;
   }));
@@ -54,21 +70,39 @@ Result<BlockPtr> BlockStore::find(std::uint16_t log, std::uint64_t seq, bool bod
   return found;
 }
 
-Result<void> BlockStore::each(std::uint16_t log, std::uint64_t from, std::uint64_t to, bool bodies, const Snapshot* at,
+/// False when `take` has stopped it or the range is through; pass.from moves along.
+Result<bool> BlockStore::pass(Pass& pass, const Take& take) const {
+  Iterator& it = *pass.cols;
+  it.seek_for_prev(cols_key(pass.log, pass.from, 0));
+  if (!it.valid() || !is_cols_key_of(it.key(), pass.log)) it.seek(cols_key(pass.log, pass.from, 0));
+  for (; it.valid() && is_cols_key_of(it.key(), pass.log); it.next()) {
+    if (it.key().back() != 0) continue;  // columns of a later mapping
+    TRY_ASSIGN(const BlockHeader header, header_at(it, pass.log));
+    const std::uint64_t end = header.first_seq + header.records;
+    if (header.first_seq >= pass.to) break;
+    if (end <= pass.from) continue;
+    const Range range{std::max(pass.from, header.first_seq), std::min(pass.to, end)};
+    TRY_ASSIGN(const bool more, take(header, range, [&] { return decode(pass, header, it.value()); }));
+    if (!more) return false;
+    pass.from = end;
+  }
+  TRY(it.status());
+  return false;
+}
+
+Result<void> BlockStore::each(std::uint16_t log, std::uint64_t from, std::uint64_t to, bool bodies,
                               const Take& take) const {
   if (from >= to) return {};
-  const auto it = db_->iterate(Cf::cols, at);
-  it->seek_for_prev(cols_key(log, from, 0));
-  if (!it->valid() || !is_cols_key_of(it->key(), log)) it->seek(cols_key(log, from, 0));
-  for (; it->valid() && is_cols_key_of(it->key(), log); it->next()) {
-    if (it->key().back() != 0) continue;  // columns of a later mapping
-    TRY_ASSIGN(const BlockHeader header, header_at(*it, log));
-    if (header.first_seq >= to) break;
-    if (header.first_seq + header.records <= from) continue;
-    TRY_ASSIGN(const bool more, take(header, [&] { return decode(header, it->value(), bodies, at); }));
-    if (!more) break;
+  constexpr int attempts = 4;  // packing moves on slowly: the second one succeeds
+  Pass now{log, from, to, bodies, nullptr, nullptr};
+  for (int attempt = 1;; ++attempt) {
+    now.cols = db_->iterate(Cf::cols);
+    now.raw = bodies ? db_->iterate(Cf::raw) : nullptr;
+    now.torn = false;
+    auto done = pass(now, take);
+    if (done) return {};
+    if (!now.torn || attempt == attempts) return std::move(done).error();
   }
-  return it->status();
 }
 
 BlockPtr BlockStore::cached(const CacheKey& key, bool bodies) const {

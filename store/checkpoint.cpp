@@ -111,7 +111,7 @@ Result<Head> Log::State::make_head(const LogState& log, std::int64_t time_ns) {
   for (const Head& last : newest_heads) {
     if (last.log != head.log) continue;
     if (last.size == head.size && last.root == head.root) return last;
-    TreeReader tree(*db, *blocks, state.store_id, head.log, head.size, nullptr);
+    TreeReader tree(*db, *blocks, state.store_id, head.log, head.size);
     auto proof = consistency_proof(last.size, head.size, tree.fetch());
     if (!proof) return std::move(proof).error();
     if (!verify_consistency(last.size, last.root, head.size, head.root, *proof))

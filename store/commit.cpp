@@ -179,7 +179,8 @@ Result<bool> Log::State::stored_equally(const Record& record) {
     for (const CommitEntry::Part& part : commit_entry.parts) {
       std::optional<bool> same;
       const std::uint64_t end = part.first_seq + part.records;
-      const auto look = [&](const BlockHeader&, const BlockStore::Decode& decode) -> Result<bool> {
+      const auto look = [&](const BlockHeader&, const BlockStore::Range&,
+                            const BlockStore::Decode& decode) -> Result<bool> {
         TRY_ASSIGN(const BlockPtr block, decode());
         for (const Record& stored : block->records) {
           if (stored.offset != record.offset || stored.partition != record.partition ||
@@ -190,7 +191,7 @@ Result<bool> Log::State::stored_equally(const Record& record) {
         }
         return true;
       };
-      TRY(blocks->each(part.log, part.first_seq, end, true, nullptr, look));
+      TRY(blocks->each(part.log, part.first_seq, end, true, look));
       if (same) return *same;
     }
     return fail(Code::corruption, place + ": the record is not in commit " + std::to_string(entry.commit));
@@ -206,7 +207,7 @@ Result<bool> Log::State::known_conflict(const Record& record) {
   for (it->seek(prefix); it->valid() && it->key().starts_with(prefix); it->next()) {
     TRY_ASSIGN(const std::uint64_t log, decode_number(it->value()));
     const auto seq = get_be<std::uint64_t>(it->key().data() + offsets_key_size);
-    TRY_ASSIGN(const BlockPtr block, blocks->find(static_cast<std::uint16_t>(log), seq, true, nullptr));
+    TRY_ASSIGN(const BlockPtr block, blocks->find(static_cast<std::uint16_t>(log), seq, true));
     TRY_ASSIGN(const bool same, same_message(block->records[seq - block->header.first_seq].body, record.body));
     if (same) return true;
   }

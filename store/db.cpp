@@ -10,12 +10,14 @@
 #include <rocksdb/utilities/checkpoint.h>
 #include <rocksdb/write_batch.h>
 #include <stdlib.h>
+#include <xxhash.h>
 
 #include <array>
 #include <filesystem>
 #include <vector>
 
 #include "core/check.hpp"
+#include "core/text.hpp"
 
 namespace tidewaiter::store {
 namespace {
@@ -76,6 +78,37 @@ std::vector<rocksdb::ColumnFamilyDescriptor> descriptors() {
   return all;
 }
 
+/// XXH3 of table files, kept in the manifest: RocksDB's own CRC-32C is slow where it was built without SSE 4.2.
+class Xxh3Generator final : public rocksdb::FileChecksumGenerator {
+ public:
+  Xxh3Generator() : state_(XXH3_createState(), XXH3_freeState) {
+    CHECK(state_ != nullptr);
+    XXH3_64bits_reset(state_.get());
+  }
+  void Update(const char* data, std::size_t size) override { XXH3_64bits_update(state_.get(), data, size); }
+  void Finalize() override {
+    checksum_.resize(8);
+    put_be<std::uint64_t>(checksum_.data(), XXH3_64bits_digest(state_.get()));
+  }
+  std::string GetChecksum() const override { return checksum_; }
+  const char* Name() const override { return "xxh3-64"; }
+
+ private:
+  std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state_;
+  std::string checksum_;
+};
+
+class Xxh3Factory final : public rocksdb::FileChecksumGenFactory {
+ public:
+  std::unique_ptr<rocksdb::FileChecksumGenerator> CreateFileChecksumGenerator(
+      const rocksdb::FileChecksumGenContext& context) override {
+    const std::string& wanted = context.requested_checksum_func_name;
+    if (!wanted.empty() && wanted != "xxh3-64") return nullptr;
+    return std::make_unique<Xxh3Generator>();
+  }
+  const char* Name() const override { return "tidewaiter-xxh3"; }
+};
+
 rocksdb::DBOptions db_options() {
   rocksdb::DBOptions options;
   options.max_open_files = -1;
@@ -88,27 +121,13 @@ rocksdb::DBOptions db_options() {
   options.stats_dump_period_sec = 0;
   options.info_log_level = rocksdb::WARN_LEVEL;
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  options.file_checksum_gen_factory = rocksdb::GetFileChecksumGenCrc32cFactory();
+  options.file_checksum_gen_factory = std::make_shared<Xxh3Factory>();
   return options;
 }
 
 }  // namespace
 
 const char* cf_name(Cf cf) { return cf_names[index_of(cf)]; }
-
-class Snapshot {
- public:
-  Snapshot(std::shared_ptr<void> owner, rocksdb::DB* db) : owner_(std::move(owner)), db_(db), at_(db->GetSnapshot()) {}
-  ~Snapshot() { db_->ReleaseSnapshot(at_); }
-  Snapshot(const Snapshot&) = delete;
-  Snapshot& operator=(const Snapshot&) = delete;
-  const rocksdb::Snapshot* at() const { return at_; }
-
- private:
-  std::shared_ptr<void> owner_;
-  rocksdb::DB* db_;
-  const rocksdb::Snapshot* at_;
-};
 
 struct WriteBatch::State {
   const std::vector<rocksdb::ColumnFamilyHandle*>* handles;
@@ -224,9 +243,8 @@ Result<void> Db::write(WriteBatch& batch, bool sync) {
   return {};
 }
 
-Result<std::optional<std::string>> Db::get(Cf cf, std::string_view key, const Snapshot* at) const {
-  rocksdb::ReadOptions how;
-  if (at) how.snapshot = at->at();
+Result<std::optional<std::string>> Db::get(Cf cf, std::string_view key) const {
+  const rocksdb::ReadOptions how;
   std::string value;
   const rocksdb::Status status = state_->db->Get(how, state_->handle(cf), slice(key), &value);
   if (status.IsNotFound()) return std::optional<std::string>();
@@ -234,19 +252,13 @@ Result<std::optional<std::string>> Db::get(Cf cf, std::string_view key, const Sn
   return std::optional<std::string>(std::move(value));
 }
 
-std::unique_ptr<Iterator> Db::iterate(Cf cf, const Snapshot* at) const {
+std::unique_ptr<Iterator> Db::iterate(Cf cf) const {
   rocksdb::ReadOptions how;
   how.fill_cache = cf != Cf::raw && cf != Cf::cols;
-  if (at) how.snapshot = at->at();
   auto state = std::make_unique<Iterator::State>();
   state->it.reset(state_->db->NewIterator(how, state_->handle(cf)));
   state->where = state_->options.directory + ", " + cf_name(cf);
   return std::unique_ptr<Iterator>(new Iterator(std::move(state)));
-}
-
-std::shared_ptr<const Snapshot> Db::snapshot() {
-  if (state_->secondary) return nullptr;
-  return std::make_shared<const Snapshot>(shared_from_this(), state_->db.get());
 }
 
 Result<void> Db::catch_up() {

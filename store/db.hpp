@@ -1,4 +1,4 @@
-// The one door to RocksDB (7.8): column families, batches, iterators, snapshots. No RocksDB type leaves it, but the
+// The one door to RocksDB (7.8): column families, batches, iterators. No RocksDB type leaves it, but the
 // forward-declared FileSystem, with which a test may put its own file system under the store.
 // A primary has one owner process (RocksDB's LOCK file). A secondary follows it from another process, needs no write
 // permission in the store, keeps its info log in a temporary directory, and changes its view only in catch_up().
@@ -81,16 +81,13 @@ class Iterator {
   std::unique_ptr<State> state_;
 };
 
-/// Keeps what was written after it was taken out of sight. Held by shared_ptr together with its Db.
-class Snapshot;
-
 struct DbOptions {
   std::string directory;
   bool create_if_missing = false;
   std::shared_ptr<rocksdb::FileSystem> file_system;  // null: the system's
 };
 
-class Db : public std::enable_shared_from_this<Db> {
+class Db {
  public:
   static Result<std::shared_ptr<Db>> open_primary(const DbOptions& options);
   static Result<std::shared_ptr<Db>> open_secondary(const DbOptions& options);
@@ -98,10 +95,10 @@ class Db : public std::enable_shared_from_this<Db> {
 
   /// With `sync` returns only once the batch survives power loss.
   Result<void> write(WriteBatch& batch, bool sync);
-  Result<std::optional<std::string>> get(Cf cf, std::string_view key, const Snapshot* at = nullptr) const;
-  std::unique_ptr<Iterator> iterate(Cf cf, const Snapshot* at = nullptr) const;
-  /// Null for a secondary, whose view stands still by itself.
-  std::shared_ptr<const Snapshot> snapshot();
+  Result<std::optional<std::string>> get(Cf cf, std::string_view key) const;
+  /// Sees the database as it is now, for as long as it lives. (RocksDB's snapshots are not used: releasing one makes
+  /// it write files anew, and what readers need is immutable anyway.)
+  std::unique_ptr<Iterator> iterate(Cf cf) const;
 
   /// Secondary only: moves the view to what the primary has written.
   Result<void> catch_up();

@@ -27,39 +27,55 @@ OffsetsKey read_offsets_key(std::string_view key) {
           get_be<std::uint64_t>(key.data() + 9)};
 }
 
+/// An entry of either sort.
+struct Entry {
+  std::uint64_t commit = 0;
+  std::vector<IntervalSet::Range> held;
+  std::vector<LedgerGap> gaps;
+};
+Result<void> read_entry(char tag, const OffsetsKey& key, std::string_view value, Entry& out) {
+  if (tag == 'h') {
+    TRY_ASSIGN(OffsetEntry entry, decode_offset_entry(value));
+    out.commit = entry.commit;
+    out.held = std::move(entry.ranges);
+    return {};
+  }
+  TRY_ASSIGN(GapEntry entry, decode_gap_entry(value));
+  out.commit = entry.commit;
+  out.gaps.push_back({key.offset, entry.to, std::move(entry.reason)});
+  return {};
+}
+
 }  // namespace
 
-Result<void> Ledger::load(const Db& db, const StoreState& state, const Snapshot* at) {
+Result<void> Ledger::load(const Db& db, const StoreState& state) {
   std::vector<const Origin*> origins;
   for (std::uint32_t id = 0; id < state.origins; ++id) {
-    TRY_ASSIGN(const auto bytes, db.get(Cf::meta, origin_key(id), at));
+    TRY_ASSIGN(const auto bytes, db.get(Cf::meta, origin_key(id)));
     if (!bytes) return at_origin(fail(Code::corruption, "its name is missing in meta"), id);
     auto entry = decode_origin(*bytes);
     if (!entry) return at_origin(std::move(entry).error(), id);
     origins.push_back(intern_origin(entry->cluster, entry->topic_id, entry->topic));
     origin_ids_[origins.back()] = id;
   }
-  const auto it = db.iterate(Cf::offsets, at);
+  const auto it = db.iterate(Cf::offsets);
   for (it->seek({}); it->valid(); it->next()) {
     if (it->key().size() < offsets_key_size) return fail(Code::corruption, "offsets: a key is too short");
     const OffsetsKey key = read_offsets_key(it->key());
+    const char tag = it->key()[0];
+    if (tag != 'h' && tag != 'g') continue;
+    Entry entry;
+    if (auto read = read_entry(tag, key, it->value(), entry); !read) return at_origin(std::move(read).error(), key.origin);
+    if (entry.commit > state.commit) continue;
     if (key.origin >= origins.size()) return at_origin(fail(Code::corruption, "it is unknown"), key.origin);
     LedgerPartition& p = place(origins[key.origin], key.partition);
-    p.origin_id = key.origin;
-    if (it->key()[0] == 'h') {
-      auto entry = decode_offset_entry(it->value());
-      if (!entry) return at_origin(std::move(entry).error(), key.origin);
-      for (const auto& [from, to] : entry->ranges) {
-        p.held.add(from, to);
-        if (entry->commit > state.coverage_commit) p.since_coverage.add(from, to);
-      }
-      if (entry->commit > state.coverage_commit) p.changed_since_coverage = true;
-    } else if (it->key()[0] == 'g') {
-      auto entry = decode_gap_entry(it->value());
-      if (!entry) return at_origin(std::move(entry).error(), key.origin);
-      p.gaps.push_back({key.offset, entry->to, entry->reason});
-      if (entry->commit > state.coverage_commit) p.changed_since_coverage = true;
+    const bool fresh = entry.commit > state.coverage_commit;
+    if (fresh) p.changed_since_coverage = true;
+    for (const auto& [from, to] : entry.held) {
+      p.held.add(from, to);
+      if (fresh) p.since_coverage.add(from, to);
     }
+    for (LedgerGap& gap : entry.gaps) p.gaps.push_back(std::move(gap));
   }
   TRY(it->status());
   for (const auto& [at_place, p] : partitions_) {

@@ -40,8 +40,8 @@ struct LedgerPartition {
 
 class Ledger {
  public:
-  /// `state.origins` origins and all entries, as one view of the database has them.
-  Result<void> load(const Db& db, const StoreState& state, const Snapshot* at = nullptr);
+  /// What was recorded up to the commit of `state`.
+  Result<void> load(const Db& db, const StoreState& state);
 
   enum class Verdict { fresh, held };
   /// Notes an arriving offset; `held` leaves everything as it was.

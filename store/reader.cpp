@@ -37,7 +37,6 @@ struct Reader::State {
   std::unique_ptr<BlockStore> blocks;
   // Held shared by every read, so that refresh() changes the view under nobody.
   mutable std::shared_mutex mutex;
-  std::shared_ptr<const Snapshot> at;
   StoreState state;
   // Every list of logs ever shown: names and references to it stay valid as long as the reader.
   std::vector<std::unique_ptr<const std::vector<LogInfo>>> log_lists;
@@ -45,11 +44,10 @@ struct Reader::State {
   const std::vector<LogInfo>& infos() const { return *log_lists.back(); }
 
   Result<void> take_view() {
-    at = db->snapshot();
-    TRY_ASSIGN(const auto bytes, db->get(Cf::meta, state_key(), at.get()));
+    TRY_ASSIGN(const auto bytes, db->get(Cf::meta, state_key()));
     if (!bytes) return fail(Code::unavailable, "store " + options.directory + ": it has no state yet");
     TRY_ASSIGN(state, decode_state(*bytes));
-    TRY(check_view());
+    if (!db->is_primary()) TRY(check_view());
     std::vector<LogInfo> list;
     for (const LogState& log : state.logs) list.push_back(log.info);
     if (log_lists.empty() || !same_logs(list, infos()))
@@ -63,13 +61,13 @@ struct Reader::State {
     const auto torn = [&](const char* what) {
       return fail(Code::unavailable, "store " + options.directory + ": no whole view, " + what);
     };
-    TRY_ASSIGN(const auto bytes, db->get(Cf::commits, commit_key(state.commit), at.get()));
+    TRY_ASSIGN(const auto bytes, db->get(Cf::commits, commit_key(state.commit)));
     if (!bytes) return torn("the newest commit is missing");
     TRY_ASSIGN(const CommitEntry entry, decode_commit_entry(*bytes));
     for (const CommitEntry::Part& part : entry.parts)
       if (part.log >= state.logs.size() || part.first_seq + part.records != state.logs[part.log].tree.size)
         return torn("commit and sizes disagree");
-    TRY_ASSIGN(const auto next, db->get(Cf::commits, commit_key(state.commit + 1), at.get()));
+    TRY_ASSIGN(const auto next, db->get(Cf::commits, commit_key(state.commit + 1)));
     if (next) return torn("there is a commit after the newest one");
     return {};
   }
@@ -108,12 +106,12 @@ struct Reader::State {
   Result<std::unique_ptr<TreeReader>> tree(std::uint16_t log, std::uint64_t size) const {
     if (log >= state.logs.size() || size > state.logs[log].tree.size)
       return fail(Code::not_found, "log " + std::to_string(log) + " has no tree of size " + std::to_string(size));
-    return std::make_unique<TreeReader>(*db, *blocks, state.store_id, log, state.logs[log].tree.size, at.get());
+    return std::make_unique<TreeReader>(*db, *blocks, state.store_id, log, state.logs[log].tree.size);
   }
   std::uint64_t indexed_size(std::uint16_t log) const {
-    const auto bytes = db->get(Cf::meta, sealed_key(log), at.get());
-    if (!bytes || !*bytes) return 0;
-    return decode_number(**bytes).value_or(0);
+    const auto bytes = db->get(Cf::meta, sealed_key(log));
+    if (!bytes || !*bytes || log >= state.logs.size()) return 0;
+    return std::min(decode_number(**bytes).value_or(0), state.logs[log].tree.size / state.segment_records * state.segment_records);
   }
   std::string_view log_name(std::uint16_t log) const { return infos()[log].name; }
 };
@@ -170,31 +168,14 @@ std::uint32_t Reader::generation() const {
 
 std::vector<Position> Reader::positions() const {
   const std::shared_lock lock(state_->mutex);
-  std::vector<Position> out;
-  const auto it = state_->db->iterate(Cf::positions, state_->at.get());
-  OriginEntry origin;
-  std::optional<std::uint32_t> origin_id;
-  for (it->seek({}); it->valid(); it->next()) {
-    if (it->key().size() != 8) return {};
-    const auto id = get_be<std::uint32_t>(it->key().data());
-    if (origin_id != id) {
-      const auto bytes = state_->db->get(Cf::meta, origin_key(id), state_->at.get());
-      if (!bytes || !*bytes) return {};
-      auto entry = decode_origin(**bytes);
-      if (!entry) return {};
-      origin = std::move(*entry);
-      origin_id = id;
-    }
-    const auto next = decode_number(it->value());
-    if (!next) return {};
-    out.push_back({origin.cluster, origin.topic_id, origin.topic, get_be<std::uint32_t>(it->key().data() + 4), *next});
-  }
-  return out;
+  Ledger ledger;
+  if (!ledger.load(*state_->db, state_->state)) return {};
+  return ledger.positions();
 }
 
 Result<std::string> Reader::cursor(const std::string& name) const {
   const std::shared_lock lock(state_->mutex);
-  TRY_ASSIGN(const auto bytes, state_->db->get(Cf::meta, cursor_key(name), state_->at.get()));
+  TRY_ASSIGN(const auto bytes, state_->db->get(Cf::meta, cursor_key(name)));
   if (!bytes) return fail(Code::not_found, "there is no cursor '" + name + "'");
   TRY_ASSIGN(const std::string_view value, decode_checked(*bytes));
   return std::string(value);
@@ -202,7 +183,7 @@ Result<std::string> Reader::cursor(const std::string& name) const {
 
 Result<std::pair<std::uint64_t, std::string>> Reader::snapshot(const std::string& name, std::uint64_t commit) const {
   const std::shared_lock lock(state_->mutex);
-  const auto it = state_->db->iterate(Cf::snapshots, state_->at.get());
+  const auto it = state_->db->iterate(Cf::snapshots);
   const std::string prefix = name + '\0';
   it->seek_for_prev(snapshot_key(name, commit));
   TRY(it->status());
@@ -216,10 +197,11 @@ Result<std::vector<Head>> Reader::heads(std::uint16_t log) const {
   const std::shared_lock lock(state_->mutex);
   std::vector<Head> out;
   const Key prefix = Key().num(log);
-  const auto it = state_->db->iterate(Cf::heads, state_->at.get());
+  const auto it = state_->db->iterate(Cf::heads);
   for (it->seek(prefix); it->valid() && it->key().starts_with(prefix); it->next()) {
     TRY_ASSIGN(Head head, decode_head(it->value()));
-    out.push_back(std::move(head));
+    if (log < state_->state.logs.size() && head.size <= state_->state.logs[log].tree.size)
+      out.push_back(std::move(head));
   }
   TRY(it->status());
   return out;
@@ -232,12 +214,10 @@ class CommitBuilder {
  public:
   explicit CommitBuilder(Commit& commit) : commit_(commit) {}
 
-  void add(const BlockPtr& block, std::uint64_t from, std::uint64_t to, bool bodies) {
-    const BlockHeader& header = block->header;
+  void add(const BlockPtr& block, const BlockStore::Range& range, bool bodies) {
     commit_.owners.push_back(block);
-    for (std::uint64_t seq = std::max(from, header.first_seq); seq < std::min(to, header.first_seq + header.records);
-         ++seq) {
-      const std::size_t i = seq - header.first_seq;
+    for (std::uint64_t seq = range.from; seq < range.to; ++seq) {
+      const std::size_t i = seq - block->header.first_seq;
       places_.push_back({block->ordinals[i], block.get(), static_cast<std::uint32_t>(i), bodies});
     }
   }
@@ -281,7 +261,7 @@ Result<CommitPtr> Reader::commit(std::uint64_t number, bool bodies) const {
   const std::shared_lock lock(state_->mutex);
   if (number == 0 || number > state_->state.commit)
     return fail(Code::not_found, "there is no commit " + std::to_string(number) + " yet");
-  TRY_ASSIGN(const auto bytes, state_->db->get(Cf::commits, commit_key(number), state_->at.get()));
+  TRY_ASSIGN(const auto bytes, state_->db->get(Cf::commits, commit_key(number)));
   if (!bytes) return fail(Code::corruption, "commits: commit " + std::to_string(number) + " is missing");
   TRY_ASSIGN(const CommitEntry entry, decode_commit_entry(*bytes));
   auto made = std::make_shared<Commit>();
@@ -292,10 +272,11 @@ Result<CommitPtr> Reader::commit(std::uint64_t number, bool bodies) const {
     // What a control record says is always there.
     const bool with_bodies = bodies || part.log == own_log::control;
     const std::uint64_t end = part.first_seq + part.records;
-    TRY(state_->blocks->each(part.log, part.first_seq, end, with_bodies, state_->at.get(),
-                             [&](const BlockHeader&, const BlockStore::Decode& decode) -> Result<bool> {
+    TRY(state_->blocks->each(part.log, part.first_seq, end, with_bodies,
+                             [&](const BlockHeader&, const BlockStore::Range& range,
+                                 const BlockStore::Decode& decode) -> Result<bool> {
                                TRY_ASSIGN(const BlockPtr block, decode());
-                               builder.add(block, part.first_seq, end, with_bodies);
+                               builder.add(block, range, with_bodies);
                                return true;
                              }));
   }
@@ -326,7 +307,7 @@ BlockSummary summary(const BlockHeader& h) {
 Result<StoredRecord> Reader::record(std::uint16_t log, std::uint64_t seq) const {
   const std::shared_lock lock(state_->mutex);
   TRY(state_->check(log, seq));
-  TRY_ASSIGN(const BlockPtr block, state_->blocks->find(log, seq, true, state_->at.get()));
+  TRY_ASSIGN(const BlockPtr block, state_->blocks->find(log, seq, true));
   StoredRecord out;
   fill(out, block, seq - block->header.first_seq, true);
   out.log_name = state_->log_name(log);
@@ -344,15 +325,14 @@ Result<void> Reader::scan(std::uint16_t log, std::uint64_t from_seq, std::uint64
   StoredRecord out;
   out.log_name = state_->log_name(log);
   return state_->blocks->each(
-      log, from_seq, to_seq, with_bodies, state_->at.get(),
-      [&](const BlockHeader& header, const BlockStore::Decode& decode) -> Result<bool> {
+      log, from_seq, to_seq, with_bodies,
+      [&](const BlockHeader& header, const BlockStore::Range& range,
+          const BlockStore::Decode& decode) -> Result<bool> {
         if (want && !want(summary(header))) return true;
         TRY_ASSIGN(const BlockPtr block, decode());
         out.owner = block;
-        const std::uint64_t first = std::max(from_seq, header.first_seq);
-        const std::uint64_t last = std::min(to_seq, header.first_seq + header.records);
-        for (std::uint64_t seq = first; seq < last; ++seq) {
-          fill(out, block, seq - header.first_seq, with_bodies);
+        for (std::uint64_t seq = range.from; seq < range.to; ++seq) {
+          fill(out, block, seq - block->header.first_seq, with_bodies);
           if (!visit(out)) return false;
         }
         return true;
@@ -410,7 +390,7 @@ Result<std::vector<std::uint64_t>> Reader::find_term(std::uint16_t log, std::uin
   const std::uint64_t segment = state_->state.segment_records;
   for (std::uint64_t first = from_seq / segment * segment; first < to_seq; first += segment) {
     const std::string place = "index, log " + std::to_string(log) + ", segment at " + std::to_string(first) + ": ";
-    TRY_ASSIGN(const auto value, state_->db->get(Cf::index, index_key(log, first, column), state_->at.get()));
+    TRY_ASSIGN(const auto value, state_->db->get(Cf::index, index_key(log, first, column)));
     if (!value) return fail(Code::corruption, place + "it is missing");
     auto records = index_lookup(*value, term);
     if (!records) return fail(Code::corruption, place + records.error().message);
@@ -433,7 +413,7 @@ Reader::PartitionCoverage coverage_of(const LedgerPartition& p) {
 Result<std::vector<Reader::PartitionCoverage>> Reader::coverage() const {
   const std::shared_lock lock(state_->mutex);
   Ledger ledger;
-  TRY(ledger.load(*state_->db, state_->state, state_->at.get()));
+  TRY(ledger.load(*state_->db, state_->state));
   std::vector<PartitionCoverage> out;
   for (const LedgerPartition* p : ledger.all()) out.push_back(coverage_of(*p));
   return out;

@@ -54,7 +54,7 @@ Result<std::string> Log::State::misfit(const std::string& place, const std::stri
     if (log.tree.size < parsed->size)
       return "log " + log.info.name + " has " + std::to_string(log.tree.size) + " records, and " + place +
              " was signed at " + std::to_string(parsed->size);
-    TreeReader tree(*db, *blocks, state.store_id, log.info.id, log.tree.size, nullptr);
+    TreeReader tree(*db, *blocks, state.store_id, log.info.id, log.tree.size);
     TRY_ASSIGN(const Hash root, root_at(parsed->size, tree.fetch()));
     if (root != parsed->root)
       return "log " + log.info.name + " has another root at size " + std::to_string(parsed->size) + " than " + place;

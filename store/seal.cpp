@@ -38,8 +38,8 @@ Result<std::optional<SealJob>> Log::State::find_seal_job() {
 
 Result<bool> Log::State::has_small_blocks(const SealJob& job) {
   std::uint64_t count = 0, bytes = 0;
-  TRY(blocks->each(job.log, job.first, job.end, false, nullptr,
-                   [&](const BlockHeader& header, const BlockStore::Decode&) -> Result<bool> {
+  TRY(blocks->each(job.log, job.first, job.end, false,
+                   [&](const BlockHeader& header, const BlockStore::Range&, const BlockStore::Decode&) -> Result<bool> {
                      ++count;
                      bytes += header.body_bytes;
                      return true;
@@ -52,8 +52,9 @@ Result<void> Log::State::pack_step(SealJob& job) {
   std::vector<BlockPtr> old;
   std::uint64_t bytes = 0;
   const auto enough = [&] { return bytes >= 16 * options.block_bytes_max; };
-  TRY(blocks->each(job.log, job.packed, job.end, true, nullptr,
-                   [&](const BlockHeader& header, const BlockStore::Decode& decode) -> Result<bool> {
+  TRY(blocks->each(job.log, job.packed, job.end, true,
+                   [&](const BlockHeader& header, const BlockStore::Range&,
+                       const BlockStore::Decode& decode) -> Result<bool> {
                      if (enough() || (!old.empty() && header.first_seq - job.packed >= records_per_step)) return false;
                      TRY_ASSIGN(BlockPtr block, decode());
                      bytes += header.body_bytes;
@@ -95,11 +96,11 @@ Result<void> Log::State::pack_step(SealJob& job) {
 
 Result<void> Log::State::index_step(SealJob& job) {
   const std::uint64_t end = std::min(job.end, job.indexed + records_per_step);
-  TRY(blocks->each(job.log, job.indexed, end, false, nullptr,
-                   [&](const BlockHeader& header, const BlockStore::Decode& decode) -> Result<bool> {
+  TRY(blocks->each(job.log, job.indexed, end, false,
+                   [&](const BlockHeader& header, const BlockStore::Range& range,
+                       const BlockStore::Decode& decode) -> Result<bool> {
                      TRY_ASSIGN(const BlockPtr block, decode());
-                     for (std::uint64_t seq = std::max(job.indexed, header.first_seq);
-                          seq < std::min(end, header.first_seq + header.records); ++seq) {
+                     for (std::uint64_t seq = range.from; seq < range.to; ++seq) {
                        const Record& record = block->records[seq - header.first_seq];
                        for (std::uint32_t e = 0; e < record.event_count; ++e)
                          job.index->add(static_cast<std::uint32_t>(seq - job.first),

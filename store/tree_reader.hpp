@@ -19,9 +19,8 @@ namespace tidewaiter::store {
 class TreeReader {
  public:
   /// `size` is the number of leaves that may be asked for.
-  TreeReader(const Db& db, const BlockStore& blocks, std::string store_id, std::uint16_t log, std::uint64_t size,
-             const Snapshot* at)
-      : db_(db), blocks_(blocks), store_id_(std::move(store_id)), log_(log), size_(size), at_(at) {}
+  TreeReader(const Db& db, const BlockStore& blocks, std::string store_id, std::uint16_t log, std::uint64_t size)
+      : db_(db), blocks_(blocks), store_id_(std::move(store_id)), log_(log), size_(size) {}
 
   Result<Hash> node(unsigned height, std::uint64_t index);
   FetchNode fetch() {
@@ -39,7 +38,6 @@ class TreeReader {
   const std::string store_id_;
   const std::uint16_t log_;
   const std::uint64_t size_;
-  const Snapshot* at_;
   Sha256 sha_;
   std::map<std::pair<unsigned, std::uint64_t>, Hash> known_;
 };

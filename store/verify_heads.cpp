@@ -239,7 +239,7 @@ Result<bool> Collector::set_start(const LogState& log, std::uint64_t size, const
 
 Result<void> Collector::begin_at(const LogState& log, const Checkpoint& checkpoint, const std::string& source) {
   if (checkpoint.size > log.tree.size || checkpoint.size == 0) return {};
-  TreeReader tree(context_.db, blocks_, context_.state.store_id, log.info.id, log.tree.size, nullptr);
+  TreeReader tree(context_.db, blocks_, context_.state.store_id, log.info.id, log.tree.size);
   TRY_ASSIGN(const bool set, set_start(log, checkpoint.size, checkpoint.root, tree, source));
   return set && log.info.id == 0 ? begin_others(checkpoint, tree, source) : Result<void>();
 }
@@ -254,7 +254,7 @@ Result<void> Collector::begin_others(const Checkpoint& checkpoint, TreeReader& t
     context_.find(control, seq, seq + 1, "tree", "the record below " + source + " is not the one that it signs");
     return {};
   }
-  TRY_ASSIGN(const BlockPtr block, blocks_.find(0, seq, true, nullptr));
+  TRY_ASSIGN(const BlockPtr block, blocks_.find(0, seq, true));
   const Record& record = block->records[seq - block->header.first_seq];
   const Json body = Json::parse(record.value, nullptr, false);
   if (!body.is_object() || text_of(body, "type") != "coverage" || !body.contains("logs") || !body["logs"].is_array()) return {};
@@ -262,7 +262,7 @@ Result<void> Collector::begin_others(const Checkpoint& checkpoint, TreeReader& t
     const auto said = log_said(value, context_.state);
     if (!said || said->size == 0 || said->size > context_.state.logs[said->log].tree.size) continue;
     const LogState& log = context_.state.logs[said->log];
-    TreeReader other(context_.db, blocks_, context_.state.store_id, said->log, log.tree.size, nullptr);
+    TreeReader other(context_.db, blocks_, context_.state.store_id, said->log, log.tree.size);
     TRY(set_start(log, said->size, said->root, other, source));
   }
   return {};
