@@ -178,7 +178,8 @@ class CsvPrinter final : public Printer {
 
 class TablePrinter final : public Printer {
  public:
-  TablePrinter(std::vector<Cell> cells, bool mask) : cells_(std::move(cells)), mask_(mask), table_(heads()) {
+  TablePrinter(std::vector<Cell> cells, bool mask, bool all_columns)
+      : cells_(std::move(cells)), mask_(mask), all_columns_(all_columns), table_(heads()) {
     for (std::size_t i = 0; i < cells_.size(); ++i)
       if (cells_[i].head.rfind("bytes_", 0) == 0) table_.align_right(i);
   }
@@ -189,6 +190,7 @@ class TablePrinter final : public Printer {
     return true;
   }
   void end() override {
+    if (!all_columns_) table_.drop_empty_columns();
     if (table_.rows()) put(table_.text());
   }
 
@@ -199,7 +201,7 @@ class TablePrinter final : public Printer {
     return heads;
   }
   std::vector<Cell> cells_;
-  bool mask_;
+  bool mask_, all_columns_;
   TextTable table_;
 };
 
@@ -213,7 +215,7 @@ Result<std::unique_ptr<Printer>> printer_for(const QueryOptions& options) {
   }
   TRY_ASSIGN(std::vector<Cell> cells, cells_of(options.columns));
   if (options.format == "csv") return std::unique_ptr<Printer>(std::make_unique<CsvPrinter>(std::move(cells), mask));
-  if (options.format == "table") return std::unique_ptr<Printer>(std::make_unique<TablePrinter>(std::move(cells), mask));
+  if (options.format == "table") return std::unique_ptr<Printer>(std::make_unique<TablePrinter>(std::move(cells), mask, !options.columns.empty()));
   constexpr std::string_view known[] = {"table", "ndjson", "csv", "raw"};
   const std::string_view near = nearest_word(options.format, known);
   return fail(Code::invalid_argument, "--format is one of table, ndjson, csv, raw, not '" + options.format + "'" +

@@ -46,6 +46,17 @@ void TextTable::add(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
+void TextTable::drop_empty_columns() {
+  for (std::size_t i = heads_.size(); i-- > 0;) {
+    const bool empty = std::all_of(rows_.begin(), rows_.end(), [&](const auto& row) { return row[i].empty(); });
+    if (!empty) continue;
+    const auto at = static_cast<std::ptrdiff_t>(i);
+    heads_.erase(heads_.begin() + at);
+    right_.erase(right_.begin() + at);
+    for (auto& row : rows_) row.erase(row.begin() + at);
+  }
+}
+
 std::string TextTable::text(bool headless) const {
   std::vector<std::size_t> widths(heads_.size());
   for (std::size_t i = 0; i < heads_.size(); ++i) {

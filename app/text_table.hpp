@@ -16,6 +16,8 @@ class TextTable {
   void align_right(std::size_t column);
   void add(std::vector<std::string> cells);
   std::size_t rows() const { return rows_.size(); }
+  /// Leaves out the columns in which no row has anything.
+  void drop_empty_columns();
   /// The whole table, with a header line unless `headless`.
   std::string text(bool headless = false) const;
 

@@ -40,7 +40,7 @@ SampleStore::~SampleStore() {
   std::filesystem::remove_all(root_, ignored);
 }
 
-void SampleStore::reopen() {
+void SampleStore::reopen(store::Recover recover) {
   log_.reset();
   store::Options options;
   options.directory = directory();
@@ -50,6 +50,7 @@ void SampleStore::reopen() {
   options.segment_records = setup_.segment_records;
   options.block_bytes_max = setup_.block_bytes_max;
   options.clock = &clock_;
+  options.recover = recover;
   log_ = must(store::Log::open(options, metrics_));
   std::uint16_t main = 0, quiet = 0;
   for (const store::LogInfo& info : log_->logs()) {

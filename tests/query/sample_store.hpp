@@ -40,7 +40,7 @@ class SampleStore {
   void seal();
 
   void close() { log_.reset(); }
-  void reopen();
+  void reopen(store::Recover recover = store::Recover::none);
   store::Log& log() { return *log_; }
   std::unique_ptr<store::Reader> reader() const;   // beside the open log
   std::unique_ptr<store::Reader> outside() const;  // as another process sees it

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <random>
+#include <thread>
 
 #include "store/keys.hpp"
 #include "tests/query/sample_store.hpp"
@@ -85,6 +87,51 @@ TEST_F(VerifyTest, it_runs_beside_the_open_store) {
   EXPECT_STREQ(verify(store_).verdict(), "authentic");
   store_.add(20);
   EXPECT_STREQ(verify(store_).verdict(), "authentic");
+}
+
+TEST_F(VerifyTest, it_runs_beside_a_store_that_is_written_packed_and_signed_at_the_same_time) {
+  store_.reopen();
+  std::atomic<bool> stop{false};
+  std::thread writer([&] {
+    for (int i = 0; !stop && i < 2000; ++i) {
+      store_.add(20);
+      if (i % 7 == 0) store_.checkpoint();
+      if (i % 20 == 0) store_.seal();
+    }
+  });
+  for (int i = 0; i < 6; ++i) {
+    const VerifyReport report = verify(store_);
+    EXPECT_STREQ(report.verdict(), "authentic") << said(report);
+  }
+  stop = true;
+  writer.join();
+}
+
+TEST_F(VerifyTest, a_store_that_lost_its_newest_part_and_began_a_new_generation_verifies_again) {
+  const std::string copy = store_.file("copy");
+  std::filesystem::copy(store_.directory(), copy, std::filesystem::copy_options::recursive);
+  store_.reopen();
+  store_.add(30);
+  const std::string lost = note_of(store_.checkpoint(), main_log());
+  store_.close();
+  // Everything but the newest head files goes back to the copy.
+  std::filesystem::rename(store_.file("store/checkpoint"), store_.file("checkpoint"));
+  std::filesystem::remove_all(store_.directory());
+  std::filesystem::rename(copy, store_.directory());
+  std::filesystem::remove_all(store_.file("store/checkpoint"));
+  std::filesystem::rename(store_.file("checkpoint"), store_.file("store/checkpoint"));
+
+  store_.reopen(Recover::reread);
+  EXPECT_EQ(store_.log().generation(), 2u);
+  store_.add(60);
+  store_.checkpoint();
+  store_.add(60);
+  store_.seal();
+  store_.checkpoint();
+  store_.close();
+  const VerifyReport report = verify(store_);
+  EXPECT_STREQ(report.verdict(), "authentic") << said(report);
+  EXPECT_FALSE(verify(store_, true, {{"lost.txt", lost}}).good());
 }
 
 TEST_F(VerifyTest, a_foreign_key_finds_no_authentic_head) {
