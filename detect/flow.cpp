@@ -9,21 +9,28 @@ namespace {
 
 constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr std::int64_t day_ns = 86'400 * second_ns;
-constexpr double prior_weight = 50;       // events that the parent's rate of new symbols is worth
+// Events that the parent's rate of new symbols is worth; from principal, role, role everywhere, tenant and all.
+constexpr std::array<double, Flow::levels + 1> prior_weight = {300, 50, 1, 20, 1};
 constexpr double discount = 0.5;
 constexpr double root_probability = 1.0 / 65536;
 constexpr double half_life_days = 45;
 constexpr std::int64_t warm_age_ns = 3 * day_ns;
+constexpr std::int64_t newness_age_ns = 2 * day_ns;  // of all: before, everything is new
+constexpr std::int64_t judged_age_ns = 5 * day_ns;   // of all: by then it is known which roles try new things
 constexpr float warm_events = 30;
-constexpr double calibrated_days = 7;
+constexpr double calibrated_days = 5;
 constexpr float ordinary_count = 4;       // an edge used so often in its context is no surprise
+constexpr float in_use_count = 30;        // a destination used so often shows what data it is used for
 constexpr double interesting_nats = 8;
 constexpr std::array<std::string_view, Flow::questions> rules = {"flow.destination", "flow.class_destination",
                                                                 "flow.data_class"};
+// Of the false alerts: known destinations, pairs, data classes, destinations that nobody knew.
+constexpr std::array<double, Flow::tails> budget_share = {0.1, 0.1, 0.2, 0.6};
 constexpr std::array<std::string_view, Flow::levels + 1> level_names = {"principal", "role", "tenant", "company",
                                                                        "nobody"};
 constexpr std::array<std::int64_t, Flow::levels> period_ns = {3600 * second_ns, day_ns, day_ns, 0};
 
+TailCalibrator make_tail() { return TailCalibrator(interesting_nats, 3.0); }
 float kept(std::int64_t since_ns) {
   return static_cast<float>(std::exp2(-static_cast<double>(since_ns) / day_ns / half_life_days));
 }
@@ -33,28 +40,38 @@ Key class_symbol(std::uint64_t data_class) { return data_class + 1; }
 }  // namespace
 
 Flow::Flow(std::uint64_t memory_bytes, double false_alerts_per_day)
-    : edges_(memory_bytes * 2 / 3), nodes_(memory_bytes / 3), rate_max_(false_alerts_per_day / questions) {}
+    : edges_(memory_bytes * 2 / 3),
+      nodes_(memory_bytes / 3),
+      tails_{make_tail(), make_tail(), make_tail(), make_tail()},
+      false_alerts_per_day_(false_alerts_per_day) {}
 
-Flow::Chain Flow::chain_of(const EventKeys& keys, std::uint64_t question, std::uint64_t data_class) {
+Flow::Context Flow::context_of(const EventKeys& keys, std::uint64_t question, std::uint64_t data_class, Key symbol,
+                               std::int64_t time_ns) {
   const std::uint64_t salt = question << 8 | data_class;
-  return {combine(keys.principal, salt), combine(keys.role, salt | 0x10000), combine(keys.tenant, salt | 0x20000),
-          combine(0x30000, salt)};
+  Context context;
+  context.chain = {combine(keys.principal, salt), combine(keys.role, salt | 0x10000),
+                   combine(keys.tenant, salt | 0x20000), combine(0x30000, salt)};
+  context.role_everywhere = combine(keys.role_everywhere, salt | 0x40000);
+  context.symbol = symbol;
+  context.known_as = 0;
+  context.quota = keys.quota;
+  context.time_ns = time_ns;
+  return context;
 }
 
 void Flow::prefetch(const EventKeys& keys, const Event& event) const {
   if (keys.principal == 0 || keys.destination == 0) return;
-  const Key destinations = chain_of(keys, 0, 0)[0];
-  nodes_.prefetch(destinations);
-  edges_.prefetch(edge_key(destinations, keys.destination));
+  const auto fetch = [&](std::uint64_t question, std::uint64_t data_class, Key symbol) {
+    const Key context = combine(keys.principal, question << 8 | data_class);
+    nodes_.prefetch(context);
+    edges_.prefetch(edge_key(context, symbol));
+  };
+  fetch(0, 0, keys.destination);
   const std::uint64_t classes = event.get(Num::data_classes) & ~std::uint64_t{1};
   if (classes == 0) return;
-  const Key kinds = chain_of(keys, 2, 0)[0];
-  nodes_.prefetch(kinds);
   const auto first = static_cast<std::uint64_t>(std::countr_zero(classes));
-  edges_.prefetch(edge_key(kinds, class_symbol(first)));
-  const Key pairs = chain_of(keys, 1, first)[0];
-  nodes_.prefetch(pairs);
-  edges_.prefetch(edge_key(pairs, keys.destination));
+  fetch(1, first, keys.destination);
+  fetch(2, 0, class_symbol(first));
 }
 
 void Flow::decay(Node& node, std::int64_t time_ns) {
@@ -62,91 +79,143 @@ void Flow::decay(Node& node, std::int64_t time_ns) {
   if (since < day_ns) return;
   const float keep = kept(since);
   node.count *= keep;
-  node.singletons *= keep;
+  for (float& fresh : node.fresh) fresh *= keep;
   node.decayed_ns = time_ns;
 }
 
-Flow::Scored Flow::score(const Chain& chain, Key symbol, std::int64_t time_ns) {
-  Scored result{0, levels, nodes_.find(chain[0]), edges_.find(edge_key(chain[0], symbol)), false};
+double Flow::own_share(const Scored& scored) {
+  if (scored.node == nullptr || scored.edge == nullptr) return 0;
+  return std::clamp((scored.edge->count - discount) / std::max(double{scored.node->count}, 1.0), 0.0, 1.0);
+}
+
+/// The share of a symbol among all pairs of a principal and a symbol below this context.
+double Flow::popularity(Key context, Key symbol) {
+  const Node* node = nodes_.find(context);
+  const Edge* edge = edges_.find(edge_key(context, symbol));
+  return node == nullptr || edge == nullptr ? 0 : std::min(1.0, edge->actors / std::max(node->pairs, 1.0));
+}
+
+// From the widest context down to the principal, each leaning on the one above.
+double Flow::rate_of_new(const Context& context, std::size_t level) {
+  const std::array<Key, levels + 1> up = {context.chain[3], context.chain[2], context.role_everywhere,
+                                          context.chain[1], context.chain[0]};
+  constexpr std::size_t tenant = 1;
+  double all = 0.5, rate = 0.5;
+  for (std::size_t i = 0; i < up.size(); ++i) {
+    const Node* node = nodes_.find(up[i]);
+    const double weight = prior_weight[levels - i];
+    const double fresh = node == nullptr ? 0 : double{node->fresh[level - 1]};
+    const double count = node == nullptr ? 0 : double{node->count};
+    // What a role does is told by the same role elsewhere rather than by its tenant, which mixes all roles.
+    const double prior = i == tenant + 1 ? all : rate;
+    rate = std::min(1.0, (fresh + weight * prior) / (count + weight));
+    if (i <= tenant) all = rate;
+  }
+  return rate;
+}
+
+Flow::Scored Flow::score(const Context& context) {
+  Scored result;
+  result.node = nodes_.find(context.chain[0]);
+  result.edge = edges_.find(edge_key(context.chain[0], context.symbol));
   result.warm = result.node != nullptr && result.node->count >= warm_events &&
-                time_ns - result.node->first_ns >= warm_age_ns;
-  if (result.edge != nullptr && result.edge->count >= ordinary_count) {
-    result.known_level = 0;
-    return result;  // score 0: an ordinary event
+                context.time_ns - result.node->first_ns >= warm_age_ns;
+  if (result.edge != nullptr && result.edge->count >= ordinary_count) return result;  // score 0: an ordinary event
+  double probability = own_share(result);
+  if (result.edge == nullptr || result.edge->count <= discount) {
+    std::size_t level = 1;
+    double there = 0;
+    if (context.known_as != 0)
+      there = own_share({0, 0, nodes_.find(context.known_as), edges_.find(edge_key(context.known_as, context.symbol)), true});
+    while (there == 0 && level < levels && (there = popularity(context.chain[level], context.symbol)) == 0) ++level;
+    result.known_level = level;
+    probability += rate_of_new(context, level) * std::max(there, root_probability);
   }
-  std::array<Node*, levels> nodes{};
-  for (std::size_t level = 0; level < levels; ++level)
-    nodes[level] = level == 0 ? result.node : nodes_.find(chain[level]);
-  // From the root down: first the rate of new symbols, then the probability of this one.
-  double fresh = 1, probability = root_probability;
-  for (std::size_t level = levels; level-- > 0;) {
-    const Node* node = nodes[level];
-    if (node == nullptr) continue;
-    const double count = node->count;
-    const double prior = level + 1 == levels ? 1 : prior_weight;
-    fresh = (node->singletons + prior * (level + 1 == levels ? 0.5 : fresh)) / (count + prior);
-    const Edge* edge = level == 0 ? result.edge : edges_.find(edge_key(chain[level], symbol));
-    const double own = edge == nullptr ? 0 : std::max(edge->count - discount, 0.0) / std::max(count, 1.0);
-    probability = std::min(1.0, own + std::min(fresh, 1.0) * probability);
-    if (edge != nullptr) result.known_level = level;
-  }
-  result.score = -std::log(std::max(probability, 1e-300));
+  result.score = -std::log(std::clamp(probability, 1e-300, 1.0));
   return result;
 }
 
-void Flow::learn(const Chain& chain, Key symbol, std::uint16_t quota, std::int64_t time_ns) {
+void Flow::count_new(const Context& context, std::size_t level) {
+  const Node* all = nodes_.find(context.chain[3]);
+  if (all == nullptr || context.time_ns - all->first_ns < newness_age_ns) return;  // at first everything is new
+  for (const Key key : {context.chain[0], context.chain[1], context.role_everywhere, context.chain[2], context.chain[3]})
+    if (Node* node = nodes_.find(key))
+      for (std::size_t i = 0; i < level; ++i) node->fresh[i] += 1;
+}
+
+// A principal's first use of a symbol: one more actor all the way up.
+void Flow::add_actor(const Context& context) {
+  for (std::size_t level = 1; level < levels; ++level) {
+    const std::uint16_t quota = level < 2 ? context.quota : std::uint16_t{0};
+    ++edges_.find_or_insert(edge_key(context.chain[level], context.symbol), quota).slot->actors;
+    auto [node, first] = nodes_.find_or_insert(context.chain[level], quota);
+    if (first) node->first_ns = node->decayed_ns = context.time_ns;
+    node->pairs += 1;
+  }
+}
+
+void Flow::learn(const Context& context) {
   bool new_child = false;
   for (std::size_t level = 0; level < levels; ++level) {
-    auto [node, new_node] = nodes_.find_or_insert(chain[level], level < 2 ? quota : std::uint16_t{0});
-    if (new_node) node->first_ns = node->decayed_ns = time_ns;
-    decay(*node, time_ns);
-    if (new_child) ++node->members;
-    auto [edge, inserted] =
-        edges_.find_or_insert(edge_key(chain[level], symbol), level < 2 ? quota : std::uint16_t{0});
-    if (inserted || edge->count == 0) {
-      edge->first_ns = time_ns;
-      node->symbols += 1;
-      node->singletons += 1;
-    } else {
-      if (edge->count < 1.5f) node->singletons = std::max(node->singletons - 1, 0.0f);
-      if (time_ns - edge->last_ns >= day_ns) edge->count *= kept(time_ns - edge->last_ns);
-    }
-    const bool new_edge = edge->count == 0;
+    const std::uint16_t quota = level < 2 ? context.quota : std::uint16_t{0};
+    auto [node, new_node] = nodes_.find_or_insert(context.chain[level], quota);
+    if (new_node) node->first_ns = node->decayed_ns = context.time_ns;
+    decay(*node, context.time_ns);
+    node->members += new_child;
     node->count += 1;
+    auto [edge, inserted] = edges_.find_or_insert(edge_key(context.chain[level], context.symbol), quota);
+    const bool new_edge = inserted || edge->count == 0;
+    if (new_edge) {
+      edge->first_ns = context.time_ns;
+      node->symbols += 1;
+    } else if (context.time_ns - edge->last_ns >= day_ns) {
+      edge->count *= kept(context.time_ns - edge->last_ns);
+    }
     edge->count += 1;
-    edge->last_ns = std::max(edge->last_ns, time_ns);
+    edge->last_ns = std::max(edge->last_ns, context.time_ns);
     if (period_ns[level] == 0) return;
-    // The parent hears of it once per period; a new child's first use counts as an actor.
-    const auto period = static_cast<std::uint32_t>(time_ns / period_ns[level]) + 1;
+    // The parent hears of it once per period.
+    const auto period = static_cast<std::uint32_t>(context.time_ns / period_ns[level]) + 1;
     if (!new_edge && edge->period == period) return;
     edge->period = period;
-    if (new_edge)
-      ++edges_.find_or_insert(edge_key(chain[level + 1], symbol), level < 1 ? quota : std::uint16_t{0}).slot->actors;
+    if (level == 0) {
+      if (new_edge) add_actor(context);
+      auto [everywhere, first] = nodes_.find_or_insert(context.role_everywhere, 0);
+      if (first) everywhere->first_ns = everywhere->decayed_ns = context.time_ns;
+      decay(*everywhere, context.time_ns);
+      everywhere->count += 1;
+    }
     new_child = new_node;
   }
 }
 
-bool Flow::ask(std::size_t question, const Chain& chain, Key symbol, std::uint64_t data_class, const EventKeys& keys,
-               std::int64_t time_ns, bool asked, Verdict& verdict) {
-  const Scored scored = score(chain, symbol, time_ns);
+bool Flow::ask(std::size_t question, const Context& context, std::uint64_t data_class, bool asked, Verdict& verdict) {
+  const Scored scored = score(context);
   const bool known = scored.edge != nullptr;
-  if (asked && scored.warm) judge(question, chain, symbol, data_class, scored, time_ns, verdict);
-  learn(chain, symbol, keys.quota, time_ns);
+  if (asked && scored.warm) judge(question, context, data_class, scored, verdict);
+  if (scored.known_level > 0) count_new(context, scored.known_level);
+  learn(context);
   return known;
 }
 
-void Flow::judge(std::size_t question, const Chain& chain, Key symbol, std::uint64_t data_class, const Scored& scored,
-                 std::int64_t time_ns, Verdict& verdict) {
-  TailCalibrator& tail = tails_[question];
-  if (scored.score < interesting_nats) return tail.learn_ordinary(time_ns);
+void Flow::judge(std::size_t question, const Context& context, std::uint64_t data_class, const Scored& scored,
+                 Verdict& verdict) {
+  const std::size_t tail_class = question == 0 && scored.known_level == levels ? questions : question;
+  TailCalibrator& tail = tails_[tail_class];
+  const double rate_max = false_alerts_per_day_ * budget_share[tail_class];
+  if (scored.score < interesting_nats) return tail.learn_ordinary(context.time_ns);
+  if (const Node* all = nodes_.find(context.chain[3]); all == nullptr || context.time_ns - all->first_ns < judged_age_ns)
+    return;
   const double rate = tail.rate_per_day(scored.score);
-  const bool hot = rate < rate_max_ && tail.days() >= calibrated_days;
-  if (!hot) return tail.learn(scored.score, time_ns);
+  const double p_value = tail.p_value(scored.score);
+  const bool hot = rate < rate_max && tail.days() >= calibrated_days;
+  tail.learn(hot ? tail.bar(scored.score, rate_max) : scored.score, context.time_ns);
+  if (!hot) return;
   if (!verdict.rule.empty() && rate >= verdict.rate_per_day) return;
   verdict.rule = rules[question];
   verdict.score = scored.score;
   verdict.rate_per_day = rate;
-  verdict.p_value = tail.p_value(scored.score);
+  verdict.p_value = p_value;
   verdict.data_class = data_class;
   verdict.level = level_names[scored.known_level];
   verdict.principal_events = scored.node->count;
@@ -154,8 +223,8 @@ void Flow::judge(std::size_t question, const Chain& chain, Key symbol, std::uint
   verdict.context_first_ns = scored.node->first_ns;
   verdict.edge_known = scored.edge != nullptr;
   verdict.edge_first_ns = scored.edge == nullptr ? 0 : scored.edge->first_ns;
-  const Edge* peers = edges_.find(edge_key(chain[1], symbol));
-  const Node* role = nodes_.find(chain[1]);
+  const Edge* peers = edges_.find(edge_key(context.chain[1], context.symbol));
+  const Node* role = nodes_.find(context.chain[1]);
   verdict.peers_using = peers == nullptr ? 0 : peers->actors;
   verdict.peers = role == nullptr ? 0 : role->members;
 }
@@ -164,15 +233,18 @@ Flow::Verdict Flow::observe(const EventKeys& keys, const Event& event) {
   Verdict verdict;
   if (keys.principal == 0 || keys.destination == 0) return verdict;
   const std::int64_t time_ns = event.time_ns();
-  const bool destination_known =
-      ask(0, chain_of(keys, 0, 0), keys.destination, 0, keys, time_ns, true, verdict);
-  // A new destination or class makes its pair new as well: the pair is asked only when both are known.
+  const Context to = context_of(keys, 0, 0, keys.destination, time_ns);
+  ask(0, to, 0, true, verdict);
+  // A destination or class that is new makes its pair new as well: the pair is asked only when both are in use.
+  const Edge* used = edges_.find(edge_key(to.chain[0], to.symbol));
+  const bool destination_known = used != nullptr && used->count >= in_use_count;
   for (std::uint64_t classes = event.get(Num::data_classes) & ~std::uint64_t{1}; classes != 0; classes &= classes - 1) {
     const auto data_class = static_cast<std::uint64_t>(std::countr_zero(classes));
     const bool class_known =
-        ask(2, chain_of(keys, 2, 0), class_symbol(data_class), data_class, keys, time_ns, true, verdict);
-    ask(1, chain_of(keys, 1, data_class), keys.destination, data_class, keys, time_ns,
-        destination_known && class_known, verdict);
+        ask(2, context_of(keys, 2, 0, class_symbol(data_class), time_ns), data_class, true, verdict);
+    Context pair = context_of(keys, 1, data_class, keys.destination, time_ns);
+    pair.known_as = to.chain[0];
+    ask(1, pair, data_class, destination_known && class_known, verdict);
   }
   return verdict;
 }

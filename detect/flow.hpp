@@ -6,14 +6,20 @@
 //   u,c -> d    which destination for data class c   (rule flow.class_destination)
 //   u -> c      which data class                     (rule flow.data_class)
 //
-//   P(x|u) = [n_ux - delta]+ / n_u + P_new(u) * P(x|parent(u)),   P(x|root) = 1/65536
-//   P_new(u) = (n1_u + a * P_new(parent)) / (n_u + a)
+//   P(x|u) = [n_ux - delta]+ / n_u + P_new(u, l) * P(x | l)
+//
+// l is the nearest ancestor that knows the symbol, P(x|l) its share there (1/65536 when nobody knows it), P_new(u, l)
+// the rate at which u comes up with symbols that nobody below l knows:
+//
+//   P_new(u, l) = (f_u(l) + a * P_new(parent(u), l)) / (n_u + a),   f_u(l) = such events so far, decayed
 //
 // This is the hierarchical Pitman-Yor predictive rule (Teh 2006; for new edges of networks: Sanna Passino & Heard,
-// "Modelling dynamic network evolution as a Pitman-Yor process", 2019) with one table per symbol, its new-symbol mass
-// taken from the singletons n1 (Good 1953; Kneser & Ney 1995) and shrunk towards the parent's, so that a member of a
-// role that never tries anything new is held to that. A parent counts a child's symbol once per hour (role) or day
-// (tenant, all): destinations are popular by distinct actors, and no single actor can make one popular.
+// "Modelling dynamic network evolution as a Pitman-Yor process", 2019) with one table per symbol and, in place of one
+// fixed discount, a new-symbol mass per depth that is counted (Good-Turing) and shrunk: strongly from principal to role,
+// since members of a role are alike, weakly from role upwards, since roles are not. So a role that never tries anything
+// new is held to that, while one that browses is not. Parents count a child's symbol once per hour (role) or day (tenant,
+// all), and P(x|l) is by distinct principals, not by events: no single actor can make a destination popular.
+// A pair u,c -> d falls back to u -> d, which knows the destination by then.
 //
 // Score = -ln P in nats; score, then learn. The rate of such scores comes from TailCalibrator per question; an alert
 // needs a rate below the detector's share of the false alert budget, and enough history of principal and calibrator.
@@ -56,13 +62,14 @@ class Flow {
   std::uint64_t evictions() const { return edges_.evictions() + nodes_.evictions(); }
   std::uint64_t memory_bytes() const { return edges_.memory_bytes() + nodes_.memory_bytes(); }
   std::uint64_t slots_used() const { return edges_.used() + nodes_.used(); }
-  const TailCalibrator& calibrator(std::size_t question) const { return tails_[question]; }
+  const TailCalibrator& calibrator(std::size_t tail) const { return tails_[tail]; }
 
   void save(SnapshotWriter& out) const;
   bool load(SnapshotReader& in);
 
   static constexpr std::size_t questions = 3;
   static constexpr std::size_t levels = 4;
+  static constexpr std::size_t tails = questions + 1;  // destinations that nobody knew are a class of their own
 
  private:
   struct alignas(64) Edge {
@@ -70,7 +77,7 @@ class Flow {
     std::int64_t first_ns, last_ns;
     float count;
     std::uint32_t period;   // hour or day in which the parent was told last
-    std::uint32_t actors;   // children that ever used it
+    std::uint32_t actors;   // principals below that ever used it
     std::uint16_t quota, unused;
     std::uint64_t reserved[2];
     // A once-seen edge goes before a used one; among equals the older.
@@ -82,37 +89,48 @@ class Flow {
   struct alignas(64) Node {
     Key key;
     std::int64_t first_ns, decayed_ns;
-    float count;       // symbols seen, decayed
-    float singletons;  // symbols seen once
-    float symbols;     // different ones
+    float count;         // symbols seen, decayed
+    float symbols;       // different ones
+    float fresh[levels]; // new to the principal, role, tenant, everybody; decayed
     std::uint32_t members;
     std::uint16_t quota, unused;
-    std::uint32_t reserved[3];
+    double pairs;        // sum of actors over its edges
     std::uint64_t rank() const { return static_cast<std::uint64_t>(decayed_ns / 1'000'000'000); }
   };
-  using Chain = std::array<Key, levels>;
-
-  struct Scored {
-    double score;
-    std::size_t known_level;  // levels = none
-    Node* node;
-    Edge* edge;               // of the principal; may be null
-    bool warm;
+  struct Context {
+    std::array<Key, levels> chain;  // principal, role, tenant, all
+    Key role_everywhere;            // between role and all, for the rates of new symbols only
+    Key symbol;
+    Key known_as;                   // context that stands in for the ancestors, or 0
+    std::uint16_t quota;
+    std::int64_t time_ns;
   };
-  Scored score(const Chain& chain, Key symbol, std::int64_t time_ns);
-  void learn(const Chain& chain, Key symbol, std::uint16_t quota, std::int64_t time_ns);
+  struct Scored {
+    double score = 0;
+    std::size_t known_level = 0;  // levels = nobody knows it
+    const Node* node = nullptr;
+    const Edge* edge = nullptr;   // of the principal; may be null
+    bool warm = false;
+  };
+  static Context context_of(const EventKeys& keys, std::uint64_t question, std::uint64_t data_class, Key symbol,
+                            std::int64_t time_ns);
+  Scored score(const Context& context);
+  static double own_share(const Scored& scored);
+  double popularity(Key context, Key symbol);
+  void add_actor(const Context& context);
+  double rate_of_new(const Context& context, std::size_t level);
+  void count_new(const Context& context, std::size_t level);
+  void learn(const Context& context);
   /// Scores (when `asked`) and learns; true when the principal knew the symbol.
-  bool ask(std::size_t question, const Chain& chain, Key symbol, std::uint64_t data_class, const EventKeys& keys,
-           std::int64_t time_ns, bool asked, Verdict& verdict);
-  void judge(std::size_t question, const Chain& chain, Key symbol, std::uint64_t data_class, const Scored& scored,
-             std::int64_t time_ns, Verdict& verdict);
+  bool ask(std::size_t question, const Context& context, std::uint64_t data_class, bool asked, Verdict& verdict);
+  void judge(std::size_t question, const Context& context, std::uint64_t data_class, const Scored& scored,
+             Verdict& verdict);
   static void decay(Node& node, std::int64_t time_ns);
-  static Chain chain_of(const EventKeys& keys, std::uint64_t question, std::uint64_t data_class);
 
   SlotTable<Edge> edges_;
   SlotTable<Node> nodes_;
-  std::array<TailCalibrator, questions> tails_;
-  const double rate_max_;
+  std::array<TailCalibrator, tails> tails_;
+  const double false_alerts_per_day_;
 };
 
 }  // namespace tidewaiter::detect

@@ -10,7 +10,8 @@ struct EventKeys {
   Key tenant = 0;
   Key principal = 0;    // within its tenant; 0 = the event has none
   Key app = 0;          // within its tenant; 0 = none
-  Key role = 0;         // peer group within its tenant: role, else the kind of principal
+  Key role = 0;         // peers within the tenant: same role and kind of principal
+  Key role_everywhere = 0;  // the same in all tenants
   Key destination = 0;  // host, else address; 0 = none
   Key observer = 0;     // 0 = none
   std::uint16_t quota = 0;  // tenant and role: what a flood of ids can push out
@@ -20,11 +21,8 @@ struct EventKeys {
 inline EventKeys keys_of(const Event& event) {
   EventKeys keys;
   keys.tenant = hash_name(event.get(Str::tenant));
-  if (event.has(Str::role)) {
-    keys.role = combine(keys.tenant, hash_name(event.get(Str::role)));
-  } else {
-    keys.role = combine(keys.tenant, event.get(Num::principal_type) + 1);
-  }
+  keys.role_everywhere = combine(hash_name(event.get(Str::role)), event.get(Num::principal_type));
+  keys.role = combine(keys.tenant, keys.role_everywhere);
   if (event.has(Str::principal)) keys.principal = combine(keys.tenant, hash_name(event.get(Str::principal)));
   if (event.has(Str::app)) keys.app = combine(keys.tenant ^ 0xa99, hash_name(event.get(Str::app)));
   if (event.has(Str::dst_host)) {

@@ -9,7 +9,7 @@ namespace {
 constexpr double day_s = 86'400, week_s = 7 * day_s;
 constexpr double pi = 3.14159265358979323846;
 constexpr double forgetting = 0.9995;
-constexpr double prior_variance = 0.25;
+constexpr double prior_variance = 0.05;
 constexpr double covariance_max = 1.0;
 
 }  // namespace

@@ -18,6 +18,7 @@ constexpr double log_p_max = -16;                 // 1e-7 per check of one sourc
 constexpr double gap_factor = 1.5;                // over the longest gap so far
 constexpr double gap_decay = 0.999;               // of the longest gap, per hour
 constexpr float average_min = 0.15f;              // weight of the newest day in the hour's average
+constexpr float days_min = 3;                     // an hour of the week counts once it was seen so often
 constexpr std::size_t together_min = 5;           // and half of the living: one alert for all
 
 int weekend_of(std::int64_t hour) { return ((hour / 24) + 3) % 7 >= 5; }  // 1970-01-01 was a Thursday
@@ -102,7 +103,8 @@ double Silence::expected(const Source& source, std::int64_t from_ns, std::int64_
   for (std::int64_t hour = from_ns / hour_ns; hour <= to_ns / hour_ns && hour < from_ns / hour_ns + 7 * 24; ++hour) {
     const std::int64_t start = std::max(from_ns, hour * hour_ns), end = std::min(to_ns, (hour + 1) * hour_ns);
     const double share = static_cast<double>(end - start) / static_cast<double>(hour_ns);
-    sum += share * double{source.rate[weekend_of(hour)][hour % 24]};
+    if (source.days[weekend_of(hour)][hour % 24] >= days_min)
+      sum += share * double{source.rate[weekend_of(hour)][hour % 24]};
   }
   return sum;
 }

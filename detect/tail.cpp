@@ -45,19 +45,18 @@ double TailCalibrator::tests() const { return above(0); }
 
 double TailCalibrator::rate_per_day(double score) const {
   constexpr double enough = 10;          // scores above the threshold of the fit
-  constexpr double floor_nats = 4;       // the fit never starts in the body
-  constexpr double prior_excess = 1.25, prior_weight = 6;
+  constexpr double prior_weight = 6;     // excesses that the prior is worth
   const double days = std::max(days_ + pending_days_, 1.0);
   std::size_t threshold = bins;
   double count = 0;
-  while (threshold > static_cast<std::size_t>(floor_nats / bin_nats) && count < enough)
+  while (threshold > static_cast<std::size_t>(floor_nats_ / bin_nats) && count < enough)
     count += counts_[--threshold];
   const double start = static_cast<double>(threshold) * bin_nats;
   if (score <= start) {
     const auto bin = static_cast<std::size_t>(std::max(score, 0.0) / bin_nats);
     return (above(bin) + 0.5) / days;
   }
-  double sum = prior_weight * prior_excess, squares = prior_weight * 2 * prior_excess * prior_excess;
+  double sum = prior_weight * prior_excess_, squares = prior_weight * 2 * prior_excess_ * prior_excess_;
   double weight = prior_weight;
   for (std::size_t i = threshold; i < bins; ++i) {
     const double excess = (static_cast<double>(i - threshold) + 0.5) * bin_nats;
@@ -77,6 +76,11 @@ double TailCalibrator::rate_per_day(double score) const {
 double TailCalibrator::p_value(double score) const {
   const double days = std::max(days_ + pending_days_, 1.0);
   return std::min(1.0, rate_per_day(score) * days / std::max(tests(), 1.0));
+}
+
+double TailCalibrator::bar(double score, double rate_max) const {
+  while (score > floor_nats_ && rate_per_day(score - bin_nats) < rate_max) score -= bin_nats;
+  return score;
 }
 
 void TailCalibrator::save(SnapshotWriter& out) const {

@@ -4,7 +4,8 @@
 // and answers with a rate: how many scores at least this high a day of normal life brings. Inside the data that is a
 // count; beyond it a generalised Pareto tail over a high threshold, fitted by moments with a prior (peaks over
 // threshold: Pickands 1975; Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory", KDD 2017).
-// Scores that became alerts are not learnt, so an incident does not hide the next one.
+// Scores that became alerts are learnt winsorised, as the least score that would have been one: an incident raises the
+// bar a little for the next one like it, but no further than to itself.
 #pragma once
 
 #include <array>
@@ -19,6 +20,9 @@ class TailCalibrator {
   static constexpr double bin_nats = 0.25;
   static constexpr std::size_t bins = 256;
 
+  /// Scores below `floor_nats` are the body. `prior_excess` nats: what the tail is like before it is known.
+  TailCalibrator(double floor_nats, double prior_excess) : floor_nats_(floor_nats), prior_excess_(prior_excess) {}
+
   /// O(1); a sweep over the bins once in six hours of event time.
   void learn(double score, std::int64_t time_ns);
   /// `count` more tests of which nothing is known but that they were unsurprising.
@@ -29,6 +33,8 @@ class TailCalibrator {
   double rate_per_day(double score) const;
   /// The same as a probability per test.
   double p_value(double score) const;
+  /// The least score, to a bin, whose rate is below `rate_max`, coming down from `score`, which is one.
+  double bar(double score, double rate_max) const;
   double days() const { return days_; }
   double tests() const;
 
@@ -39,6 +45,7 @@ class TailCalibrator {
   void advance(std::int64_t time_ns);
   double above(std::size_t bin) const;
 
+  double floor_nats_, prior_excess_;
   std::array<float, bins> counts_{};
   double days_ = 0;      // observed time, decayed like the counts
   double pending_days_ = 0;

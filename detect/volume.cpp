@@ -11,14 +11,18 @@ namespace {
 constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr double quantile_tail = 0.2;                          // mass above the tracked quantile
 const double quantile_nats = -std::log(quantile_tail);
+// Of the false alerts, by kind and scale: most go where a single principal shows best.
+constexpr double budget_share[series_kinds][scales] = {{0.1, 0.2, 0.15}, {0.1, 0.2, 0.15}, {0.03, 0.04, 0.03}};
 constexpr double warm_windows[scales] = {20, 15, 6};
 constexpr double prior_excess[scales] = {0.5, 0.4, 0.3};       // nats, before anything is known
 constexpr double excess_min[scales] = {0.15, 0.12, 0.1};
-constexpr double prior_weight[scales] = {6, 8, 12};            // excesses that the pool's scale is worth
-constexpr double step_min[scales] = {0.01, 0.02, 0.05};        // of the trackers, once they have settled
+constexpr double prior_weight[scales] = {6, 10, 20};            // excesses that the pool's scale is worth
+constexpr double step_min[scales] = {0.01, 0.015, 0.02};        // of the trackers, once they have settled
 constexpr std::int64_t warm_age_s = 3 * 86'400;
 constexpr double calibrated_days = 7;
 constexpr double interesting_nats = 3;
+// The upper tail of a sparse series has less season than its mean: nights bring fewer large sums, not none.
+constexpr double season_min = -0.5, season_max = 1.5;
 constexpr double clip_nats = 1.5;
 constexpr double activity_min = 0.2;
 constexpr std::uint32_t shock_members = 3;
@@ -32,12 +36,13 @@ Key series_of(SeriesKind kind, Key who, Key observer) {
 }  // namespace
 
 Volume::Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double bytes_min, Names& names)
-    : rate_max_(false_alerts_per_day / (series_kinds * scales)),
+    : false_alerts_per_day_(false_alerts_per_day),
       bytes_min_(bytes_min),
       names_(names),
       series_(memory_bytes / 2),
       windows_(memory_bytes / 3),
-      seasons_(memory_bytes / 16) {}
+      seasons_(memory_bytes / 16),
+      tails_(series_kinds * scales, TailCalibrator(interesting_nats, 1.25)) {}
 
 // Bytes count as leaving unless the event or the destination tables say that they stay inside.
 bool Volume::leaves(const Event& event) {
@@ -140,7 +145,7 @@ void Volume::collect(const WindowTable::Group& group, std::size_t scale) {
   for (std::uint32_t slot = group.head; slot != WindowTable::none; slot = windows_.at(slot).next) {
     const Window& window = windows_.at(slot);
     Judged judged{slot, log_bytes(window.net_bytes()), 0, 0};
-    judged.season = seasons_.of(combine(window.role, scale)).at(features);
+    judged.season = std::clamp(seasons_.of(combine(window.role, scale)).at(features), season_min, season_max);
     const auto [series, inserted] = series_.find_or_insert(window.series, window.quota);
     if (inserted) series->first_s = window.start_s;
     series->last_s = static_cast<std::uint32_t>(window.start_s);
@@ -209,26 +214,29 @@ void Volume::judge(const Judged& judged, std::size_t scale, std::vector<Finding>
   TailCalibrator& tail = tails_[static_cast<std::size_t>(window.kind) * scales + scale];
   const std::int64_t end_ns = window.end_s() * second_ns;
   bool hot = false;
+  double last_score = 0;
   if (expected.warm) {
     const double age_windows = static_cast<double>((window.start_s - series->first_s) / scale_s[scale]) + 1;
     const double active = expected.from_pool ? 1 : std::clamp(double{expected.own->windows} / age_windows, activity_min, 1.0);
     const double y = std::max(0.0, (r - expected.quantile) / expected.excess);
     const double score = y == 0 ? 0 : quantile_nats - std::log(active) + expected.weight * std::log1p(y / expected.weight);
+    last_score = score;
     if (score < interesting_nats) {
       tail.learn_ordinary(end_ns);
     } else {
       const double rate = tail.rate_per_day(score);
-      hot = rate < rate_max_ && tail.days() >= calibrated_days && r > double{expected.own->largest} &&
+      const double rate_max = false_alerts_per_day_ * budget_share[static_cast<std::size_t>(window.kind)][scale];
+      hot = rate < rate_max && tail.days() >= calibrated_days && r > double{expected.own->largest} &&
             static_cast<double>(window.net_bytes()) >= bytes_min_;
-      if (!hot) tail.learn(score, end_ns);
+      const double bar_score = hot ? tail.bar(score, rate_max) : score;
+      const double p_value = tail.p_value(score);
+      // Windows of one series that stay high are one event to the tail (declustering), not many.
+      if (series->scale[scale].last_score < interesting_nats) tail.learn(bar_score, end_ns);
       if (hot) {
         const auto to_bytes = [&](double log) { return std::expm1(log + judged.season + shock); };
         const double upper = expected.quantile + expected.excess * expected.weight *
                                                      (std::pow(0.01 / quantile_tail, -1 / expected.weight) - 1);
-        double least = score;
-        while (least > interesting_nats && tail.rate_per_day(least - TailCalibrator::bin_nats) < rate_max_)
-          least -= TailCalibrator::bin_nats;
-        const double least_y = expected.weight * std::expm1((least - quantile_nats + std::log(active)) / expected.weight);
+        const double least_y = expected.weight * std::expm1((bar_score - quantile_nats + std::log(active)) / expected.weight);
         const double bar = std::max(expected.quantile + expected.excess * least_y, double{expected.own->largest});
         Finding& finding = out.emplace_back();
         finding.window = window;
@@ -238,7 +246,7 @@ void Volume::judge(const Judged& judged, std::size_t scale, std::vector<Finding>
         finding.not_below = std::min(std::max(to_bytes(bar), bytes_min_), static_cast<double>(window.net_bytes()));
         finding.score = score;
         finding.rate_per_day = rate;
-        finding.p_value = tail.p_value(score);
+        finding.p_value = p_value;
         finding.windows_seen = double{expected.own->windows};
         finding.first_s = expected.from_pool ? 0 : series->first_s;
         finding.from_pool = expected.from_pool;
@@ -254,8 +262,10 @@ void Volume::judge(const Judged& judged, std::size_t scale, std::vector<Finding>
   pool->last_s = static_cast<std::uint32_t>(window.start_s);
   learn(pool->scale[scale], r, x - judged.season, prior_excess[scale], scale, hot);
   const double pool_excess = double{pool->scale[scale].excess};
-  if (Series* own = series_.find(window.series); own != nullptr)
+  if (Series* own = series_.find(window.series); own != nullptr) {
     learn(own->scale[scale], r, x - judged.season, pool_excess, scale, hot);
+    own->scale[scale].last_score = static_cast<float>(last_score);
+  }
 }
 
 void Volume::learn(Scale& state, double r, double x, double excess_prior, std::size_t scale, bool hot) {
@@ -272,17 +282,19 @@ void Volume::learn(Scale& state, double r, double x, double excess_prior, std::s
   if (seen < 5 && !hot) {
     quantile = std::max(quantile, r);  // of few values the largest is the best guess
   } else {
-    if (r > quantile) {
-      const double share = std::max(1 / (quantile_tail * seen + 4), step_min[scale]);
-      excess += share * (std::min(r - quantile, 3 * excess) - excess);
+    // Far above the quantile: a ramp or a shift, learnt at a quarter of the pace and not into the scale.
+    const bool far = r > quantile + 2 * std::max(excess, excess_min[scale]);
+    if (r > quantile && !far) {
+      const double share = std::max(1 / (quantile_tail * seen + 5), step_min[scale]);
+      excess += share * (r - quantile - excess);
     }
-    const double reach = 4 * std::max(excess, 0.1) * std::max(2 / (seen + 1), step_min[scale]);
+    const double reach = 4 * std::max(excess, 0.1) * std::max(1 / (seen + 1), step_min[scale]) * (far ? 0.25 : 1);
     quantile += reach * (r > quantile ? 1 - quantile_tail : -quantile_tail);
   }
-  const double cap = hot ? quantile + 3 * excess : r;
+  // What was alerted is known from then on: only more than that is news.
   double largest = seen == 0 ? r : double{state.largest};
   largest -= 0.002 * std::max(0.0, largest - quantile);
-  state.largest = static_cast<float>(std::max(largest, std::min(r, cap)));
+  state.largest = static_cast<float>(std::max(largest, r));
   state.level = static_cast<float>(level);
   state.quantile = static_cast<float>(quantile);
   state.excess = static_cast<float>(std::max(excess, 0.05));

@@ -72,7 +72,7 @@ class Volume {
 
  private:
   struct Scale {
-    float level, quantile, excess, largest, windows, reserved;
+    float level, quantile, excess, largest, windows, last_score;
   };
   struct alignas(64) Series {
     Key key;
@@ -111,12 +111,12 @@ class Volume {
   void open_named(Window& window, SeriesKind kind, Key series, const EventKeys& keys, const Event& event);
   static Key pool_key(const Window& window);
 
-  const double rate_max_, bytes_min_;
+  const double false_alerts_per_day_, bytes_min_;
   Names& names_;
   SlotTable<Series> series_;
   WindowTable windows_;
   SeasonTable seasons_;
-  std::array<TailCalibrator, series_kinds * scales> tails_;
+  std::vector<TailCalibrator> tails_;  // by kind and scale
   std::uint64_t closed_early_ = 0;
 
   // Scratch of one group, kept for its memory.
