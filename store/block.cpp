@@ -108,7 +108,7 @@ struct BlockEncoder::State {
   StringColumnWriter strings[str_count];
   std::vector<std::uint64_t> numbers[num_count];
   StringColumnWriter addresses[addr_count];
-  Bytes gathered, payload, raw, cols;
+  Bytes gathered, payload, uncompressed, raw, cols;
 
   void compress(Bytes& out, std::string_view plain) {
     const std::size_t bound = ZSTD_compressBound(plain.size());
@@ -180,11 +180,11 @@ struct BlockEncoder::State {
     put_ints(payload, shape_ids, IntHint::plain);
     put_ints(payload, subs, IntHint::plain);
     for (std::size_t c = 0; c < str_count; ++c)
-      if (strings_seen >> c & 1) strings[c].finish(payload);
+      if (strings_seen >> c & 1) strings[c].finish(payload, uncompressed);
     for (std::size_t c = 0; c < num_count; ++c)
       if (numbers_seen >> c & 1) put_ints(payload, numbers[c], number_hint(c));
     for (std::size_t c = 0; c < addr_count; ++c)
-      if (numbers_seen >> (num_count + c) & 1) addresses[c].finish(payload);
+      if (numbers_seen >> (num_count + c) & 1) addresses[c].finish(payload, uncompressed);
   }
 
   /// Bodies of one batch mostly lie one after the other: then they are compressed where they are.
@@ -266,11 +266,14 @@ std::uint64_t BlockEncoder::body_bytes() const { return state_->header.body_byte
 EncodedBlock BlockEncoder::finish() {
   State& s = *state_;
   s.payload.clear();
+  s.uncompressed.clear();
   s.put_records();
   s.put_events();
   s.cols.clear();
   put_header(s.cols, s.header);
   s.cols.fixed(static_cast<std::uint32_t>(s.payload.size()));
+  s.cols.fixed(static_cast<std::uint32_t>(s.uncompressed.size()));
+  s.cols.bytes(s.uncompressed.view());
   s.compress(s.cols, s.payload.view());
   const std::string_view bodies = s.all_bodies();
   s.raw.clear();
@@ -312,10 +315,10 @@ Result<Plain> decompress(std::string_view frame, std::uint64_t size, const char*
 
 class BlockParser {
  public:
-  BlockParser(Block& block, std::string_view payload, UnpackedBytes& unpacked)
-      : block_(block), in_(payload), unpacked_(unpacked) {}
+  BlockParser(Block& block, std::string_view payload, std::string_view uncompressed, UnpackedBytes& unpacked)
+      : block_(block), in_(payload), uncompressed_(uncompressed), unpacked_(unpacked) {}
 
-  bool parse() { return sources() && record_columns() && events() && in_.done(); }
+  bool parse() { return sources() && record_columns() && events() && in_.done() && uncompressed_.done(); }
 
  private:
   bool sources() {
@@ -432,7 +435,7 @@ class BlockParser {
 
   bool string_column(std::size_t c) {
     const auto& at = having(&Event::strings_present, c);
-    if (!get_strings(in_, at.size(), strings_, unpacked_)) return false;
+    if (!get_strings(in_, uncompressed_, at.size(), strings_, unpacked_)) return false;
     for (std::size_t i = 0; i < at.size(); ++i) block_.events[at[i]].strings[c] = strings_[i];
     return true;
   }
@@ -444,7 +447,7 @@ class BlockParser {
   }
   bool address_column(std::size_t c) {
     const auto& at = having(&Event::numbers_present, num_count + c);
-    if (!get_strings(in_, at.size(), strings_, unpacked_)) return false;
+    if (!get_strings(in_, uncompressed_, at.size(), strings_, unpacked_)) return false;
     for (std::size_t i = 0; i < at.size(); ++i) {
       Ip& ip = block_.events[at[i]].addresses[c];
       if (strings_[i].size() != ip.size()) return false;
@@ -454,7 +457,7 @@ class BlockParser {
   }
 
   Block& block_;
-  ByteReader in_;
+  ByteReader in_, uncompressed_;
   UnpackedBytes& unpacked_;
   std::vector<Source> sources_;
   std::vector<std::uint64_t> ints_;
@@ -481,12 +484,13 @@ Result<Block> read_block(std::string_view cols) {
   Block block;
   TRY_ASSIGN(block.header, get_header(in));
   const auto size = in.fixed<std::uint32_t>();
+  const std::string_view uncompressed = in.bytes(in.fixed<std::uint32_t>());
   if (!in.ok() || block.header.records > plain_bytes_max / 16 || block.header.events > plain_bytes_max / 16)
     return fail(Code::corruption, "block cols: the header is wrong");
   TRY_ASSIGN(Plain plain, decompress(in.bytes(in.left()), size, "cols"));
   auto bytes = std::make_shared<ColumnBytes>();
   bytes->plain = plain.bytes;
-  const bool right = BlockParser(block, plain.view, bytes->unpacked).parse();
+  const bool right = BlockParser(block, plain.view, uncompressed, bytes->unpacked).parse();
   block.column_bytes = std::move(bytes);
   if (!right) return fail(Code::corruption, "block cols: the columns are wrong");
   return block;

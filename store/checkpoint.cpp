@@ -137,7 +137,14 @@ Result<void> Log::State::write_head_files(const std::vector<Head>& heads) const 
 
 Result<std::vector<Head>> Log::State::publish() {
   if (failed) return failed_error();
-  if (!newest_heads.empty() && state.coverage_commit == state.commit) return newest_heads;
+  const bool nothing_new = state.coverage_commit == state.commit && !newest_heads.empty() &&
+                           newest_heads.back().size == state.logs[own_log::control].tree.size;
+  if (nothing_new) {
+    if (!head_files_written) TRY(write_head_files(newest_heads));  // a crash may have come before them
+    head_files_written = true;
+    return newest_heads;
+  }
+  head_files_written = false;
   const std::string record = coverage_record(state, ledger, sha);
   state.coverage_commit = state.commit + 1;
   for (LogState& log : state.logs) log.columns = {};
@@ -155,6 +162,7 @@ Result<std::vector<Head>> Log::State::publish() {
   TRY(write_batch(true));
   newest_heads = heads;
   TRY(write_head_files(heads));
+  head_files_written = true;
   return heads;
 }
 

@@ -110,6 +110,7 @@ struct Log::State {
   std::optional<SigningKey> signing_key;
   std::vector<Head> newest_heads;
   std::uint64_t publications = 0;
+  bool head_files_written = false;
   std::optional<SealJob> seal_job;
   bool failed = false;
 

@@ -48,10 +48,11 @@ bool cut(std::string_view bytes, const std::vector<std::uint64_t>& lengths, std:
 }
 
 bool get_lengths(ByteReader& in, std::vector<std::uint64_t>& lengths, std::size_t count, std::uint64_t& sum) {
+  constexpr std::uint64_t length_max = std::uint64_t{1} << 32;
   if (!get_ints(in, count, lengths)) return false;
   sum = 0;
   for (const std::uint64_t length : lengths) {
-    if (length > 2 * in.left()) return false;
+    if (length > length_max) return false;
     sum += length;
   }
   return true;
@@ -118,13 +119,13 @@ void StringColumnWriter::begin() {
   entries_ = values_ = 0;
 }
 
-void StringColumnWriter::finish(Bytes& out) {
+void StringColumnWriter::finish(Bytes& out, Bytes& uncompressed) {
   if (plain_) {
     const bool hex = is_hex(bytes_.view());
     out.u8(hex ? hexadecimal : plain);
     put_ints(out, lengths_, IntHint::plain);
     if (hex)
-      put_hex(out, bytes_.view());
+      put_hex(uncompressed, bytes_.view());
     else
       out.bytes(bytes_.view());
     return;
@@ -139,7 +140,8 @@ void StringColumnWriter::finish(Bytes& out) {
   if (width == 4) put_ids<std::uint32_t>(out, ids_);
 }
 
-bool get_strings(ByteReader& in, std::size_t count, std::vector<std::string_view>& out, UnpackedBytes& unpacked) {
+bool get_strings(ByteReader& in, ByteReader& uncompressed, std::size_t count, std::vector<std::string_view>& out,
+                 UnpackedBytes& unpacked) {
   out.resize(count);
   if (count == 0) return in.ok();
   const std::uint8_t form = in.u8();
@@ -151,8 +153,8 @@ bool get_strings(ByteReader& in, std::size_t count, std::vector<std::string_view
     const std::string_view bytes = in.bytes(sum);
     return in.ok() && cut(bytes, lengths, out);
   }
-  const std::string_view packed = in.bytes((sum + 1) / 2);
-  return in.ok() && cut(get_hex(packed, sum, unpacked), lengths, out);
+  const std::string_view packed = uncompressed.bytes((sum + 1) / 2);
+  return uncompressed.ok() && cut(get_hex(packed, sum, unpacked), lengths, out);
 }
 
 }  // namespace tidewaiter::store

@@ -1,7 +1,8 @@
 // A column of strings in a block: dictionary-coded while values repeat, else lengths and bytes.
 //   u8 0 dictionary: varint entries, each varint length + bytes; u8 width w (0, 1, 2 or 4); w bytes LE per value
 //   u8 1 plain: lengths as an integer column, then all bytes
-//   u8 2 hexadecimal: lengths as an integer column, then all digits (0-9a-f), two to a byte, high half first
+//   u8 2 hexadecimal: lengths as an integer column; all digits (0-9a-f), two to a byte, high half first, lie in the
+//        part of the block that is not compressed: identifiers and hashes are random, and zstd would only cost time
 // The writer finds repeats with a small direct-mapped cache over length and first and last bytes: an entry may occur
 // twice in a dictionary, which costs space and nothing else.
 #pragma once
@@ -39,7 +40,7 @@ class StringColumnWriter {
     bytes_.string(value);
   }
   bool empty() const { return values_ == 0; }
-  void finish(Bytes& out);
+  void finish(Bytes& out, Bytes& uncompressed);
 
  private:
   /// First and last 8 bytes: all of a string of up to 16 bytes.
@@ -88,6 +89,7 @@ using UnpackedBytes = std::vector<std::unique_ptr<char[]>>;
 
 /// Reads `count` values into `out` (replaced); the views point into the reader's bytes or into `unpacked`.
 /// False when they are wrong.
-bool get_strings(ByteReader& in, std::size_t count, std::vector<std::string_view>& out, UnpackedBytes& unpacked);
+bool get_strings(ByteReader& in, ByteReader& uncompressed, std::size_t count, std::vector<std::string_view>& out,
+                 UnpackedBytes& unpacked);
 
 }  // namespace tidewaiter::store

@@ -132,13 +132,14 @@ TEST(StringColumn, dictionary_plain_and_hexadecimal_forms_give_every_value_back)
       values.push_back(text);
       writer.add(values.back());
     }
-    Bytes out;
-    writer.finish(out);
-    ByteReader in(out.view());
+    Bytes out, uncompressed;
+    writer.finish(out, uncompressed);
+    ByteReader in(out.view()), rest(uncompressed.view());
     std::vector<std::string_view> back;
     UnpackedBytes unpacked;
-    ASSERT_TRUE(get_strings(in, values.size(), back, unpacked));
+    ASSERT_TRUE(get_strings(in, rest, values.size(), back, unpacked));
     ASSERT_TRUE(in.done());
+    ASSERT_TRUE(rest.done());
     for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(back[i], values[i]);
   }
 }

@@ -155,6 +155,18 @@ TEST_F(Checkpoints, nothing_new_gives_the_same_heads_also_after_a_restart) {
   EXPECT_EQ(log_->last_commit(), commits);
 }
 
+TEST_F(Checkpoints, head_files_that_a_crash_left_out_are_written_by_the_next_publication) {
+  ASSERT_OK(log_->commit(offsets(0, 10), {}, {}, {}));
+  ASSERT_OK(log_->publish_checkpoint());
+  log_.reset();
+  std::filesystem::remove_all(options_.directory + "/checkpoint");
+  std::filesystem::remove(options_.head_file);
+  log_ = open(options_, metrics_);
+  auto heads = log_->publish_checkpoint();
+  ASSERT_OK(heads);
+  EXPECT_EQ(find_notes(options_.directory, options_.head_file)->size(), 2 * heads->size());
+}
+
 TEST_F(Checkpoints, every_record_has_an_inclusion_proof_under_every_kept_head) {
   ASSERT_OK(log_->commit(offsets(0, 700), {}, {}, {}));
   ASSERT_OK(log_->publish_checkpoint());

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "store/db.hpp"
 #include "store/keys.hpp"
 #include "store/log.hpp"
@@ -98,6 +101,45 @@ TEST_F(Sealing, a_view_taken_before_packing_still_answers_the_same) {
   const Answers after = ask_everything(**reader);
   EXPECT_EQ(before.commits, after.commits);
   EXPECT_EQ(before.leaves, after.leaves);
+}
+
+TEST_F(Sealing, readers_of_the_same_process_answer_the_same_while_blocks_are_packed) {
+  auto opened = Reader::open(*log_);
+  ASSERT_OK(opened);
+  const Reader& reader = **opened;
+  const std::uint64_t commits = reader.last_commit(), size = reader.size(5);
+  std::vector<std::string> before;
+  for (std::uint64_t n = 1; n <= commits; ++n) before.push_back(describe(**reader.commit(n, true), true));
+  std::atomic<bool> packing{true};
+  std::thread packer([&] {
+    for (bool more = true; more;) {
+      auto step = log_->seal_one_segment();
+      more = step && *step;
+    }
+    packing.store(false);
+  });
+  int rounds = 0;
+  for (bool last = false; !last; ++rounds) {
+    last = !packing.load();
+    auto fresh = Reader::open(*log_);  // nothing cached yet
+    EXPECT_TRUE(fresh) << fresh.error().message;
+    std::uint64_t next = 0;
+    auto scanned = (*fresh)->scan(5, 0, size, true, nullptr, [&](const StoredRecord& r) {
+      EXPECT_EQ(r.record.seq, next++);
+      return true;
+    });
+    EXPECT_TRUE(scanned) << scanned.error().message;
+    EXPECT_EQ(next, size);
+    for (std::uint64_t n = 1; n <= commits; n += 11) {
+      auto commit = (*fresh)->commit(n, true);
+      EXPECT_TRUE(commit) << commit.error().message;
+      if (commit) {
+        EXPECT_EQ(describe(**commit, true), before[n - 1]);
+      }
+    }
+  }
+  packer.join();
+  EXPECT_GT(rounds, 1);
 }
 
 TEST_F(Sealing, the_index_finds_exactly_what_a_scan_finds) {
