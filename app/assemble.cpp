@@ -106,6 +106,7 @@ PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy)
   for (const RetentionClass& c : config.logs) parts.routes.emplace_back(c.where, c.name);
   parts.writer.checkpoint_interval_ms = config.store.checkpoint_interval_ms;
   parts.detect.engine = engine_config(config);
+  parts.detect.snapshot_interval_ms = config.detect.snapshot_interval_ms;
   parts.connectors = connector_configs(config);
   parts.policy = {policy.json, policy.hash};
   ingest::ParserOptions parser_options;

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -60,12 +61,15 @@ Result<void> init(const InitOptions& options) {
 
 std::vector<Finding> findings_of(const std::string& file, Config& config) {
   std::vector<Finding> findings;
-  const auto tree = read_valid_yaml(file, "config.schema.json", true, findings);
-  if (!tree) return findings;
-  findings.clear();
-  config = load_config(file, findings);
-  check_connectors(config, *tree, findings);
-  if (!config.policy_file.empty()) load_policy(config.policy_file, findings);
+  if (const auto tree = read_valid_yaml(file, "config.schema.json", true, findings)) {
+    config = load_config(file, findings);
+    check_connectors(config, *tree, findings);
+    if (!config.policy_file.empty()) load_policy(config.policy_file, findings);
+  }
+  // In the order of reading: the file, then its policy, each from top to bottom.
+  std::stable_sort(findings.begin(), findings.end(), [&](const Finding& a, const Finding& b) {
+    return std::pair(a.file != file, a.line) < std::pair(b.file != file, b.line);
+  });
   return findings;
 }
 

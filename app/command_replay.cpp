@@ -48,6 +48,13 @@ void compare(const std::vector<std::string>& replayed, const std::vector<std::st
   }
 }
 
+/// The newest snapshot of the first half of the log, else of the first three quarters, else the newest before the end.
+Result<std::pair<std::uint64_t, std::string>> middle_snapshot(const store::Reader& reader, std::uint64_t end) {
+  for (const std::uint64_t limit : {end / 2, end / 4 * 3})
+    if (auto found = reader.snapshot(std::string(detect_snapshot_name), limit)) return found;
+  return reader.snapshot(std::string(detect_snapshot_name), end - 1);
+}
+
 Result<Outcome> replay(const ReplayOptions& options) {
   TRY_ASSIGN(auto reader, store::Reader::open(options.store));
   detect::EngineConfig config;
@@ -61,7 +68,7 @@ Result<Outcome> replay(const ReplayOptions& options) {
   TRY_ASSIGN(auto engine, detect::Engine::create(config, metrics));
   DetectCursor begin;
   if (options.from_snapshot) {
-    TRY_ASSIGN(const auto snapshot, reader->snapshot(std::string(detect_snapshot_name), end.commit / 2));
+    TRY_ASSIGN(const auto snapshot, middle_snapshot(*reader, end.commit));
     const std::size_t prefix = DetectCursor().encode().size();
     TRY_ASSIGN(begin, DetectCursor::decode(std::string_view(snapshot.second).substr(0, prefix)));
     TRY(engine->restore(std::string_view(snapshot.second).substr(prefix)));

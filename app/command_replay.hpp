@@ -15,7 +15,7 @@ Result<detect::EngineConfig> decode_detect_config(std::string_view text);
 
 struct ReplayOptions {
   std::string store;
-  bool from_snapshot = false;  // begin at the newest snapshot that lies before the middle of the log
+  bool from_snapshot = false;  // begin at a kept snapshot, near the middle of the log if one is there
   bool json = false;
 };
 

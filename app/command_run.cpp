@@ -116,6 +116,25 @@ Result<int> ingest_files(const IngestOptions& options) {
   return exit_ok;
 }
 
+Result<int> begin_generation(const RecoverOptions& options) {
+  if (options.reread == options.accept_loss)
+    return fail(Code::invalid_argument, "give either --reread (take what is missing from Kafka again) or --accept-loss "
+                                        "(go on behind it; the loss becomes a recorded gap)");
+  Config config = default_config(options.store);
+  if (!options.config.empty()) {
+    TRY_ASSIGN(config, load_config(options.config));
+    config.store.directory = options.store;
+  }
+  store::Options open = store_options(config);
+  open.create_if_missing = false;
+  open.recover = options.reread ? store::Recover::reread : store::Recover::accept_loss;
+  Metrics metrics;
+  TRY_ASSIGN(auto log, store::Log::open(std::move(open), metrics));
+  TRY(log->publish_checkpoint());
+  fmt::print("the store goes on as generation {}; older heads are kept in its control log\n", log->generation());
+  return exit_ok;
+}
+
 int finish(const char* command, Result<int> result, bool json) {
   if (result) return *result;
   if (json) return report_error(result.error(), true);
@@ -126,6 +145,7 @@ int finish(const char* command, Result<int> result, bool json) {
 }  // namespace
 
 int command_run(const RunOptions& options) { return finish("run", run_service(options), false); }
+int command_recover(const RecoverOptions& options) { return finish("recover", begin_generation(options), false); }
 int command_ingest(const IngestOptions& options) { return finish("ingest", ingest_files(options), options.json); }
 
 }  // namespace tidewaiter::app

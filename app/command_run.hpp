@@ -20,4 +20,12 @@ struct IngestOptions {
 };
 int command_ingest(const IngestOptions& options);
 
+struct RecoverOptions {
+  std::string store;
+  std::string config;  // "" = the store's own settings: logs must be known by it, the key is needed to sign
+  bool reread = false, accept_loss = false;  // exactly one
+};
+/// After the store has refused to open because it does not fit the newest head it knows: begins a new generation.
+int command_recover(const RecoverOptions& options);
+
 }  // namespace tidewaiter::app

@@ -52,6 +52,7 @@ struct KafkaConfig {
 struct DetectConfig {
   std::uint64_t memory_bytes = 256ull << 20;
   int alerts_per_day_max = 10;
+  std::int64_t snapshot_interval_ms = 60'000;  // of the engine's state: bounds the replay after a restart
   std::int64_t out_of_order_ms = 30'000;
   std::int64_t approval_grace_ms = 60'000;
   double false_alerts_per_day = 0.2;

@@ -250,7 +250,10 @@ void World::make_agent(Random& random, std::uint32_t at, std::uint64_t number) {
   if (random.chance(200'000)) agent.mask |= 1u << act_execute;
   if (number % 7 == 3) agent.mask |= 1u << act_delete;
   for (unsigned act = 0; act < act_count; ++act)
-    if (agent.mask >> act & 1) agent.scopes.append(agent.scopes.empty() ? "" : " ").append(act_words[act]);
+    if (agent.mask >> act & 1) {
+      agent.scope_list.append(agent.scopes.empty() ? "" : R"(",")").append(act_words[act]);
+      agent.scopes.append(agent.scopes.empty() ? "" : " ").append(act_words[act]);
+    }
   for (std::uint64_t i = random.between(1, 3); i > 0; --i) agent.humans.push_back(make_person(random));
   agent.weight = random.between(4, 12);
   agent.rhythm = random.chance(250'000) ? Rhythm::round_the_clock : Rhythm::office;

@@ -56,6 +56,7 @@ extern const std::string_view act_words[act_count];
 
 struct Agent {
   std::string principal, uid, model, version, framework, scopes;
+  std::string scope_list;  // the scopes as in JSON, without the outer quotes
   std::uint32_t app = 0, role = 0;
   std::uint32_t mask = 0;  // of Act
   std::vector<std::uint32_t> destinations;  // most used first; [0, inner) are own or partner hosts

@@ -11,6 +11,8 @@
 #include "app/command_replay.hpp"
 #include "app/command_run.hpp"
 #include "app/command_store.hpp"
+#include "app/hec_receiver.hpp"
+#include "core/memory.hpp"
 
 namespace tidewaiter::app {
 namespace {
@@ -43,6 +45,14 @@ void add_run_commands(CLI::App& cli, int& code) {
   sub->add_option("--store", ingest.store, "Store directory, made if missing")->required();
   sub->add_option("--config", ingest.config, "Take logs, limits, policy and detection from this configuration");
   sub->add_flag("--json", ingest.json, "Print the result as JSON");
+
+  static RecoverOptions recover;
+  sub = command(cli, "recover", "Begin a new generation of a store that does not fit its newest head", code,
+                [] { return command_recover(recover); });
+  sub->add_option("--store", recover.store, "Store directory")->required();
+  sub->add_option("--config", recover.config, "Configuration with logs and signing key");
+  sub->add_flag("--reread", recover.reread, "Take what is missing from Kafka again");
+  sub->add_flag("--accept-loss", recover.accept_loss, "Go on behind the loss, which becomes a recorded gap");
 
   static DemoOptions demo;
   sub = command(cli, "demo", "Run the whole main job on this machine with a generated company and look around", code,
@@ -167,7 +177,28 @@ void add_forward_commands(CLI::App& cli, int& code) {
   sub->add_flag("--json", redeliver.json, "Print as JSON");
 }
 
+/// A receiver for trials and tests, not part of the product's surface.
+void add_hidden_commands(CLI::App& cli, int& code) {
+  static HecReceiverCommandOptions receiver;
+  auto* sub = command(cli, "hec-receiver", "A receiver that speaks Splunk HEC, with misbehaviour on demand", code,
+                      [] { return command_hec_receiver(receiver); });
+  sub->group("");
+  HecIndexerOptions& indexer = receiver.receiver.indexer;
+  sub->add_option("--port", receiver.receiver.port, "Port; 0: any free one");
+  sub->add_option("--token", indexer.token, "Token")->required();
+  sub->add_flag("--ack", indexer.ack, "Indexer acknowledgement");
+  sub->add_option("--ack-delay-ms", indexer.ack_delay_ms, "Between answer and indexing");
+  sub->add_option("--file", indexer.file, "Append every indexed event");
+  sub->add_option("--poison", indexer.poison, "Refuse events that contain this");
+  HecFaults& f = receiver.faults;
+  sub->add_option("--lose-answer", f.lose_answer, "Percent of answers cut off");
+  sub->add_option("--busy", f.busy, "Percent of 503 code 9");
+  sub->add_option("--unavailable", f.unavailable, "Percent of plain 503");
+  sub->add_option("--lose-ack", f.lose_ack, "Percent of acknowledgement answers cut off");
+}
+
 int main_function(int argc, char** argv) {
+  keep_freed_memory();
   std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of write(), not the end of us
   CLI::App cli{"tidewaiter: an audit log for agents, CI and running apps that can prove itself.\n"
                "Try 'tidewaiter demo' first; 'tidewaiter COMMAND --help' explains each command."};
@@ -181,6 +212,7 @@ int main_function(int argc, char** argv) {
   add_proof_commands(cli, code);
   add_forward_commands(cli, code);
   add_generate_command(cli, code);
+  add_hidden_commands(cli, code);
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

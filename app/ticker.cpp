@@ -22,6 +22,15 @@ void append_partition(std::string& out, const Origin& origin, std::uint32_t part
 
 }  // namespace
 
+// An event without a time of its own carries its receive time: in a backlog that is years ahead of its neighbours.
+void Ticker::Partition::see(const Event& event) {
+  const auto quality = static_cast<TimeQuality>(event.get(Num::time_quality));
+  const bool own_time = quality != TimeQuality::receive && quality != TimeQuality::skewed;
+  if (own_time && !has_own_time) event_time_ns = 0;
+  has_own_time = has_own_time || own_time;
+  if (own_time == has_own_time) event_time_ns = std::max(event_time_ns, event.time_ns());
+}
+
 bool Ticker::ByName::operator()(const Key& a, const Key& b) const {
   const auto& [origin_a, partition_a] = a;
   const auto& [origin_b, partition_b] = b;
@@ -57,7 +66,7 @@ void Ticker::observe(const Commit& commit, std::int64_t now_ns) {
       partition->changed = true;
     }
     for (std::uint32_t i = record.first_event; i < record.first_event + record.event_count; ++i)
-      partition->event_time_ns = std::max(partition->event_time_ns, commit.events[i].time_ns());
+      partition->see(commit.events[i]);
   }
 }
 

@@ -39,8 +39,10 @@ class Ticker {
   struct Partition {
     std::int64_t received_ns = 0;      // wall clock
     std::int64_t event_time_ns = 0;    // newest
+    bool has_own_time = false;         // some event said its time itself
     bool idle = false;
     bool changed = false;              // since the last tick
+    void see(const Event& event);
   };
   using Key = std::tuple<const Origin*, std::uint32_t>;
   struct ByName {

@@ -7,6 +7,8 @@
 namespace tidewaiter::app {
 namespace {
 
+constexpr int snapshots_kept = 8;
+
 template <class T>
 void move_append(std::vector<T>& to, std::vector<T>& from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
@@ -74,7 +76,7 @@ WriterWork Writer::gather(WriterWork first) {
 
 Result<void> Writer::commit(WriterWork work) {
   if (work.snapshot)
-    TRY(log_.put_snapshot(work.snapshot->name, work.snapshot->commit, work.snapshot->state));
+    TRY(log_.put_snapshot(work.snapshot->name, work.snapshot->commit, work.snapshot->state, snapshots_kept));
   if (work.cursors_only()) return work.cursors.empty() ? Result<void>() : log_.put_cursors(work.cursors);
   if (!work.batch) return append_commit(std::move(work));
   return commit_batch_of(work.source, std::move(work));

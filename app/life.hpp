@@ -1,0 +1,112 @@
+// The stages, their threads and queues:
+//
+//   source 0 ──parse──┐                     ┌──▶ detect      (1 thread) ──┐ alerts, cursor, snapshot
+//   source 1 ──parse──┼─▶ [queue, 4] ─▶ WRITER ═▶ feed ──▶ connector A (1 thread) ──┤ receipts, cursor
+//   (1 thread each)   │      ▲              └──▶ connector B (1 thread) ──┤
+//   HTTP reads ───────┘      └──────────────────────────────────────────────┘
+//
+// Invariants:
+//   - only the writer appends; only it tells a source what is durable;
+//   - the writer waits for nobody: followers pull from the feed, so no cycle of waiting exists;
+//   - a full queue holds the sources back: they pause, and go on polling;
+//   - a stage that fails ends the life of all of them; the next life begins from the store.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "app/forward_stage.hpp"
+#include "app/pipeline.hpp"
+
+namespace tidewaiter::app {
+
+/// Life: one life of the stages, from an open store to its close. All threads of the pipeline start here.
+/// open(), start() and stop() belong to one thread; the rest may be called from any while it lives.
+class Life {
+ public:
+  Life(const PipelineConfig& config, PolicyText policy, std::vector<forward::ConnectorConfig> connectors,
+       const Clock& clock, Metrics& metrics)
+      : config_(config), policy_(std::move(policy)), connector_configs_(std::move(connectors)), clock_(clock),
+        metrics_(metrics) {}
+
+  Result<void> open();
+  void start();
+  /// In flow order. After it, failure() tells how the life ended.
+  void stop();
+
+  bool failed() const {
+    std::lock_guard lock(failure_mutex_);
+    return failure_.has_value();
+  }
+  Error failure() const {
+    std::lock_guard lock(failure_mutex_);
+    return failure_.value_or(Error{Code::internal, "no failure"});
+  }
+
+  bool sources_finished() const {
+    return std::all_of(sources_.begin(), sources_.end(), [](const auto& s) { return s->finished(); }) &&
+           sources_running_.load() == 0;
+  }
+  bool settled() const;
+  Result<void> reload_policy(PolicyText policy);
+  Result<void> reload_connectors(std::vector<forward::ConnectorConfig> connectors);
+  void end_of_input() { writer_->end_of_input(); }
+  void fill(PipelineStatus& status) const;
+  Result<std::unique_ptr<store::Reader>> open_reader() const { return store::Reader::open(*log_); }
+  std::vector<store::Position> positions() const { return writer_->positions(); }
+  bool submit(WriterWork work) { return writer_->submit_for(work, std::chrono::milliseconds(2'000)); }
+
+ private:
+  struct Connector {
+    std::unique_ptr<ForwardStage> stage;
+    std::jthread thread;
+  };
+
+  Result<std::vector<std::unique_ptr<ForwardStage>>> make_connectors(
+      const std::vector<forward::ConnectorConfig>& configs);
+  void stop_connectors(std::int64_t drain_ms);
+  void run_source(std::size_t index, std::stop_token stop);
+  void hand_over_control();
+  bool hand_to_writer(std::size_t index, std::unique_ptr<Batch> batch, std::stop_token stop);
+  std::shared_ptr<Parse> parser(std::size_t index) const;
+  void fail_with(Error error);
+  template <class Stage>
+  void guard(Stage&& stage) {
+    if (auto result = stage(); !result) fail_with(std::move(result).error());
+  }
+  std::string commit_metadata(const Origin& origin) const;
+
+  const PipelineConfig& config_;
+  PolicyText policy_;
+  std::vector<forward::ConnectorConfig> connector_configs_;
+  const Clock& clock_;
+  Metrics& metrics_;
+
+  std::unique_ptr<store::Log> log_;
+  std::unique_ptr<CommitFeed> feed_;
+  std::vector<std::unique_ptr<ingest::Source>> sources_;
+  mutable std::mutex parsers_mutex_;
+  std::vector<std::shared_ptr<Parse>> parsers_;
+  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<DetectStage> detect_;
+  mutable std::mutex connectors_mutex_;
+  std::vector<Connector> connectors_;
+  std::mutex asked_mutex_;
+  std::vector<OwnRecord> asked_control_;
+  mutable std::mutex head_mutex_;
+  std::string newest_head_;
+
+  std::jthread writer_thread_, detect_thread_;
+  std::vector<std::jthread> source_threads_;
+  std::atomic<std::size_t> sources_running_{0};
+  mutable std::mutex failure_mutex_;
+  std::optional<Error> failure_;
+};
+
+}  // namespace tidewaiter::app
