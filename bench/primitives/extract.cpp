@@ -21,7 +21,7 @@ struct Key {
 
 constexpr Key agent_keys[] = {{"uid", Kind::text}, {"model", Kind::text}};
 constexpr Key tool_keys[] = {{"name", Kind::text}};
-constexpr Key capability_keys[] = {{"uid", Kind::text}, {"scopes", Kind::text}, {"expires", Kind::text}};
+constexpr Key capability_keys[] = {{"uid", Kind::text}, {"scopes", Kind::list}, {"expires", Kind::text}};
 constexpr Key approval_keys[] = {
     {"id", Kind::text}, {"decision", Kind::text}, {"approver", Kind::text}, {"approver_type", Kind::text}};
 constexpr Key provenance_keys[] = {{"artifact_digest", Kind::text}, {"kind", Kind::text}, {"builder", Kind::text},
