@@ -9,7 +9,6 @@ namespace {
 
 constexpr std::int64_t year_2000_ns = 946'684'800'000'000'000;
 constexpr std::int64_t day_ns = 86'400'000'000'000;
-constexpr std::uint8_t unranked = 0xFF;
 
 /// The part between separators; short texts, for which a loop beats a search.
 std::string_view segment_of(std::string_view text, char separator, std::uint8_t segment) {
@@ -32,7 +31,7 @@ void EventWriter::begin(Batch& batch, const Plan& plan, Event& event) {
   event_ = &event;
   flags_ = 0;
   captured_ = 0;
-  ranks_.fill(unranked);
+  offered_ = 0;
 }
 
 /// Bytes for derived text: behind the bodies while the arena has room, else in a string of its own.
@@ -49,16 +48,18 @@ std::string_view EventWriter::unescaped(std::string_view inside_quotes) {
   return {out, made.length};
 }
 
-void EventWriter::put_contested(const Leaf& leaf, std::string_view text) {
-  if (leaf.contested && leaf.rank > ranks_[leaf.contest]) return;
-  if (leaf.separator != 0) {
-    text = segment_of(text, leaf.separator, leaf.segment);
-    if (text.empty()) return;
-  }
-  if (convert(leaf, text) && leaf.contested) ranks_[leaf.contest] = leaf.rank;
+/// The order of keys in the message must not matter, not even for flags: so only the winner is converted.
+void EventWriter::settle_contests() {
+  for (const Contest& contest : plan_->contests)
+    for (unsigned i = contest.first; i < unsigned{contest.first} + contest.count; ++i)
+      if ((offered_ >> i & 1) != 0 && convert(plan_->offers[i], offers_[i])) break;
 }
 
 bool EventWriter::convert(const Leaf& leaf, std::string_view text) {
+  if (leaf.separator != 0) {
+    text = segment_of(text, leaf.separator, leaf.segment);
+    if (text.empty()) return false;
+  }
   switch (leaf.as) {
     case Transform::copy: case Transform::lower: case Transform::host: return put_string(leaf, text);
     case Transform::word: {
@@ -144,7 +145,7 @@ void EventWriter::join(const Join& join) {
   char* const out = derive(size);
   char* at = out;
   for (const std::uint8_t number : join.captures) {
-    if (at != out) *at++ = ' ';
+    if (number != join.captures.front()) *at++ = ' ';
     std::memcpy(at, captures_[number].data(), captures_[number].size());
     at += captures_[number].size();
   }
@@ -172,6 +173,7 @@ void EventWriter::settle_time(const Record& record) {
 }
 
 void EventWriter::finish(const Record& record) {
+  settle_contests();
   for (const Join& one : plan_->joins) join(one);
   if (event_->has(Str::principal) && event_->get(Str::principal).empty()) event_->clear(Str::principal);
   for (const Default& one : plan_->defaults) {

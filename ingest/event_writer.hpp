@@ -22,10 +22,12 @@ class EventWriter {
   }
   /// A string's text, or a number or boolean as it stands.
   void put(const Leaf& leaf, std::string_view text) {
-    if (leaf.contested || leaf.separator != 0)
-      put_contested(leaf, text);
-    else
+    if (leaf.contested) {
+      offers_[leaf.offer] = text;
+      offered_ |= std::uint64_t{1} << leaf.offer;
+    } else {
       convert(leaf, text);
+    }
   }
   /// A text that is known to fit its column as it is.
   void set(Str column, std::string_view text) { event_->set(column, text); }
@@ -44,7 +46,7 @@ class EventWriter {
 
  private:
   std::string_view unescaped(std::string_view inside_quotes);
-  void put_contested(const Leaf& leaf, std::string_view text);
+  void settle_contests();
   bool convert(const Leaf& leaf, std::string_view text);
   bool put_string(const Leaf& leaf, std::string_view text);
   bool put_time(const Leaf& leaf, std::string_view text);
@@ -61,7 +63,8 @@ class EventWriter {
   std::uint64_t flags_ = 0;
   std::uint32_t captured_ = 0;
   std::array<std::string_view, Plan::captures_max> captures_;
-  std::array<std::uint8_t, Plan::contests_max> ranks_;  // of the source that gave the value so far
+  std::uint64_t offered_ = 0;
+  std::array<std::string_view, Plan::offers_max> offers_;
   TimeReader times_;
 };
 

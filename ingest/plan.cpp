@@ -155,16 +155,16 @@ class Compiler {
     const auto column = find_column(name);
     if (!column) return wrong("fields." + name, "no such column");
     const json list = sources.is_array() ? sources : json::array({sources});
-    std::uint8_t rank = 0;
+    const auto first = static_cast<std::uint8_t>(plan_.offers.size());
     for (const json& entry : list) {
       const json source = entry.is_string() ? json{{"path", entry.get<std::string>()}} : entry;
       if (source.contains("paths"))
         TRY(join(*column, source));
       else
-        TRY(leaf(*column, source, rank++, list.size() > 1));
+        TRY(leaf(*column, source, list.size() > 1));
     }
-    if (list.size() > 1 && ++contests_ > Plan::contests_max)
-      return wrong("fields." + name, "more than 32 columns with several sources");
+    const auto count = static_cast<std::uint8_t>(plan_.offers.size() - first);
+    if (count > 0) plan_.contests.push_back({first, count});
     return {};
   }
 
@@ -179,7 +179,7 @@ class Compiler {
     return {};
   }
 
-  Result<void> leaf(const ColumnInfo& column, const json& source, std::uint8_t rank, bool contested) {
+  Result<void> leaf(const ColumnInfo& column, const json& source, bool contested) {
     Leaf made;
     made.as = natural_transform(column.kind);
     if (source.contains("as")) {
@@ -198,12 +198,17 @@ class Compiler {
     }
     made.kind = column.kind;
     made.slot = column.slot;
-    made.contest = static_cast<std::uint8_t>(contests_);
-    made.rank = rank;
-    made.contested = contested;
     made.limit_bytes = column.limit_bytes;
     made.max = largest(column);
     if (column.words != nullptr) made.words = word_table(column.words);
+    if (contested) {
+      if (made.as == Transform::word_set || made.as == Transform::join_words)
+        return wrong(column.name, "a column read from an array can have one source only");
+      if (plan_.offers.size() == Plan::offers_max) return wrong(column.name, "more than 64 sources of such columns");
+      made.contested = true;
+      made.offer = static_cast<std::uint8_t>(plan_.offers.size());
+      plan_.offers.push_back(made);
+    }
     branch(source.at("path").get<std::string>()).leaves.push_back(made);
     return {};
   }
@@ -267,7 +272,7 @@ class Compiler {
   std::string name_, payload_;
   Plan& plan_;
   Branch root_;
-  std::size_t captures_ = 0, contests_ = 0;
+  std::size_t captures_ = 0;
 };
 
 }  // namespace

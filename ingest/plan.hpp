@@ -25,8 +25,8 @@ struct Leaf {
   ColumnKind kind = ColumnKind::string;
   std::uint8_t slot = 0;           // Str, Num or Addr
   std::uint8_t contest = 0;        // which of the columns with several sources, if contested
-  std::uint8_t rank = 0;           // 0 is asked first; a lower one wins
-  bool contested = false;          // the column has several sources
+  bool contested = false;          // the column has several sources: this is an offer, settled at the end
+  std::uint8_t offer = 0;          // place among Plan::offers, if contested
   TimeForm form = TimeForm::rfc3339;
   char separator = 0;              // 0 = the whole text
   std::uint8_t segment = 0;        // which part between separators
@@ -52,6 +52,11 @@ struct Join {
   std::vector<std::uint8_t> captures;
 };
 
+/// A column with several sources: of Plan::offers from `first` on, the first that gives a value counts.
+struct Contest {
+  std::uint8_t first, count;
+};
+
 struct Default {
   ColumnKind kind;
   std::uint8_t slot;
@@ -65,7 +70,7 @@ std::string_view lasting_text(std::string_view text);
 class Plan {
  public:
   static constexpr std::uint32_t none = 0xFFFFFFFF;
-  static constexpr std::size_t captures_max = 16, contests_max = 32;
+  static constexpr std::size_t captures_max = 16, offers_max = 64;
 
   /// Error: invalid_argument, naming the mapping, the place in it and what was expected.
   static Result<std::unique_ptr<Plan>> compile(std::string_view json, std::string_view name);
@@ -78,6 +83,8 @@ class Plan {
   std::vector<PlanNode> nodes;  // [0] is the document's root
   std::vector<Leaf> leaves;
   std::vector<std::uint32_t> table;
+  std::vector<Leaf> offers;
+  std::vector<Contest> contests;
   std::vector<Join> joins;
   std::vector<Default> defaults;
   std::uint32_t required_captures = 0;  // bits: all must be there for the document to be of this format
