@@ -1,0 +1,149 @@
+"""The reading commands as a user calls them: output on stdout, notes on stderr, stable exit codes."""
+
+import csv
+import io
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+BINARY = os.environ.get("TIDEWAITER_BIN", "build/release/tidewaiter")
+EVENTS = 40_000
+
+
+def tidewaiter(*arguments):
+    done = subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    return done.returncode, done.stdout, done.stderr
+
+
+class Commands(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory()
+        cls.folder = pathlib.Path(cls.scratch.name)
+        cls.store = cls.folder / "store"
+        events = cls.folder / "events.ndjson"
+        code, out, err = tidewaiter("generate", "--events", EVENTS, "--seed", 3)
+        assert code == 0, err
+        lines = out.splitlines(keepends=True)
+        cls.total = len(lines) + 1
+        events.write_text("".join(lines) + "this is no JSON\n")
+        assert tidewaiter("init", cls.folder)[0] == 0
+        code, out, err = tidewaiter("ingest", events, "--store", cls.store, "--config", cls.folder / "tidewaiter.yaml")
+        assert code == 0, err
+        cls.key = cls.folder / "tidewaiter.pub"
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.scratch.cleanup()
+
+    def run_ok(self, *arguments):
+        code, out, err = tidewaiter(*arguments)
+        self.assertEqual(code, 0, err)
+        return out, err
+
+    def query(self, *arguments):
+        return self.run_ok("query", "--store", self.store, *arguments)
+
+    def test_a_count_is_a_number_alone_on_stdout_and_says_where_it_was_read_on_stderr(self):
+        out, err = self.query("--kind", "event,reject", "--count")
+        self.assertEqual(int(out), self.total)
+        self.assertIn("read at commit", err)
+        self.assertIn("checkpoint control", err)
+
+    def test_ndjson_and_csv_give_the_same_rows(self):
+        where = ["--where", "risk_tier >= high", "--columns", "log,seq,principal"]
+        rows = [json.loads(line) for line in self.query(*where, "--format", "ndjson")[0].splitlines()]
+        table = list(csv.DictReader(io.StringIO(self.query(*where, "--format", "csv")[0])))
+        self.assertGreater(len(rows), 100)
+        self.assertEqual([(r["log"], str(r["seq"]), r["event"].get("principal", "")) for r in rows],
+                         [(r["log"], r["seq"], r["principal"]) for r in table])
+
+    def test_groups_add_up_to_the_count(self):
+        out, _ = self.query("--where", "exists(principal)", "--by", "tenant,risk_tier", "--format", "ndjson")
+        groups = [json.loads(line) for line in out.splitlines()]
+        count = int(self.query("--where", "exists(principal)", "--count")[0])
+        self.assertEqual(sum(group["count"] for group in groups), count)
+
+    def test_a_table_stops_at_its_limit_and_says_so(self):
+        out, err = self.query("--limit", 5, "--kind", "event")
+        self.assertEqual(len(out.splitlines()), 6)
+        self.assertIn("raise --limit", err)
+
+    def test_raw_bytes_need_to_be_asked_for_and_come_as_they_were(self):
+        code, out, err = tidewaiter("query", "--store", self.store, "--kind", "reject", "--format", "raw")
+        self.assertEqual((code, out), (2, ""))
+        self.assertIn("--unmask", err)
+        self.assertEqual(self.query("--kind", "reject", "--format", "raw", "--unmask")[0], "this is no JSON\n")
+
+    def test_mistakes_end_with_2_and_name_the_nearest_word(self):
+        for arguments, word in [(["--where", "dst_hots == x"], "dst_host"), (["--log", "rejetcs"], "rejects"),
+                                (["--by", "tenat"], "tenant"), (["--kind", "evnt"], "event"),
+                                (["--format", "jsn"], "ndjson"), (["--from", "soon"], "-7d")]:
+            code, out, err = tidewaiter("query", "--store", self.store, *arguments)
+            self.assertEqual(code, 2, err)
+            self.assertIn(word, err)
+            self.assertEqual(out, "")
+
+    def test_a_missing_store_ends_with_3(self):
+        for command in ["query", "stats", "coverage", "alerts", "verify"]:
+            self.assertEqual(tidewaiter(command, "--store", self.folder / "none")[0], 3, command)
+
+    def test_stats_balance_and_say_that_nothing_expires(self):
+        stats = json.loads(self.run_ok("stats", "--store", self.store, "--json")[0])
+        self.assertTrue(stats["balanced"])
+        self.assertEqual(stats["read"], self.total)
+        self.assertEqual(stats["records_by_kind"]["reject"], 1)
+        self.assertIn("nothing expires yet", self.run_ok("stats", "--store", self.store)[0])
+
+    def test_coverage_holds_every_line_of_the_file(self):
+        partitions = json.loads(self.run_ok("coverage", "--store", self.store, "--json")[0])["partitions"]
+        self.assertEqual([p["held"] for p in partitions], [[[0, self.total]]])
+        self.assertEqual(partitions[0]["gaps"], [])
+
+    def test_an_alert_is_shown_with_commands_that_work_when_pasted(self):
+        listed = [json.loads(line) for line in self.run_ok("alerts", "--store", self.store, "--json")[0].splitlines()]
+        self.assertTrue(listed)
+        with_evidence = next(row["body"] for row in listed if row["body"].get("evidence"))
+        shown = json.loads(self.run_ok("alerts", with_evidence["uid"][:16], "--store", self.store, "--json")[0])
+        self.assertEqual(shown["alert"]["uid"], with_evidence["uid"])
+        self.assertEqual(len(shown["evidence"]), len(with_evidence["evidence"]))
+        self.assertTrue(shown["commands"])
+        for command in shown["commands"]:
+            done = subprocess.run(command.replace("tidewaiter", os.path.abspath(BINARY), 1), shell=True,
+                                  cwd=self.folder, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, command + done.stderr)
+        self.assertIn(with_evidence["title"][:30], self.run_ok("alerts", with_evidence["uid"], "--store", self.store)[0])
+        self.assertEqual(tidewaiter("alerts", "ffffffffffff", "--store", self.store)[0], 1)
+
+    def test_a_proof_goes_round_and_a_changed_record_is_not_proven(self):
+        proof = self.folder / "p.tlog-proof"
+        self.run_ok("prove", "--store", self.store, "--log", "rejects", "--seq", 0, "-o", proof)
+        out, _ = self.run_ok("verify-proof", proof, "--public-key", self.key)
+        self.assertTrue(out.startswith("proven"))
+        record = pathlib.Path(str(proof) + ".record")
+        record.write_bytes(record.read_bytes()[:-1])
+        code, _, err = tidewaiter("verify-proof", proof, "--public-key", self.key)
+        self.assertEqual(code, 1)
+        self.assertIn("NOT PROVEN", err)
+        record.unlink()
+        self.assertIn("body not shown", self.run_ok("verify-proof", proof, "--public-key", self.key)[0])
+        self.assertEqual(tidewaiter("verify-proof", proof, "--public-key", proof)[0], 2)
+
+    def test_verify_says_consistent_without_and_authentic_with_the_key(self):
+        self.assertIn("consistent", self.run_ok("verify", "--store", self.store)[0])
+        report = json.loads(self.run_ok("verify", "--store", self.store, "--public-key", self.key, "--json")[0])
+        self.assertEqual(report["verdict"], "authentic")
+        head = self.store / "checkpoint" / "control"
+        self.run_ok("verify", "--store", self.store, "--public-key", self.key, "--against", head)
+        self.run_ok("verify", "--store", self.store, "--public-key", self.key, "--since", head)
+        forged = self.folder / "forged"
+        forged.write_text(head.read_text().replace("\n", "\n1", 1))
+        code, _, _ = tidewaiter("verify", "--store", self.store, "--against", forged)
+        self.assertEqual(code, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()

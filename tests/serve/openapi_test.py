@@ -1,0 +1,50 @@
+"""schemas/openapi.yaml names the routes and parameters that serve/api.cpp knows, no more and no fewer."""
+
+import pathlib
+import re
+import unittest
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class OpenApi(unittest.TestCase):
+    def setUp(self):
+        self.document = yaml.safe_load((ROOT / "schemas/openapi.yaml").read_text())
+        self.source = (ROOT / "serve/api.cpp").read_text()
+
+    def resolve(self, node):
+        if "$ref" not in node:
+            return node
+        for key in node["$ref"].removeprefix("#/").split("/"):
+            found = self.document if key == "components" else found[key]
+            found = found[key] if key == "components" else found
+        return found
+
+    def test_the_routes_are_those_of_the_api(self):
+        routes = re.search(r"read_routes\[\] = \{(.*?)\}", self.source, re.S).group(1)
+        self.assertEqual(sorted(re.findall(r'"([^"]+)"', routes)), sorted(self.document["paths"]))
+
+    def test_the_parameters_are_those_that_the_api_takes(self):
+        for path, item in self.document["paths"].items():
+            function = path.removeprefix("/v1/")
+            body = re.search(r"Api::Answer Api::%s\(.*?only_params\(request, \{(.*?)\}\)" % function, self.source, re.S)
+            documented = [self.resolve(p)["name"] for p in item["get"]["parameters"]]
+            self.assertEqual(sorted(re.findall(r'"(\w+)"', body.group(1))), sorted(documented), path)
+
+    def test_every_reference_leads_somewhere(self):
+        def walk(node):
+            if isinstance(node, dict):
+                if "$ref" in node:
+                    self.assertTrue(self.resolve(node))
+                for value in node.values():
+                    walk(value)
+            elif isinstance(node, list):
+                for value in node:
+                    walk(value)
+        walk(self.document)
+
+
+if __name__ == "__main__":
+    unittest.main()
