@@ -36,6 +36,8 @@ Result<ClientPtr> make_kafka_client(rd_kafka_type_t type, ConfPtr conf);
 
 /// Wrong password, certificate or missing right: no retry will help until somebody changes something.
 bool is_refusal(rd_kafka_resp_err_t error);
+/// Refused before anything could be asked.
+bool is_connection_refusal(rd_kafka_resp_err_t error);
 
 /// "message (NAME)"
 std::string kafka_error_text(rd_kafka_resp_err_t error, const char* message = nullptr);

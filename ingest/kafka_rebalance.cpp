@@ -62,6 +62,7 @@ void KafkaSource::State::assign(rd_kafka_topic_partition_list_t* list) {
   else if (const auto error = rd_kafka_assign(client.get(), list); error != RD_KAFKA_RESP_ERR_NO_ERROR)
     log_line(Level::error, "kafka assignment failed", {{"reason", kafka_error_text(error)}});
   if (is_paused && list->cnt > 0) rd_kafka_pause_partitions(client.get(), list);
+  if (known) accepted();
   last_topic_check_ns = clock.now_ns();
   log_line(Level::info, "kafka partitions assigned", {{"count", std::to_string(list->cnt)}});
 }
@@ -206,16 +207,18 @@ void KafkaSource::State::rejoin_if_needed() {
 
 void KafkaSource::State::check_topics() {
   if (const auto answers = watch->answer(); answers) {
-    if (*answers)
+    if (*answers) {
+      if (refused_connection) accepted();
       on_topic_answers(**answers);
-    else
+    } else {
       set_state_reason(answers->error());
+    }
   }
   const std::int64_t now_ns = clock.now_ns();
   if (now_ns - last_topic_check_ns < std::int64_t{options.topic_check_ms} * 1'000'000) return;
   last_topic_check_ns = now_ns;
+  if (!watch->ask_in_background(assigned_topics())) return;  // the one before is not answered yet
   for (auto& [name, partition] : partitions) partition.asked_offset = partition.next_offset;
-  watch->ask_in_background(assigned_topics());
 }
 
 void KafkaSource::State::on_topic_answers(const std::vector<TopicAnswer>& answers) {
@@ -223,8 +226,13 @@ void KafkaSource::State::on_topic_answers(const std::vector<TopicAnswer>& answer
     const auto known = topic_ids.find(answer.topic);
     if (known == topic_ids.end()) continue;
     if (answer.error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      log_line(Level::warn, "kafka topic", {{"topic", answer.topic}, {"reason", kafka_error_text(answer.error)}});
-    } else if (answer.id != known->second) {
+      if (missing_topics.insert(answer.topic).second)
+        log_line(Level::warn, "kafka topic is not to be had",
+                 {{"topic", answer.topic}, {"reason", kafka_error_text(answer.error)}});
+      continue;
+    }
+    missing_topics.erase(answer.topic);
+    if (answer.id != known->second) {
       topic_made_anew(answer.topic, answer.id);
     } else {
       for (auto& [name, partition] : partitions)

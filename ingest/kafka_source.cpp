@@ -119,7 +119,7 @@ void KafkaSource::State::take(rd_kafka_message_t* message) {
     on_error(message->err, rd_kafka_message_errstr(message));
   } else if (partition != nullptr) {
     const auto offset = static_cast<std::uint64_t>(message->offset);
-    if (partition->started && offset < partition->next_offset && !partition->backwards_allowed) {
+    if (offset < partition->next_offset && !partition->backwards_allowed) {
       partition->backwards_allowed = is_same_topic(rd_kafka_topic_name(message->rkt), message->partition, offset);
       if (!partition->backwards_allowed) return rd_kafka_message_destroy(message);
     }
@@ -162,7 +162,6 @@ bool KafkaSource::State::append(rd_kafka_message_t* message, Partition& partitio
   partition.anywhere = false;
   partition.backwards_allowed = partition.backwards_allowed && offset < partition.next_offset;
   partition.next_offset = std::max(partition.next_offset, offset + 1);
-  partition.started = true;
   partition.at_end = false;
   return true;
 }
@@ -223,10 +222,23 @@ void KafkaSource::State::on_error(rd_kafka_resp_err_t error, const char* text) {
     return set_state(SourceState::parked, kafka_error_text(cause, fatal));
   }
   const std::string reason = kafka_error_text(error, text);
-  if (is_refusal(error)) return set_state(SourceState::parked, reason);
+  if (is_refusal(error)) {
+    refused_connection = is_connection_refusal(error);
+    return set_state(SourceState::parked, reason);
+  }
   log_line(Level::warn, "kafka", {{"reason", reason}});
   std::lock_guard lock(mutex);
   if (public_status.state != SourceState::parked) public_status.reason = reason;
+}
+
+/// The brokers answer us: whatever refused us before does so no more.
+void KafkaSource::State::accepted() {
+  {
+    std::lock_guard lock(mutex);
+    const bool trouble = public_status.state == SourceState::parked || !public_status.reason.empty();
+    if (fenced || !trouble) return;
+  }
+  set_state(is_paused ? SourceState::paused : SourceState::running, "");
 }
 
 void KafkaSource::State::set_state(SourceState state, std::string reason) {
@@ -276,11 +288,8 @@ std::unique_ptr<Batch> KafkaSource::State::hand_over() {
       for (const DurableOffset& end : ends_of(*batch))
         ledger.handed_over({end.origin, end.partition}, end.next_offset);
     }
-    if (!fenced && public_status.state == SourceState::parked && batch) {
-      public_status.state = SourceState::running;  // the broker accepts us again
-      public_status.reason.clear();
-    }
   }
+  if (batch) accepted();
   return batch;
 }
 

@@ -25,7 +25,6 @@ struct KafkaSource::State {
     std::uint64_t next_offset = 0;       // the next one we expect
     std::uint64_t confirmed_offset = 0;  // next_offset when the topic id was last seen unchanged
     std::uint64_t asked_offset = 0;      // next_offset when the question under way was sent
-    bool started = false;                // a message has come, or the start was exact
     bool at_end = false;
     bool anywhere = false;               // starts at the end of the log: the first message is no gap
     bool backwards_allowed = false;      // the topic is the same: a smaller offset is a redelivery
@@ -45,6 +44,7 @@ struct KafkaSource::State {
   void publish_partitions();
   void on_error(rd_kafka_resp_err_t error, const char* text);
   void set_state(SourceState state, std::string reason);
+  void accepted();
   void apply_pause();
   std::unique_ptr<Batch> hand_over();
 
@@ -94,7 +94,8 @@ struct KafkaSource::State {
   std::int32_t last_number = -1;
   std::map<std::string, TopicId> topic_ids;
   std::int64_t last_topic_check_ns = 0, last_commit_ns = 0, last_publish_ns = 0, rejoin_at_ns = 0;
-  bool closing = false, fenced = false, is_paused = false;
+  std::set<std::string> missing_topics;      // the brokers say that they are not there
+  bool closing = false, fenced = false, is_paused = false, refused_connection = false;
 
   std::atomic<bool> pause_wanted{false};
 

@@ -59,10 +59,11 @@ Result<std::vector<TopicAnswer>> TopicWatch::ask(const std::vector<std::string>&
   return read_answers(event.get());
 }
 
-void TopicWatch::ask_in_background(const std::vector<std::string>& topics) {
-  if (under_way_ || topics.empty()) return;
+bool TopicWatch::ask_in_background(const std::vector<std::string>& topics) {
+  if (under_way_ || topics.empty()) return false;
   send(topics, background_timeout_ms, queue_.get());
   under_way_ = true;
+  return true;
 }
 
 std::optional<Result<std::vector<TopicAnswer>>> TopicWatch::answer() {

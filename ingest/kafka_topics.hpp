@@ -25,8 +25,8 @@ class TopicWatch {
   /// Asks and waits for the answer, at most `timeout_ms`. Error: unavailable, permission.
   Result<std::vector<TopicAnswer>> ask(const std::vector<std::string>& topics, int timeout_ms);
 
-  /// Sends a request unless one is under way. The answer comes through answer().
-  void ask_in_background(const std::vector<std::string>& topics);
+  /// Sends a request unless one is under way (false). The answer comes through answer().
+  bool ask_in_background(const std::vector<std::string>& topics);
   /// The answer to the request in the background, when it has come.
   std::optional<Result<std::vector<TopicAnswer>>> answer();
 

@@ -66,7 +66,7 @@ class KafkaSourceTest : public ::testing::Test {
   KafkaSourceOptions options(TinyStore& store, const std::string& group = "g") {
     KafkaSourceOptions made;
     made.properties = {{"bootstrap.servers", broker_->bootstrap()}, {"group.id", group},
-                       {"session.timeout.ms", "6000"}, {"heartbeat.interval.ms", "200"}, {"log_level", "2"}};
+                       {"session.timeout.ms", "3000"}, {"heartbeat.interval.ms", "200"}, {"log_level", "2"}};
     made.topics = {"events"};
     made.batch.flush_interval_ms = 20;
     made.topic_check_ms = 100;
@@ -338,6 +338,67 @@ TEST_F(KafkaSourceTest, the_lag_and_the_end_of_each_partition_are_known) {
   EXPECT_TRUE(run_until(*source, store, all_at_end));
   EXPECT_EQ(store.size(), 300u);
   EXPECT_EQ(source->status().partitions.at(0).next_offset, 100u);
+}
+
+constexpr std::int16_t join_group = 11, heartbeat = 12;
+constexpr int group_authorization_failed = 30, fenced_instance_id = 82;
+
+TEST_F(KafkaSourceTest, a_missing_right_parks_the_source_with_the_reason_until_it_is_given) {
+  produce(0, 30);
+  TinyStore store;
+  broker_->fail_requests(join_group, group_authorization_failed, 3);
+  auto source = open(options(store));
+  ASSERT_TRUE(run_until(*source, store, [&] { return source->status().state == SourceState::parked; }));
+  EXPECT_NE(source->status().reason.find("GROUP_AUTHORIZATION_FAILED"), std::string::npos) << source->status().reason;
+  EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 30; }));
+  EXPECT_EQ(source->status().state, SourceState::running);
+  EXPECT_EQ(source->status().reason, "");
+}
+
+TEST_F(KafkaSourceTest, a_member_fenced_off_by_another_of_its_name_stays_parked) {
+  TinyStore store;
+  auto wanted = options(store);
+  wanted.properties["group.instance.id"] = "node-1";
+  auto source = open(wanted);
+  ASSERT_TRUE(run_until(*source, store, [&] { return source->status().partitions.size() == 3; }));
+  broker_->fail_requests(heartbeat, fenced_instance_id, 1);
+  ASSERT_TRUE(run_until(*source, store, [&] { return source->status().state == SourceState::parked; }));
+  EXPECT_NE(source->status().reason.find("FENCED_INSTANCE_ID"), std::string::npos) << source->status().reason;
+  for (int i = 0; i < 10; ++i) turn(*source, store);
+  EXPECT_EQ(source->status().state, SourceState::parked);
+}
+
+TEST_F(KafkaSourceTest, a_broker_that_goes_away_and_comes_back_loses_nothing) {
+  produce(0, 300);
+  TinyStore store;
+  auto source = open(options(store));
+  ASSERT_TRUE(run_until(*source, store, [&] { return store.size() == 300; }));
+  broker_->set_down();
+  for (int i = 0; i < 10; ++i) turn(*source, store);
+  broker_->set_up();
+  produce(300, 600);
+  EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 600; }));
+  EXPECT_EQ(store.duplicates, 0u);
+}
+
+TEST_F(KafkaSourceTest, what_was_polled_and_not_claimed_before_a_revoke_is_not_ours_any_more) {
+  produce(0, 300);
+  TinyStore store;
+  auto wanted = options(store);
+  wanted.revoke_wait_ms = 50;
+  auto first = open(wanted);
+  std::unique_ptr<Batch> kept;
+  for (int i = 0; i < 300 && !kept; ++i) kept = std::move(first->poll(50)).value();
+  ASSERT_NE(kept, nullptr);
+  auto second = open(wanted);  // the group is balanced anew: eager, so all partitions are taken away
+  std::thread other([&] {
+    for (int i = 0; i < 200 && second->status().partitions.empty(); ++i) second->poll(50).value();
+  });
+  for (int i = 0; i < 200 && first->status().partitions.size() == 3; ++i) first->poll(50).value();
+  other.join();
+  const std::size_t before = kept->records.size();
+  EXPECT_EQ(first->claim(*kept), before);
+  EXPECT_TRUE(kept->records.empty());
 }
 
 class KafkaRebalanceTest : public KafkaSourceTest, public ::testing::WithParamInterface<const char*> {};
