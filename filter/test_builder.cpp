@@ -95,6 +95,17 @@ Check text_check(Operator op) {
   }
 }
 
+/// A glob with stars at its ends only is a cheaper check; takes them off the pattern.
+Check simplest_glob(std::string& pattern) {
+  if (pattern.find_first_of("?\\") != std::string::npos) return Check::text_glob;
+  const bool open_start = pattern.starts_with('*'), open_end = pattern.size() > open_start && pattern.ends_with('*');
+  const std::string inside = pattern.substr(open_start, pattern.size() - open_start - open_end);
+  if (inside.find('*') != std::string::npos) return Check::text_glob;
+  pattern = inside;
+  if (open_start) return open_end ? Check::text_contains : Check::text_ends;
+  return open_end ? Check::text_starts : Check::text_equals;
+}
+
 std::string quoted(std::string_view word) {
   std::string out = "\"";
   for (char c : word) {
@@ -167,6 +178,7 @@ Result<void> TestBuilder::add_text(const std::string& word) {
     return fail(Code::invalid_argument, "a single word was expected, without spaces");
   if (op_ == Operator::has && word.empty()) return fail(Code::invalid_argument, "a word was expected");
   test_.texts.push_back(word);
+  if (op_ == Operator::like) test_.check = simplest_glob(test_.texts.back());
   printed_.push_back(quoted(word));
   return {};
 }
