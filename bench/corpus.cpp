@@ -33,7 +33,8 @@ bool write_all(int file, std::string_view bytes) {
 
 }  // namespace
 
-Result<std::unique_ptr<Corpus>> Corpus::make(const std::string& directory, std::uint64_t events, std::uint64_t seed) {
+Result<std::unique_ptr<Corpus>> Corpus::make(const std::string& directory, std::uint64_t events, std::uint64_t seed,
+                                             std::uint32_t days) {
   std::string path = directory + "/tidewaiter-bench-corpus-XXXXXX";
   const int file = ::mkostemp(path.data(), O_CLOEXEC);
   if (file < 0) return disk_error("create");
@@ -42,6 +43,7 @@ Result<std::unique_ptr<Corpus>> Corpus::make(const std::string& directory, std::
   app::GeneratorConfig config;
   config.events = events;
   config.seed = seed;
+  config.days = days;
   app::Generator generator(config);
   app::Message message;
   std::string buffer;
@@ -100,9 +102,8 @@ const Origin* Corpus::origin() {
 }
 
 std::unique_ptr<Batch> Corpus::next_batch(Reader& reader, std::size_t bytes, std::int64_t receive_ns) {
-  auto batch = std::make_unique<Batch>(bytes + 64 * 1024);
+  auto batch = std::make_unique<Batch>(bytes + bytes / 2 + 65536);  // room for derived text, as ingest's own batches
   batch->records.reserve(bytes / 512);
-  batch->events.reserve(bytes / 512);
   static const std::vector<Header> headers = {
       {"content-type", std::string_view("application/cloudevents+json; charset=UTF-8")}};
   BodyParts parts;

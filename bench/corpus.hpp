@@ -23,8 +23,9 @@ class Corpus {
  public:
   static constexpr std::uint32_t partitions = 6;
 
-  /// Generates `events` messages of company `seed` into a file that is unlinked at once. Error: disk.
-  static Result<std::unique_ptr<Corpus>> make(const std::string& directory, std::uint64_t events, std::uint64_t seed);
+  /// Generates `events` messages of company `seed` over `days` into a file that is unlinked at once. Error: disk.
+  static Result<std::unique_ptr<Corpus>> make(const std::string& directory, std::uint64_t events, std::uint64_t seed,
+                                              std::uint32_t days);
   ~Corpus();
   Corpus(const Corpus&) = delete;
   Corpus& operator=(const Corpus&) = delete;

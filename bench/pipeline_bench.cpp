@@ -26,7 +26,7 @@ Result<app::LoadedPolicy> default_policy(const std::string& directory) {
 }
 
 Result<void> run(const Options& options) {
-  TRY_ASSIGN(const auto corpus, Corpus::make(options.directory, options.events, options.seed));
+  TRY_ASSIGN(const auto corpus, Corpus::make(options.directory, options.events, options.seed, options.days));
   TRY_ASSIGN(const auto policy, default_policy(options.directory));
   app::Config config = app::default_config(options.directory + "/tidewaiter-bench-store");
   if (!options.brokers.empty()) {
@@ -68,6 +68,7 @@ int main_function(int argc, char** argv) {
   Options options;
   cli.add_option("--events", options.events, "Messages")->capture_default_str()->check(CLI::Range(20'000u, 100'000'000u));
   cli.add_option("--seed", options.seed, "Company")->capture_default_str();
+  cli.add_option("--days", options.days, "Event time that they span: fewer days, denser windows")->capture_default_str();
   cli.add_option("--rounds", options.rounds, "Rounds, of which medians are reported")->capture_default_str();
   cli.add_option("--directory", options.directory, "Where corpus and stores go; both are removed")->capture_default_str();
   auto* brokers = cli.add_option("--brokers", options.brokers, "Read from this broker instead of memory");

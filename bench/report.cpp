@@ -77,8 +77,8 @@ std::string text_report(const Options& options, const Corpus& corpus, const Roun
   };
   const auto n = static_cast<double>(corpus.events());
   line("{}", machine());
-  line("{} events of {:.0f} bytes (company of seed {}), {} rounds, medians; CPU ns per event", corpus.events(),
-       static_cast<double>(corpus.value_bytes()) / n, options.seed, rounds.services.size());
+  line("{} events of {:.0f} bytes over {} days (company of seed {}), {} rounds, medians; CPU ns per event", corpus.events(),
+       static_cast<double>(corpus.value_bytes()) / n, options.days, options.seed, rounds.services.size());
   if (!rounds.primitives.empty()) {
     line("\nBare primitives (none of our headers)");
     if (!rounds.consume.empty()) line("  {:<10} {:>7.0f}  {}", "librdkafka", median(rounds.consume), "consume callback");
@@ -123,7 +123,7 @@ std::string json_report(const Options& options, const Corpus& corpus, const Roun
   using Json = nlohmann::ordered_json;
   Json report;
   report["machine"] = machine();
-  report["options"] = {{"events", corpus.events()}, {"seed", options.seed}, {"rounds", rounds.services.size()},
+  report["options"] = {{"events", corpus.events()}, {"seed", options.seed}, {"days", options.days}, {"rounds", rounds.services.size()},
                        {"broker", !options.brokers.empty()},
                        {"value_bytes_mean", static_cast<double>(corpus.value_bytes()) / static_cast<double>(corpus.events())}};
   if (!rounds.primitives.empty()) {
