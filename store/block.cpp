@@ -8,23 +8,17 @@
 
 #include "core/body.hpp"
 #include "core/check.hpp"
+#include "store/block_format.hpp"
 #include "store/bytes.hpp"
 #include "store/int_column.hpp"
 #include "store/string_column.hpp"
 
 namespace tidewaiter::store {
+
+using namespace block_format;
+
 namespace {
 
-constexpr std::uint8_t format_version = 1;
-constexpr std::uint64_t plain_bytes_max = std::uint64_t{1} << 31;
-constexpr std::uint64_t all_strings = str_count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << str_count) - 1;
-constexpr std::uint64_t all_numbers =
-    num_count + addr_count == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << (num_count + addr_count)) - 1;
-
-enum RecordColumn : std::size_t {
-  kind, reason, value_null, source, offset, leader_epoch, receive_time, kafka_time, body_size, event_count, commit,
-  ordinal, record_column_count
-};
 constexpr IntHint record_hints[record_column_count] = {
     IntHint::plain,   IntHint::plain,   IntHint::plain, IntHint::plain, IntHint::plain,  IntHint::sorted,
     IntHint::time_ns, IntHint::sorted,  IntHint::plain, IntHint::plain, IntHint::sorted, IntHint::sorted};
@@ -42,11 +36,6 @@ struct Source {
   std::uint64_t next_offset = 0;
 };
 
-struct Shape {
-  std::uint64_t strings, numbers;
-  bool operator==(const Shape&) const = default;
-};
-
 void put_header(Bytes& out, const BlockHeader& h) {
   out.u8(format_version);
   out.fixed(h.log);
@@ -61,26 +50,6 @@ void put_header(Bytes& out, const BlockHeader& h) {
   out.fixed(h.min_receive_ns);
   out.fixed(h.max_receive_ns);
   out.fixed(h.body_bytes);
-}
-
-Result<BlockHeader> get_header(ByteReader& in) {
-  BlockHeader h;
-  if (const std::uint8_t version = in.u8(); version != format_version)
-    return fail(Code::corruption, "block has format version " + std::to_string(version) + ", 1 is known");
-  h.log = in.fixed<std::uint16_t>();
-  h.first_seq = in.fixed<std::uint64_t>();
-  h.records = in.fixed<std::uint32_t>();
-  h.events = in.fixed<std::uint32_t>();
-  h.unit = in.fixed<std::uint64_t>();
-  h.first_commit = in.fixed<std::uint64_t>();
-  h.last_commit = in.fixed<std::uint64_t>();
-  h.min_time_ns = in.fixed<std::int64_t>();
-  h.max_time_ns = in.fixed<std::int64_t>();
-  h.min_receive_ns = in.fixed<std::int64_t>();
-  h.max_receive_ns = in.fixed<std::int64_t>();
-  h.body_bytes = in.fixed<std::uint64_t>();
-  if (!in.ok()) return fail(Code::corruption, "block header is cut short");
-  return h;
 }
 
 }  // namespace
@@ -286,32 +255,11 @@ EncodedBlock BlockEncoder::finish() {
 
 namespace {
 
-struct Plain {
-  std::shared_ptr<char[]> bytes;
-  std::string_view view;
-};
-
 /// What the views of a block's events point into.
 struct ColumnBytes {
   std::shared_ptr<char[]> plain;
   UnpackedBytes unpacked;
 };
-
-/// Decompressed with the padding that parsers of a value expect behind it.
-Result<Plain> decompress(std::string_view frame, std::uint64_t size, const char* part) {
-  if (size > plain_bytes_max || ZSTD_getFrameContentSize(frame.data(), frame.size()) != size)
-    return fail(Code::corruption, std::string("block ") + part + ": size of the compressed frame is wrong");
-  thread_local std::unique_ptr<ZSTD_DCtx, std::size_t (*)(ZSTD_DCtx*)> zstd(ZSTD_createDCtx(), ZSTD_freeDCtx);
-  Plain plain;
-  plain.bytes.reset(new char[size + Arena::padding_bytes]);
-  const std::size_t got =
-      ZSTD_decompressDCtx(zstd.get(), plain.bytes.get(), size, frame.data(), frame.size());
-  if (ZSTD_isError(got) || got != size)
-    return fail(Code::corruption, std::string("block ") + part + ": the compressed frame cannot be read");
-  std::memset(plain.bytes.get() + size, 0, Arena::padding_bytes);
-  plain.view = {plain.bytes.get(), size};
-  return plain;
-}
 
 class BlockParser {
  public:
@@ -483,14 +431,10 @@ Result<Block> read_block(std::string_view cols) {
   ByteReader in(cols);
   Block block;
   TRY_ASSIGN(block.header, get_header(in));
-  const auto size = in.fixed<std::uint32_t>();
-  const std::string_view uncompressed = in.bytes(in.fixed<std::uint32_t>());
-  if (!in.ok() || block.header.records > plain_bytes_max / 16 || block.header.events > plain_bytes_max / 16)
-    return fail(Code::corruption, "block cols: the header is wrong");
-  TRY_ASSIGN(Plain plain, decompress(in.bytes(in.left()), size, "cols"));
+  TRY_ASSIGN(const ColumnParts parts, get_parts(in, block.header));
   auto bytes = std::make_shared<ColumnBytes>();
-  bytes->plain = plain.bytes;
-  const bool right = BlockParser(block, plain.view, uncompressed, bytes->unpacked).parse();
+  bytes->plain = parts.payload.bytes;
+  const bool right = BlockParser(block, parts.payload.view, parts.uncompressed, bytes->unpacked).parse();
   block.column_bytes = std::move(bytes);
   if (!right) return fail(Code::corruption, "block cols: the columns are wrong");
   return block;

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "core/check.hpp"
+#include "store/block_terms.hpp"
 #include "store/log_state.hpp"
 
 namespace tidewaiter::store {
@@ -94,22 +94,22 @@ Result<void> Log::State::pack_step(SealJob& job) {
   return write_batch(false);
 }
 
+/// Whole blocks from job.indexed on, straight from their columns.
 Result<void> Log::State::index_step(SealJob& job) {
-  const std::uint64_t end = std::min(job.end, job.indexed + records_per_step);
-  TRY(blocks->each(job.log, job.indexed, end, false,
-                   [&](const BlockHeader& header, const BlockStore::Range& range,
-                       const BlockStore::Decode& decode) -> Result<bool> {
-                     TRY_ASSIGN(const BlockPtr block, decode());
-                     for (std::uint64_t seq = range.from; seq < range.to; ++seq) {
-                       const Record& record = block->records[seq - header.first_seq];
-                       for (std::uint32_t e = 0; e < record.event_count; ++e)
-                         job.index->add(static_cast<std::uint32_t>(seq - job.first),
-                                        block->events[record.first_event + e]);
-                     }
-                     return true;
-                   }));
-  job.indexed = end;
-  if (end < job.end) return {};
+  const std::uint64_t enough = job.indexed + records_per_step;
+  const auto it = db->iterate(Cf::cols);
+  for (it->seek(cols_key(job.log, job.indexed)); job.indexed < std::min(job.end, enough); it->next()) {
+    const std::string place = "cols, log " + infos[job.log].name + ", seq " + std::to_string(job.indexed) + ": ";
+    TRY(it->status());
+    if (it->valid() && it->key().back() != 0 && it->key().size() == cols_key_size) continue;  // a later mapping
+    if (!it->valid() || it->key() != std::string_view(cols_key(job.log, job.indexed)))
+      return fail(Code::corruption, place + "no block begins there");
+    TRY_ASSIGN(const BlockHeader header, read_block_header(it->value()));
+    if (auto indexed = index_block(it->value(), job.first, *job.index); !indexed)
+      return fail(Code::corruption, place + indexed.error().message);
+    job.indexed += header.records;
+  }
+  if (job.indexed < job.end) return {};
   const std::vector<std::string> values = job.index->finish();
   for (std::size_t i = 0; i < values.size(); ++i)
     batch->put(Cf::index, index_key(job.log, job.first, indexed_columns()[i]), values[i]);

@@ -1,14 +1,15 @@
 #include "store/segment_index.hpp"
 
 #include <algorithm>
-#include <deque>
 
+#include "core/check.hpp"
 #include "store/bytes.hpp"
 
 namespace tidewaiter::store {
 namespace {
 
 constexpr std::uint8_t format_version = 1;
+constexpr std::uint32_t no_term = ~std::uint32_t{0};
 
 constexpr std::uint8_t number_of(Str column) { return static_cast<std::uint8_t>(column); }
 constexpr std::uint8_t number_of(Num column) { return static_cast<std::uint8_t>(str_count + static_cast<std::size_t>(column)); }
@@ -47,9 +48,9 @@ struct SegmentIndexBuilder::Column {
     Bytes bytes;
   };
   std::uint8_t number = 0;
-  std::deque<Term> terms;
+  std::vector<Term> terms;
   std::vector<std::uint32_t> slots = std::vector<std::uint32_t>(1024);  // term + 1, 0 = free
-  Term* last_hit = nullptr;
+  std::uint32_t last_hit = no_term;
 
   void grow() {
     slots.assign(slots.size() * 2, 0);
@@ -60,20 +61,20 @@ struct SegmentIndexBuilder::Column {
     while (slots[at] != 0) at = (at + 1) & (slots.size() - 1);
     return at;
   }
-  Term& find(std::string_view text) {
-    if (last_hit != nullptr && last_hit->text == text) return *last_hit;
+  std::uint32_t find(std::string_view text) {
+    if (last_hit != no_term && terms[last_hit].text == text) return last_hit;
     const std::uint64_t hash = hash_of(text);
     for (std::size_t at = hash & (slots.size() - 1); slots[at] != 0; at = (at + 1) & (slots.size() - 1)) {
-      Term& term = terms[slots[at] - 1];
-      if (term.hash == hash && term.text == text) return *(last_hit = &term);
+      const Term& term = terms[slots[at] - 1];
+      if (term.hash == hash && term.text == text) return last_hit = slots[at] - 1;
     }
     if (terms.size() * 2 >= slots.size()) grow();
     terms.push_back({std::string(text), hash, 0, 0, {}});
     slots[free_slot(hash)] = static_cast<std::uint32_t>(terms.size());
-    return *(last_hit = &terms.back());
+    return last_hit = static_cast<std::uint32_t>(terms.size() - 1);
   }
-  void add(std::string_view text, std::uint32_t seq) {
-    Term& term = find(text);
+  void add(std::string_view text, std::uint32_t seq) { post(terms[find(text)], seq); }
+  static void post(Term& term, std::uint32_t seq) {
     if (term.postings != 0 && term.last == seq) return;
     term.bytes.varint(seq - term.last);
     term.last = seq;
@@ -105,6 +106,19 @@ void SegmentIndexBuilder::add(std::uint32_t seq, const Event& event) {
       const Ip& ip = event.addresses[bit - num_count];
       column->add({reinterpret_cast<const char*>(ip.data()), ip.size()}, seq);
     }
+  }
+}
+
+void SegmentIndexBuilder::add(std::uint8_t number, const std::vector<std::string_view>& entries,
+                              const std::vector<std::uint32_t>& ids, const std::vector<std::uint32_t>& seqs) {
+  const auto place = std::lower_bound(indexed_columns().begin(), indexed_columns().end(), number);
+  CHECK(place != indexed_columns().end() && *place == number && ids.size() == seqs.size());
+  Column& column = *columns_[static_cast<std::size_t>(place - indexed_columns().begin())];
+  term_of_entry_.assign(entries.size(), no_term);
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    std::uint32_t& term = term_of_entry_[ids[i]];
+    if (term == no_term) term = column.find(entries[ids[i]]);
+    Column::post(column.terms[term], seqs[i]);
   }
 }
 

@@ -28,12 +28,16 @@ class SegmentIndexBuilder {
   ~SegmentIndexBuilder();
   /// Ascending in `seq`, which counts from the start of the segment.
   void add(std::uint32_t seq, const Event& event);
+  /// The same for a whole column of a block: value i is entries[ids[i]] and belongs to record seqs[i].
+  void add(std::uint8_t column, const std::vector<std::string_view>& entries, const std::vector<std::uint32_t>& ids,
+           const std::vector<std::uint32_t>& seqs);
   /// One value per indexed column, in the order of indexed_columns().
   std::vector<std::string> finish();
 
  private:
   struct Column;
   std::vector<std::unique_ptr<Column>> columns_;
+  std::vector<std::uint32_t> term_of_entry_;
 };
 
 /// Records with this term, or none. Error: corruption.

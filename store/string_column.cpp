@@ -1,5 +1,8 @@
 #include "store/string_column.hpp"
 
+#include <algorithm>
+#include <numeric>
+
 #include "store/int_column.hpp"
 
 namespace tidewaiter::store {
@@ -74,37 +77,52 @@ void put_ids(Bytes& out, const std::vector<std::uint32_t>& ids) {
 }
 
 template <class T>
-bool get_ids(ByteReader& in, const std::vector<std::string_view>& entries, std::vector<std::string_view>& out) {
-  const std::string_view bytes = in.bytes(out.size() * sizeof(T));
+bool get_ids(ByteReader& in, std::size_t entries, std::vector<std::uint32_t>& ids) {
+  const std::string_view bytes = in.bytes(ids.size() * sizeof(T));
   if (!in.ok()) return false;
-  for (std::size_t i = 0; i < out.size(); ++i) {
+  std::uint32_t highest = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
     T id;
     std::memcpy(&id, bytes.data() + i * sizeof id, sizeof id);
-    if (id >= entries.size()) return false;
-    out[i] = entries[id];
+    ids[i] = id;
+    highest = std::max<std::uint32_t>(highest, id);
   }
-  return true;
+  return highest < entries;
 }
 
-bool get_dictionary(ByteReader& in, std::vector<std::string_view>& out) {
-  const std::uint64_t count = in.varint();
-  if (count == 0 || count > in.left()) return false;
-  thread_local std::vector<std::string_view> entries;
-  entries.clear();
-  for (std::uint64_t i = 0; i < count; ++i) entries.push_back(in.string());
+bool get_dictionary(ByteReader& in, std::size_t count, StringIds& out) {
+  const std::uint64_t entries = in.varint();
+  if (entries == 0 || entries > in.left()) return false;
+  out.entries.clear();
+  for (std::uint64_t i = 0; i < entries; ++i) out.entries.push_back(in.string());
+  out.ids.resize(count);
   switch (in.u8()) {
     case 0:
-      for (std::string_view& value : out) value = entries[0];
+      std::fill(out.ids.begin(), out.ids.end(), 0);
       return in.ok();
     case 1:
-      return get_ids<std::uint8_t>(in, entries, out);
+      return get_ids<std::uint8_t>(in, entries, out.ids);
     case 2:
-      return get_ids<std::uint16_t>(in, entries, out);
+      return get_ids<std::uint16_t>(in, entries, out.ids);
     case 4:
-      return get_ids<std::uint32_t>(in, entries, out);
+      return get_ids<std::uint32_t>(in, entries, out.ids);
     default:
       return false;
   }
+}
+
+/// The forms without a dictionary.
+bool get_values(std::uint8_t form, ByteReader& in, ByteReader& uncompressed, std::vector<std::string_view>& out,
+                UnpackedBytes& unpacked) {
+  thread_local std::vector<std::uint64_t> lengths;
+  std::uint64_t sum = 0;
+  if ((form != plain && form != hexadecimal) || !get_lengths(in, lengths, out.size(), sum)) return false;
+  if (form == plain) {
+    const std::string_view bytes = in.bytes(sum);
+    return in.ok() && cut(bytes, lengths, out);
+  }
+  const std::string_view packed = uncompressed.bytes((sum + 1) / 2);
+  return uncompressed.ok() && cut(get_hex(packed, sum, unpacked), lengths, out);
 }
 
 }  // namespace
@@ -145,16 +163,24 @@ bool get_strings(ByteReader& in, ByteReader& uncompressed, std::size_t count, st
   out.resize(count);
   if (count == 0) return in.ok();
   const std::uint8_t form = in.u8();
-  if (form == dictionary) return get_dictionary(in, out);
-  thread_local std::vector<std::uint64_t> lengths;
-  std::uint64_t sum = 0;
-  if ((form != plain && form != hexadecimal) || !get_lengths(in, lengths, count, sum)) return false;
-  if (form == plain) {
-    const std::string_view bytes = in.bytes(sum);
-    return in.ok() && cut(bytes, lengths, out);
-  }
-  const std::string_view packed = uncompressed.bytes((sum + 1) / 2);
-  return uncompressed.ok() && cut(get_hex(packed, sum, unpacked), lengths, out);
+  if (form != dictionary) return get_values(form, in, uncompressed, out, unpacked);
+  thread_local StringIds coded;
+  if (!get_dictionary(in, count, coded)) return false;
+  for (std::size_t i = 0; i < count; ++i) out[i] = coded.entries[coded.ids[i]];
+  return true;
+}
+
+bool get_string_ids(ByteReader& in, ByteReader& uncompressed, std::size_t count, StringIds& out,
+                    UnpackedBytes& unpacked) {
+  out.entries.clear();
+  out.ids.clear();
+  if (count == 0) return in.ok();
+  const std::uint8_t form = in.u8();
+  if (form == dictionary) return get_dictionary(in, count, out);
+  out.entries.resize(count);
+  out.ids.resize(count);
+  std::iota(out.ids.begin(), out.ids.end(), 0u);
+  return get_values(form, in, uncompressed, out.entries, unpacked);
 }
 
 }  // namespace tidewaiter::store

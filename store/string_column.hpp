@@ -92,4 +92,12 @@ using UnpackedBytes = std::vector<std::unique_ptr<char[]>>;
 bool get_strings(ByteReader& in, ByteReader& uncompressed, std::size_t count, std::vector<std::string_view>& out,
                  UnpackedBytes& unpacked);
 
+/// The same as entries and which of them each value is: equal values mostly share one.
+struct StringIds {
+  std::vector<std::string_view> entries;
+  std::vector<std::uint32_t> ids;
+};
+bool get_string_ids(ByteReader& in, ByteReader& uncompressed, std::size_t count, StringIds& out,
+                    UnpackedBytes& unpacked);
+
 }  // namespace tidewaiter::store
