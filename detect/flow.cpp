@@ -207,8 +207,8 @@ void Flow::judge(std::size_t question, const Context& context, std::uint64_t dat
   if (const Node* all = nodes_.find(context.chain[3]); all == nullptr || context.time_ns - all->first_ns < judged_age_ns)
     return;
   const double rate = tail.rate_per_day(scored.score);
-  const double p_value = tail.p_value(scored.score);
   const bool hot = rate < rate_max && tail.days() >= calibrated_days;
+  const double p_value = hot ? tail.p_value(scored.score) : 1;
   tail.learn(hot ? tail.bar(scored.score, rate_max) : scored.score, context.time_ns);
   if (!hot) return;
   if (!verdict.rule.empty() && rate >= verdict.rate_per_day) return;

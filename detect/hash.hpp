@@ -1,6 +1,7 @@
 // Keys of detector state: 64-bit hashes of names, and their combinations. Never 0, which marks an empty slot.
 #pragma once
 
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 #include <cstdint>

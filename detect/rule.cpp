@@ -43,18 +43,24 @@ std::optional<std::string> unapproved_destination(const Rule& rule, const Event&
   return "reached " + quoted_destination(event) + ", which nobody approved";
 }
 
-/// A scope names an action, an operation, a tool, a resource, or `action:resource`; `*` and `?` are allowed.
+/// `pattern` against head + separator + tail, without joining them unless the pattern has that separator.
+bool joined_matches(std::string_view pattern, std::string_view head, char separator, std::string_view tail) {
+  if (pattern.find(separator) == std::string_view::npos || head.empty() || tail.empty()) return false;
+  return glob_matches(pattern, std::string(head) + separator + std::string(tail));
+}
+
+/// A scope names an action, an operation, a tool, a resource, `server/tool` or `action:resource`; `*` and `?` are allowed.
 bool in_scope(std::string_view scopes, const Event& event) {
   const std::string_view action = enums::action.word(event.get(Num::action));
   const std::string_view resource = event.get(Str::resource), tool = event.get(Str::tool_name);
-  const std::string on_resource = std::string(action) + ':' + std::string(resource);
-  const std::string at_server = std::string(event.get(Str::tool_server)) + '/' + std::string(tool);
-  const std::string_view names[] = {action, event.get(Str::operation), tool, at_server, resource, on_resource};
+  const std::string_view names[] = {action, event.get(Str::operation), tool, resource};
   while (!scopes.empty()) {
     const std::size_t end = scopes.find_first_of(" ,");
     const std::string_view scope = scopes.substr(0, end);
     for (const std::string_view name : names)
       if (!name.empty() && !scope.empty() && glob_matches(scope, name)) return true;
+    if (joined_matches(scope, action, ':', resource) || joined_matches(scope, event.get(Str::tool_server), '/', tool))
+      return true;
     scopes = end == std::string_view::npos ? std::string_view() : scopes.substr(end + 1);
   }
   return false;
@@ -68,23 +74,23 @@ std::string what_it_did(const Event& event) {
 }
 
 std::optional<std::string> outside_capability(const Rule& rule, const Event& event) {
-  const std::string did = "did '" + what_it_did(event) + "' ";
+  const auto because = [&](std::string_view why) { return "did '" + what_it_did(event) + "' " + std::string(why); };
   const std::string_view status = enums::capability_status.word(event.get(Num::capability_status));
   const bool token = event.has(Str::capability_uid) || event.has(Str::capability_token_hash) ||
                      event.has(Str::capability_scopes) || event.has(Num::capability_expires);
   if (status == "absent" || (!token && status == "unknown"))
-    return rule.require_token ? std::optional(did + "without a capability token") : std::nullopt;
-  if (status == "revoked") return did + "with a revoked capability token";
-  if (status == "expired") return did + "with an expired capability token";
-  if (status == "out_of_scope") return did + "outside the scope of its capability token";
+    return rule.require_token ? std::optional(because("without a capability token")) : std::nullopt;
+  if (status == "revoked") return because("with a revoked capability token");
+  if (status == "expired") return because("with an expired capability token");
+  if (status == "out_of_scope") return because("outside the scope of its capability token");
   const auto expires = static_cast<std::int64_t>(event.get(Num::capability_expires));
   if (event.has(Num::capability_expires) && expires < event.time_ns())
-    return did + "with a capability token that expired " + format_span(event.time_ns() - expires) + " before";
+    return because("with a capability token that expired " + format_span(event.time_ns() - expires) + " before");
   const auto not_before = static_cast<std::int64_t>(event.get(Num::capability_not_before));
   if (event.has(Num::capability_not_before) && event.time_ns() < not_before)
-    return did + "with a capability token that was not valid yet";
+    return because("with a capability token that was not valid yet");
   if (rule.check_scopes && event.has(Str::capability_scopes) && !in_scope(event.get(Str::capability_scopes), event))
-    return did + "but its capability token allows only: " + std::string(event.get(Str::capability_scopes));
+    return because("but its capability token allows only: " + std::string(event.get(Str::capability_scopes)));
   return std::nullopt;
 }
 

@@ -27,7 +27,7 @@ class SlotTable {
  public:
   static constexpr std::size_t group_slots = 8;
 
-  /// The largest power of two of slots that fits `bytes` (at least one group). Pages are touched when first used.
+  /// The largest power of two of slots that fits `bytes` (at least one group). All pages are touched here, not later.
   explicit SlotTable(std::uint64_t bytes)
       : capacity_(std::max<std::uint64_t>(std::bit_floor(bytes / sizeof(Slot)), group_slots)),
         used_bits_((capacity_ + 63) / 64) {
@@ -35,6 +35,8 @@ class SlotTable {
     if (memory == MAP_FAILED) throw std::bad_alloc();
     madvise(memory, memory_bytes(), MADV_HUGEPAGE);  // fewer TLB misses; harmless where refused
     slots_ = static_cast<Slot*>(memory);
+    constexpr std::size_t page_bytes = 4096;
+    for (std::size_t at = 0; at < memory_bytes(); at += page_bytes) static_cast<volatile char*>(memory)[at] = 0;
   }
   ~SlotTable() { munmap(slots_, memory_bytes()); }
   SlotTable(const SlotTable&) = delete;

@@ -130,7 +130,7 @@ void Volume::close_first_group(std::vector<Finding>& out) {
   for (const Judged& judged : judged_) judge(judged, scale, out);
   if (windows_.at(group.head).kind == SeriesKind::principal) learn_seasons(group.end_s(), scale);
   for (const Judged& judged : judged_) {
-    roll_up(windows_.at(judged.slot), out);
+    roll_up(windows_.at(judged.slot));
     windows_.release(judged.slot);
   }
 }
@@ -187,6 +187,7 @@ Volume::Expectation Volume::expect(const Window& window, const Series& series, s
   const bool old_enough = window.start_s - series.first_s >= warm_age_s;
   Expectation expected{};
   expected.own = &own;
+  expected.first_s = series.first_s;
   expected.weight = weight;
   expected.excess = (prior_weight[scale] * pool_excess + quantile_tail * double{own.windows * own.excess}) / weight;
   expected.quantile = double{own.quantile} + 1.5 * expected.excess / std::sqrt(double{own.windows} + 1);
@@ -194,6 +195,7 @@ Volume::Expectation Volume::expect(const Window& window, const Series& series, s
   if (!expected.warm && window.kind == SeriesKind::pair && pool_warm && window.start_s - pool->first_s >= warm_age_s) {
     // A destination that is new to the principal: what it sends elsewhere is all there is to compare with.
     expected.own = &pool->scale[scale];
+    expected.first_s = pool->first_s;
     expected.weight = prior_weight[scale] + quantile_tail * double{pool->scale[scale].windows};
     expected.excess = pool_excess;
     expected.quantile = double{pool->scale[scale].quantile};
@@ -208,64 +210,84 @@ void Volume::judge(const Judged& judged, std::size_t scale, std::vector<Finding>
   const auto [series, inserted] = series_.find_or_insert(window.series, window.quota);
   if (inserted) series->first_s = window.start_s;
   const Expectation expected = expect(window, *series, scale);
-  const double shock = shock_of(judged, window);
-  const double x = log_bytes(window.net_bytes());  // a pair may have explained a part since the first pass
-  const double r = x - judged.season - shock;
+  Standing at;
+  at.season = judged.season;
+  at.shock = shock_of(judged, window);
+  at.x = log_bytes(window.net_bytes());  // a pair may have explained a part since the first pass
+  at.r = at.x - at.season - at.shock;
+  bool hot = false;
+  if (expected.warm) {
+    if (!expected.from_pool) {
+      const double age_windows = static_cast<double>((window.start_s - expected.first_s) / scale_s[scale]) + 1;
+      at.active = std::clamp(double{expected.own->windows} / age_windows, activity_min, 1.0);
+    }
+    const double y = (at.r - expected.quantile) / expected.excess;
+    if (y > 0)
+      at.score = quantile_nats - std::log(at.active) + expected.weight * std::log1p(y / expected.weight);
+    // Windows of one series that stay high are one event to the tail (declustering), not many.
+    const bool first_high = series->scale[scale].last_score < interesting_nats;
+    hot = alerts(window, expected, at, scale, first_high, out);
+  }
+  learn_window(window, at, scale, hot);
+}
+
+bool Volume::alerts(Window& window, const Expectation& expected, const Standing& at, std::size_t scale,
+                    bool first_high, std::vector<Finding>& out) {
   TailCalibrator& tail = tails_[static_cast<std::size_t>(window.kind) * scales + scale];
   const std::int64_t end_ns = window.end_s() * second_ns;
-  bool hot = false;
-  double last_score = 0;
-  if (expected.warm) {
-    const double age_windows = static_cast<double>((window.start_s - series->first_s) / scale_s[scale]) + 1;
-    const double active = expected.from_pool ? 1 : std::clamp(double{expected.own->windows} / age_windows, activity_min, 1.0);
-    const double y = std::max(0.0, (r - expected.quantile) / expected.excess);
-    const double score = y == 0 ? 0 : quantile_nats - std::log(active) + expected.weight * std::log1p(y / expected.weight);
-    last_score = score;
-    if (score < interesting_nats) {
-      tail.learn_ordinary(end_ns);
-    } else {
-      const double rate = tail.rate_per_day(score);
-      const double rate_max = false_alerts_per_day_ * budget_share[static_cast<std::size_t>(window.kind)][scale];
-      hot = rate < rate_max && tail.days() >= calibrated_days && r > double{expected.own->largest} &&
-            static_cast<double>(window.net_bytes()) >= bytes_min_;
-      const double bar_score = hot ? tail.bar(score, rate_max) : score;
-      const double p_value = tail.p_value(score);
-      // Windows of one series that stay high are one event to the tail (declustering), not many.
-      if (series->scale[scale].last_score < interesting_nats) tail.learn(bar_score, end_ns);
-      if (hot) {
-        const auto to_bytes = [&](double log) { return std::expm1(log + judged.season + shock); };
-        const double upper = expected.quantile + expected.excess * expected.weight *
-                                                     (std::pow(0.01 / quantile_tail, -1 / expected.weight) - 1);
-        const double least_y = expected.weight * std::expm1((bar_score - quantile_nats + std::log(active)) / expected.weight);
-        const double bar = std::max(expected.quantile + expected.excess * least_y, double{expected.own->largest});
-        Finding& finding = out.emplace_back();
-        finding.window = window;
-        finding.expected = to_bytes(double{expected.own->level});
-        finding.upper = std::max(to_bytes(upper), finding.expected);
-        finding.largest_before = to_bytes(double{expected.own->largest});
-        finding.not_below = std::min(std::max(to_bytes(bar), bytes_min_), static_cast<double>(window.net_bytes()));
-        finding.score = score;
-        finding.rate_per_day = rate;
-        finding.p_value = p_value;
-        finding.windows_seen = double{expected.own->windows};
-        finding.first_s = expected.from_pool ? 0 : series->first_s;
-        finding.from_pool = expected.from_pool;
-        finding.shock = std::exp(shock);
-        const double usual = std::max(0.0, to_bytes(expected.quantile));
-        if (const auto kept = static_cast<std::uint64_t>(usual); kept < window.net_bytes())
-          explain_away(window, window.net_bytes() - kept);
-      }
-    }
+  if (at.score < interesting_nats) {
+    tail.learn_ordinary(end_ns);
+    return false;
   }
+  const double rate_max = false_alerts_per_day_ * budget_share[static_cast<std::size_t>(window.kind)][scale];
+  const bool matters = tail.days() >= calibrated_days && at.r > double{expected.own->largest} &&
+                       static_cast<double>(window.net_bytes()) >= bytes_min_;
+  const double rate = matters ? tail.rate_per_day(at.score) : rate_max;
+  if (rate >= rate_max) {
+    if (first_high) tail.learn(at.score, end_ns);
+    return false;
+  }
+  const double bar = tail.bar(at.score, rate_max);
+  Finding& finding = out.emplace_back(find(window, expected, at, bar));
+  finding.rate_per_day = rate;
+  finding.p_value = tail.p_value(at.score);
+  if (first_high) tail.learn(bar, end_ns);
+  const double usual = std::max(0.0, std::expm1(expected.quantile + at.season + at.shock));
+  if (const auto kept = static_cast<std::uint64_t>(usual); kept < window.net_bytes())
+    explain_away(window, window.net_bytes() - kept);
+  return true;
+}
+
+Volume::Finding Volume::find(const Window& window, const Expectation& expected, const Standing& at, double bar) const {
+  const auto to_bytes = [&](double log) { return std::max(0.0, std::expm1(log + at.season + at.shock)); };
+  const double weight = expected.weight;
+  const double upper = expected.quantile + expected.excess * weight * (std::pow(0.01 / quantile_tail, -1 / weight) - 1);
+  const double bar_y = weight * std::expm1((bar - quantile_nats + std::log(at.active)) / weight);
+  const double least = std::max(expected.quantile + expected.excess * bar_y, double{expected.own->largest});
+  Finding finding;
+  finding.window = window;
+  finding.expected = to_bytes(double{expected.own->level});
+  finding.upper = std::max(to_bytes(upper), finding.expected);
+  finding.largest_before = to_bytes(double{expected.own->largest});
+  finding.not_below = std::min(std::max(to_bytes(least), bytes_min_), static_cast<double>(window.net_bytes()));
+  finding.score = at.score;
+  finding.windows_seen = double{expected.own->windows};
+  finding.first_s = expected.first_s;
+  finding.from_pool = expected.from_pool;
+  finding.shock = std::exp(at.shock);
+  return finding;
+}
+
+void Volume::learn_window(const Window& window, const Standing& at, std::size_t scale, bool hot) {
   const auto [pool, new_pool] = series_.find_or_insert(pool_key(window), window.quota);
   if (new_pool) pool->first_s = window.start_s;
   pool->last_s = static_cast<std::uint32_t>(window.start_s);
-  learn(pool->scale[scale], r, x - judged.season, prior_excess[scale], scale, hot);
+  learn(pool->scale[scale], at.r, at.x - at.season, prior_excess[scale], scale, hot);
   const double pool_excess = double{pool->scale[scale].excess};
-  if (Series* own = series_.find(window.series); own != nullptr) {
-    learn(own->scale[scale], r, x - judged.season, pool_excess, scale, hot);
-    own->scale[scale].last_score = static_cast<float>(last_score);
-  }
+  Series* own = series_.find(window.series);
+  if (own == nullptr) return;  // it had to give way to the pool
+  learn(own->scale[scale], at.r, at.x - at.season, pool_excess, scale, hot);
+  own->scale[scale].last_score = static_cast<float>(at.score);
 }
 
 void Volume::learn(Scale& state, double r, double x, double excess_prior, std::size_t scale, bool hot) {
@@ -324,7 +346,7 @@ void Volume::explain_away(const Window& window, std::uint64_t bytes) {
   if (window.kind != SeriesKind::app && window.app != 0) explain(SeriesKind::app, window.app);
 }
 
-void Volume::roll_up(const Window& window, std::vector<Finding>&) {
+void Volume::roll_up(const Window& window) {
   if (window.scale + 1u >= scales) return;
   const auto scale = static_cast<std::uint8_t>(window.scale + 1);
   const std::int64_t start_s = window.start_s / scale_s[scale] * scale_s[scale];

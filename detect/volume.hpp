@@ -36,7 +36,7 @@ class Volume {
 
   /// A window beyond its expectation; all sums in bytes.
   struct Finding {
-    Window window;
+    Window window{};
     double expected = 0, upper = 0;  // median-like level, and what 99 % stay below
     double largest_before = 0;
     double not_below = 0;            // no alert below so many bytes
@@ -95,7 +95,11 @@ class Volume {
   struct Expectation {
     double quantile, excess, weight;
     const Scale* own;
+    std::int64_t first_s;
     bool warm, from_pool;
+  };
+  struct Standing {
+    double x = 0, r = 0, season = 0, shock = 0, active = 1, score = 0;
   };
 
   void add(SeriesKind kind, Key series, const EventKeys& keys, const Seen& seen, std::vector<Finding>& out);
@@ -103,11 +107,16 @@ class Volume {
   void collect(const WindowTable::Group& group, std::size_t scale);
   void judge(const Judged& judged, std::size_t scale, std::vector<Finding>& out);
   Expectation expect(const Window& window, const Series& series, std::size_t scale);
+  /// Whether the window is a finding, which goes to `out`; learns the score.
+  bool alerts(Window& window, const Expectation& expected, const Standing& at, std::size_t scale, bool first_high,
+              std::vector<Finding>& out);
+  Finding find(const Window& window, const Expectation& expected, const Standing& at, double bar) const;
+  void learn_window(const Window& window, const Standing& at, std::size_t scale, bool hot);
   double shock_of(const Judged& judged, const Window& window) const;
   void learn(Scale& state, double r, double x, double prior_excess, std::size_t scale, bool hot);
   void learn_seasons(std::int64_t end_s, std::size_t scale);
   void explain_away(const Window& window, std::uint64_t bytes);
-  void roll_up(const Window& window, std::vector<Finding>& out);
+  void roll_up(const Window& window);
   void open_named(Window& window, SeriesKind kind, Key series, const EventKeys& keys, const Event& event);
   static Key pool_key(const Window& window);
 
