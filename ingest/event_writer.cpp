@@ -30,6 +30,7 @@ void EventWriter::begin(Batch& batch, const Plan& plan, Event& event) {
   plan_ = &plan;
   event_ = &event;
   flags_ = 0;
+  broken_ = false;
   captured_ = 0;
   offered_ = 0;
 }
@@ -45,6 +46,7 @@ std::string_view EventWriter::unescaped(std::string_view inside_quotes) {
   char* out = derive(inside_quotes.size());
   const Unescaped made = unescape_json(inside_quotes, out);
   if (made.replaced) flags_ |= flag::bad_utf8_replaced;
+  broken_ = broken_ || made.broken;
   return {out, made.length};
 }
 

@@ -35,6 +35,8 @@ class EventWriter {
     captures_[static_cast<std::size_t>(number)] = text;
     captured_ |= 1u << number;
   }
+  /// A text had something in it that is no escape of JSON.
+  bool broken() const { return broken_; }
   void flag(std::uint64_t bits) { flags_ |= bits; }
 
   /// Joins, defaults, and the rules of time, for the record that the event came from.
@@ -61,6 +63,7 @@ class EventWriter {
   const Plan* plan_ = nullptr;
   Event* event_ = nullptr;
   std::uint64_t flags_ = 0;
+  bool broken_ = false;
   std::uint32_t captured_ = 0;
   std::array<std::string_view, Plan::captures_max> captures_;
   std::uint64_t offered_ = 0;

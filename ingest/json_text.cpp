@@ -58,17 +58,15 @@ char plain_escape(char c) {
   }
 }
 
-/// Code point of the \u escape whose digits start at `at`; moves `at` behind what it used.
-std::uint32_t unicode_escape(std::string_view text, std::size_t& at) {
-  const std::int32_t first = hex4(text, at);
-  if (first < 0) return replacement;
+/// Code point of the \u escape whose digits start at `at`, which are there; moves `at` behind what it used.
+std::uint32_t unicode_escape(std::string_view text, std::size_t& at, std::uint32_t first) {
   at += 4;
-  if (first < 0xD800 || first > 0xDFFF) return static_cast<std::uint32_t>(first);
+  if (first < 0xD800 || first > 0xDFFF) return first;
   if (first > 0xDBFF || text.substr(at, 2) != "\\u") return replacement;
   const std::int32_t second = hex4(text, at + 2);
   if (second < 0xDC00 || second > 0xDFFF) return replacement;
   at += 6;
-  return 0x10000 + (static_cast<std::uint32_t>(first - 0xD800) << 10 | static_cast<std::uint32_t>(second - 0xDC00));
+  return 0x10000 + ((first - 0xD800) << 10 | (static_cast<std::uint32_t>(second) - 0xDC00));
 }
 
 std::size_t count_digits(std::string_view token, std::size_t at) {
@@ -79,9 +77,11 @@ std::size_t count_digits(std::string_view token, std::size_t at) {
 
 }  // namespace
 
+// What is written is never longer than what was read: 6 characters for at most 3 bytes, 12 for 4, and a broken escape
+// of 2 characters for 1.
 Unescaped unescape_json(std::string_view text, char* out) {
   char* const begin = out;
-  bool replaced = false;
+  Unescaped made{0, false, false};
   for (std::size_t at = 0; at < text.size();) {
     if (text[at] != '\\') {
       *out++ = text[at++];
@@ -89,19 +89,20 @@ Unescaped unescape_json(std::string_view text, char* out) {
     }
     const char kind = at + 1 < text.size() ? text[at + 1] : '\0';
     at += 2;
-    if (kind == 'u') {
-      const bool literal = text.substr(at, 4) == "FFFD" || text.substr(at, 4) == "fffd";
-      const std::uint32_t code = unicode_escape(text, at);
-      replaced = replaced || (code == replacement && !literal);
+    const std::int32_t first = kind == 'u' ? hex4(text, at) : -1;
+    if (first >= 0) {
+      const std::uint32_t code = unicode_escape(text, at, static_cast<std::uint32_t>(first));
+      made.replaced = made.replaced || (code == replacement && static_cast<std::uint32_t>(first) != replacement);
       out = put_utf8(out, code);
     } else if (const char plain = plain_escape(kind)) {
       *out++ = plain;
     } else {
-      replaced = true;
+      made.broken = true;
       *out++ = '?';
     }
   }
-  return {static_cast<std::size_t>(out - begin), replaced};
+  made.length = static_cast<std::size_t>(out - begin);
+  return made;
 }
 
 bool is_json_literal(std::string_view token) { return token == "true" || token == "false" || token == "null"; }

@@ -72,7 +72,8 @@ inline Marks count_marks(std::string_view text) {
 
 struct Unescaped {
   std::size_t length;
-  bool replaced;  // a lone surrogate or a broken escape became U+FFFD
+  bool replaced;  // a lone surrogate became U+FFFD
+  bool broken;    // something that is no escape became a question mark: the text is no JSON
 };
 
 /// Writes the string's characters to `out`, which has room for `text.size()` bytes: no escape grows.

@@ -310,7 +310,7 @@ RejectReason Parser::State::walk(Batch& batch, Record& record, Walker& walker, o
   if (document.get_object().get(root) != simdjson::SUCCESS) return why_broken(record.value);
   if (!walker.document(root, payload_only, writer)) return why_broken(record.value);
   if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return why_broken(record.value);
-  if (walker.odd())
+  if (walker.odd() || writer.broken())
     if (const RejectReason reason = check_json(record.value, options.limits); reason != RejectReason::none)
       return reason;
   mapped = writer.is_of_format();

@@ -247,6 +247,12 @@ TEST(Parser, escapes_are_resolved_and_lone_surrogates_replaced_and_flagged) {
   EXPECT_EQ(event->get(Num::flags), flag::bad_utf8_replaced);
 }
 
+TEST(Parser, something_that_is_no_escape_on_a_mapped_path_is_no_json) {
+  EXPECT_EQ(reason_of(R"({"specversion":"1.0","id":"\\ud8/s"})"), RejectReason::none) << "an escaped backslash";
+  EXPECT_EQ(reason_of("{\"specversion\":\"1.0\",\"id\":\"\\ud8/s\"}"), RejectReason::not_json);
+  EXPECT_EQ(reason_of("{\"specversion\":\"1.0\",\"id\":\"\\x41\"}"), RejectReason::not_json);
+}
+
 TEST(Parser, keys_written_with_escapes_are_the_same_keys) {
   ParserOfOne event(R"({"princip\u0061l":"p","\u0061pp":"a"})");
   EXPECT_EQ(event->get(Str::principal), "p");
