@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "core/body.hpp"
+#include "core/bounded_queue.hpp"
 #include "core/log_line.hpp"
 #include "ingest/embedded_broker.hpp"
 #include "ingest/kafka_producer.hpp"
@@ -399,6 +400,45 @@ TEST_F(KafkaSourceTest, what_was_polled_and_not_claimed_before_a_revoke_is_not_o
   const std::size_t before = kept->records.size();
   EXPECT_EQ(first->claim(*kept), before);
   EXPECT_TRUE(kept->records.empty());
+}
+
+TEST_F(KafkaSourceTest, a_writer_on_another_thread_holds_a_revoke_back_until_it_has_stored) {
+  produce(0, 3000);
+  TinyStore store;
+  auto wanted = options(store);
+  wanted.batch.commit_bytes = 4096;
+  wanted.revoke_wait_ms = 5'000;
+  auto source = open(wanted);
+  BoundedQueue<std::unique_ptr<Batch>> queue(64);
+  std::thread writer([&] {
+    while (!queue.drained()) {
+      auto batch = queue.pop_for(20ms);
+      if (!batch) continue;
+      std::this_thread::sleep_for(2ms);  // a disk
+      source->claim(**batch);
+      const auto ends = ends_of(**batch);
+      store.append(**batch);
+      source->committed(ends);
+      source->status();
+    }
+  });
+  TinyStore second_store;
+  std::unique_ptr<KafkaSource> second;
+  const auto until = std::chrono::steady_clock::now() + 20s;
+  while (std::chrono::steady_clock::now() < until && store.size() + second_store.size() < 3000) {
+    auto batch = source->poll(20);
+    if (*batch) queue.push(std::move(batch).value());
+    if (!second && store.size() > 100) second = open(options(second_store));
+    if (second) turn(*second, second_store, 1);
+  }
+  queue.close();
+  writer.join();
+  std::map<std::pair<std::uint32_t, std::uint64_t>, int> times;
+  for (const TinyStore* one : {&store, &second_store})
+    for (const auto& [lane, offsets] : one->held())
+      for (const auto& [offset, value] : offsets) ++times[{lane.second, offset}];
+  EXPECT_EQ(times.size(), 3000u);
+  EXPECT_EQ(store.duplicates, 0u);
 }
 
 class KafkaRebalanceTest : public KafkaSourceTest, public ::testing::WithParamInterface<const char*> {};
