@@ -244,12 +244,14 @@ EncodedBlock BlockEncoder::finish() {
   s.cols.fixed(static_cast<std::uint32_t>(s.uncompressed.size()));
   s.cols.bytes(s.uncompressed.view());
   s.compress(s.cols, s.payload.view());
+  put_checksum(s.cols);
   const std::string_view bodies = s.all_bodies();
   s.raw.clear();
   s.raw.u8(format_version);
   s.raw.fixed(s.header.records);
   s.raw.fixed(s.header.body_bytes);
   s.compress(s.raw, bodies);
+  put_checksum(s.raw);
   return {s.header, s.raw.view(), s.cols.view()};
 }
 
@@ -428,10 +430,10 @@ Result<BlockHeader> read_block_header(std::string_view cols) {
 }
 
 Result<Block> read_block(std::string_view cols) {
-  ByteReader in(cols);
+  TRY_ASSIGN(const Columns columns_read, get_columns(cols));
+  const ColumnParts& parts = columns_read.parts;
   Block block;
-  TRY_ASSIGN(block.header, get_header(in));
-  TRY_ASSIGN(const ColumnParts parts, get_parts(in, block.header));
+  block.header = columns_read.header;
   auto bytes = std::make_shared<ColumnBytes>();
   bytes->plain = parts.payload.bytes;
   const bool right = BlockParser(block, parts.payload.view, parts.uncompressed, bytes->unpacked).parse();
@@ -441,9 +443,10 @@ Result<Block> read_block(std::string_view cols) {
 }
 
 Result<void> attach_bodies(Block& block, std::string_view raw) {
-  ByteReader in(raw);
-  if (const std::uint8_t version = in.u8(); version != format_version)
-    return fail(Code::corruption, "block raw has format version " + std::to_string(version) + ", 1 is known");
+  if (raw.empty() || raw[0] != static_cast<char>(format_version))
+    return fail(Code::corruption, "block raw has an unknown format version");
+  TRY_ASSIGN(const std::string_view content, check_value(raw, "raw"));
+  ByteReader in(content.substr(1));
   const auto records = in.fixed<std::uint32_t>();
   const auto size = in.fixed<std::uint64_t>();
   if (!in.ok() || records != block.header.records || size != block.header.body_bytes)

@@ -1,5 +1,6 @@
 #include "store/block_format.hpp"
 
+#include <xxhash.h>
 #include <zstd.h>
 
 #include <cstring>
@@ -44,13 +45,34 @@ Result<Plain> decompress(std::string_view frame, std::uint64_t size, const char*
   return plain;
 }
 
-Result<ColumnParts> get_parts(ByteReader& in, const BlockHeader& header) {
+void put_checksum(Bytes& out) {
+  const std::string_view before = out.view();
+  out.fixed(static_cast<std::uint64_t>(XXH3_64bits(before.data(), before.size())));
+}
+
+Result<std::string_view> check_value(std::string_view value, const char* part) {
+  if (value.size() < sizeof(std::uint64_t)) return fail(Code::corruption, std::string("block ") + part + " is cut short");
+  const std::string_view content = value.substr(0, value.size() - sizeof(std::uint64_t));
+  std::uint64_t checksum;
+  std::memcpy(&checksum, value.data() + content.size(), sizeof checksum);
+  if (checksum != XXH3_64bits(content.data(), content.size()))
+    return fail(Code::corruption, std::string("block ") + part + " does not have its checksum");
+  return content;
+}
+
+Result<Columns> get_columns(std::string_view cols) {
+  TRY(read_block_header(cols));  // names an unknown version rather than a wrong checksum
+  TRY_ASSIGN(const std::string_view content, check_value(cols, "cols"));
+  ByteReader in(content);
+  Columns columns;
+  TRY_ASSIGN(columns.header, get_header(in));
   const auto size = in.fixed<std::uint32_t>();
-  const std::string_view uncompressed = in.bytes(in.fixed<std::uint32_t>());
-  if (!in.ok() || header.records > plain_bytes_max / 16 || header.events > plain_bytes_max / 16)
+  columns.parts.uncompressed = in.bytes(in.fixed<std::uint32_t>());
+  const std::uint64_t rows_max = plain_bytes_max / 16;
+  if (!in.ok() || columns.header.records > rows_max || columns.header.events > rows_max)
     return fail(Code::corruption, "block cols: the header is wrong");
-  TRY_ASSIGN(Plain payload, decompress(in.bytes(in.left()), size, "cols"));
-  return ColumnParts{std::move(payload), uncompressed};
+  TRY_ASSIGN(columns.parts.payload, decompress(in.bytes(in.left()), size, "cols"));
+  return columns;
 }
 
 }  // namespace tidewaiter::store::block_format

@@ -31,6 +31,11 @@ struct Plain {
   std::string_view view;
 };
 
+/// Both parts of a block end with XXH3-64 of everything before, LE: against decay, not against people.
+void put_checksum(Bytes& out);
+/// `value` without its checksum. Error: corruption.
+Result<std::string_view> check_value(std::string_view value, const char* part);
+
 /// Decompresses a frame of `size` bytes, with the padding that parsers of a value expect behind it.
 Result<Plain> decompress(std::string_view frame, std::uint64_t size, const char* part);
 Result<BlockHeader> get_header(ByteReader& in);
@@ -40,6 +45,11 @@ struct ColumnParts {
   Plain payload;
   std::string_view uncompressed;  // points into the stored value
 };
-Result<ColumnParts> get_parts(ByteReader& in, const BlockHeader& header);
+struct Columns {
+  BlockHeader header;
+  ColumnParts parts;
+};
+/// Of a stored value of `cols`.
+Result<Columns> get_columns(std::string_view cols);
 
 }  // namespace tidewaiter::store::block_format

@@ -131,10 +131,8 @@ class TermReader {
 }  // namespace
 
 Result<void> index_block(std::string_view cols, std::uint64_t segment_first, SegmentIndexBuilder& index) {
-  ByteReader in(cols);
-  TRY_ASSIGN(const BlockHeader header, get_header(in));
-  TRY_ASSIGN(const ColumnParts parts, get_parts(in, header));
-  if (!TermReader(header, parts, segment_first, index).read())
+  TRY_ASSIGN(const Columns columns_read, get_columns(cols));
+  if (!TermReader(columns_read.header, columns_read.parts, segment_first, index).read())
     return fail(Code::corruption, "block cols: the columns are wrong");
   return {};
 }

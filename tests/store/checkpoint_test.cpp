@@ -69,6 +69,23 @@ TEST(Note, a_vkey_comes_back_and_a_wrong_key_id_is_refused) {
   EXPECT_FALSE(decode_vkey("log.example/b" + text.substr(text.find('+'))));
 }
 
+TEST(Note, a_signature_that_another_implementation_made_verifies) {
+  // The example of golang.org/x/mod/sumdb/note.
+  auto vkey = decode_vkey("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
+  ASSERT_OK(vkey);
+  EXPECT_EQ(key_id(vkey->name, vkey->key), 0xc74f20a3u);
+  const std::string text =
+      "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
+  const auto bytes = from_base64(
+      "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=");
+  ASSERT_TRUE(bytes);
+  ASSERT_EQ(bytes->size(), 68u);
+  Signature signature;
+  std::copy(bytes->begin() + 4, bytes->end(), signature.begin());
+  EXPECT_TRUE(verify_signature(vkey->key, text, signature));
+  EXPECT_FALSE(verify_signature(vkey->key, text + "!", signature));
+}
+
 TEST(Note, a_key_file_is_made_once_loaded_again_and_private) {
   TemporaryDirectory directory;
   const std::string file = directory / "key.pem";

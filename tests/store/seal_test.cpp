@@ -169,6 +169,34 @@ TEST_F(Sealing, the_index_finds_exactly_what_a_scan_finds) {
   EXPECT_FALSE((*reader)->find_term(5, 0, "x", 0, to + 1));
 }
 
+TEST_F(Sealing, a_corrupted_value_is_named_by_place_and_the_rest_stays_readable) {
+  log_.reset();
+  std::uint64_t broken_seq = 0;
+  {
+    auto db = Db::open_primary({options_.directory, false, nullptr});
+    ASSERT_OK(db);
+    auto it = (*db)->iterate(Cf::raw);
+    it->seek(raw_key(5, 100));
+    ASSERT_TRUE(it->valid());
+    broken_seq = get_be<std::uint64_t>(it->key().data() + 2);
+    std::string value(it->value());
+    value[value.size() / 2] ^= 4;
+    WriteBatch batch(**db);
+    batch.put(Cf::raw, it->key(), value);
+    ASSERT_OK((*db)->write(batch, true));
+  }
+  log_ = open(options_, metrics_);
+  auto reader = Reader::open(*log_);
+  ASSERT_OK(reader);
+  auto broken = (*reader)->record(5, broken_seq);
+  ASSERT_FALSE(broken);
+  EXPECT_EQ(broken.error().code, Code::corruption);
+  EXPECT_NE(broken.error().message.find("log 5, seq " + std::to_string(broken_seq) + ", raw"), std::string::npos)
+      << broken.error().message;
+  EXPECT_TRUE((*reader)->record(5, broken_seq - 1));
+  EXPECT_TRUE((*reader)->scan(5, 0, ~std::uint64_t{0}, false, nullptr, [](const StoredRecord&) { return true; }));
+}
+
 TEST_F(Sealing, a_scan_sees_each_record_of_its_range_once_and_skips_unwanted_blocks) {
   auto reader = Reader::open(*log_);
   ASSERT_OK(reader);
