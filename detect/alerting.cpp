@@ -15,12 +15,16 @@ std::int64_t floor_to(std::int64_t time_ns, std::int64_t unit_ns) {
   return time_ns / unit_ns - (time_ns % unit_ns < 0);
 }
 
+Key class_key(Detector detector, std::string_view alert_class, Key entity) {
+  return combine(combine(hash_name(alert_class), static_cast<std::uint64_t>(detector)), entity);
+}
+
 std::string times(std::uint64_t count) { return count == 1 ? "once" : std::to_string(count) + " times"; }
 
 }  // namespace
 
 bool Alerting::repeated(Detector detector, std::string_view alert_class, Key entity, std::int64_t time_ns) {
-  const std::pair key(floor_to(time_ns, hour_ns), combine(hash_name(alert_class), entity));
+  const std::pair key(floor_to(time_ns, hour_ns), class_key(detector, alert_class, entity));
   if (!seen_.contains(key)) return false;
   hold(detector, alert_class, time_ns, {});
   return true;
@@ -29,7 +33,7 @@ bool Alerting::repeated(Detector detector, std::string_view alert_class, Key ent
 void Alerting::emit(const Alert& alert, std::string_view alert_class, Key entity) {
   const std::int64_t day = floor_to(alert.time_ns, day_ns);
   want_close((day + 1) * day_ns);
-  seen_.emplace(std::pair(floor_to(alert.time_ns, hour_ns), combine(hash_name(alert_class), entity)), 0);
+  seen_.emplace(std::pair(floor_to(alert.time_ns, hour_ns), class_key(alert.detector, alert_class, entity)), 0);
   if (seen_.size() > seen_max) seen_.erase(seen_.begin());
   std::uint32_t& count = days_[day][static_cast<std::size_t>(alert.detector)];
   if (alert.detector != Detector::policy && count >= per_day_max_)

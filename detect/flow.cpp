@@ -135,11 +135,12 @@ Flow::Scored Flow::score(const Context& context) {
   return result;
 }
 
-void Flow::count_new(const Context& context, std::size_t level) {
+// To a principal that is new itself everything is new: that says nothing about its role.
+void Flow::count_new(const Context& context, std::size_t level, bool warm) {
   const Node* all = nodes_.find(context.chain[3]);
   if (all == nullptr || context.time_ns - all->first_ns < newness_age_ns) return;  // at first everything is new
   for (const Key key : {context.chain[0], context.chain[1], context.role_everywhere, context.chain[2], context.chain[3]})
-    if (Node* node = nodes_.find(key))
+    if (Node* node = warm || key == context.chain[0] ? nodes_.find(key) : nullptr)
       for (std::size_t i = 0; i < level; ++i) node->fresh[i] += 1;
 }
 
@@ -193,7 +194,7 @@ bool Flow::ask(std::size_t question, const Context& context, std::uint64_t data_
   const Scored scored = score(context);
   const bool known = scored.edge != nullptr;
   if (asked && scored.warm) judge(question, context, data_class, scored, verdict);
-  if (scored.known_level > 0) count_new(context, scored.known_level);
+  if (scored.known_level > 0) count_new(context, scored.known_level, scored.warm);
   learn(context);
   return known;
 }
@@ -203,7 +204,11 @@ void Flow::judge(std::size_t question, const Context& context, std::uint64_t dat
   const std::size_t tail_class = question == 0 && scored.known_level == levels ? questions : question;
   TailCalibrator& tail = tails_[tail_class];
   const double rate_max = false_alerts_per_day_ * budget_share[tail_class];
-  if (scored.score < interesting_nats) return tail.learn_ordinary(context.time_ns);
+  if (scored.score < interesting_nats) {
+    tail.learn_ordinary(context.time_ns);
+    if (question == 0) tails_[questions].learn_ordinary(context.time_ns);
+    return;
+  }
   if (const Node* all = nodes_.find(context.chain[3]); all == nullptr || context.time_ns - all->first_ns < judged_age_ns)
     return;
   const double rate = tail.rate_per_day(scored.score);

@@ -119,7 +119,7 @@ class Flow {
   double popularity(Key context, Key symbol);
   void add_actor(const Context& context);
   double rate_of_new(const Context& context, std::size_t level);
-  void count_new(const Context& context, std::size_t level);
+  void count_new(const Context& context, std::size_t level, bool warm);
   void learn(const Context& context);
   /// Scores (when `asked`) and learns; true when the principal knew the symbol.
   bool ask(std::size_t question, const Context& context, std::uint64_t data_class, bool asked, Verdict& verdict);

@@ -18,7 +18,8 @@ constexpr double log_p_max = -16;                 // 1e-7 per check of one sourc
 constexpr double gap_factor = 1.5;                // over the longest gap so far
 constexpr double gap_decay = 0.999;               // of the longest gap, per hour
 constexpr float average_min = 0.15f;              // weight of the newest day in the hour's average
-constexpr float days_min = 3;                     // an hour of the week counts once it was seen so often
+constexpr float days_min = 3;                     // an hour of the week counts in full once it was seen so often
+constexpr double suspect_share = 0.5;             // of log_p_max: falls silent together with others
 constexpr std::size_t together_min = 5;           // and half of the living: one alert for all
 
 int weekend_of(std::int64_t hour) { return ((hour / 24) + 3) % 7 >= 5; }  // 1970-01-01 was a Thursday
@@ -103,19 +104,22 @@ double Silence::expected(const Source& source, std::int64_t from_ns, std::int64_
   for (std::int64_t hour = from_ns / hour_ns; hour <= to_ns / hour_ns && hour < from_ns / hour_ns + 7 * 24; ++hour) {
     const std::int64_t start = std::max(from_ns, hour * hour_ns), end = std::min(to_ns, (hour + 1) * hour_ns);
     const double share = static_cast<double>(end - start) / static_cast<double>(hour_ns);
-    if (source.days[weekend_of(hour)][hour % 24] >= days_min)
-      sum += share * double{source.rate[weekend_of(hour)][hour % 24]};
+    const float days = source.days[weekend_of(hour)][hour % 24];
+    const double trust = days >= days_min ? 1 : days >= 2 ? 0.25 : 0;
+    sum += trust * share * double{source.rate[weekend_of(hour)][hour % 24]};
   }
   return sum;
 }
 
-bool Silence::is_silent(const Source& source, std::int64_t now_ns, Finding& finding) const {
+double Silence::log_p(const Source& source, std::int64_t now_ns) {
   const std::int64_t gap = now_ns - source.last_ns;
-  if (source.silent || gap < gap_min_ns || source.last_ns - source.first_ns < warm_age_ns) return false;
-  if (static_cast<double>(gap) < gap_factor * static_cast<double>(source.longest_gap_ns)) return false;
-  const double mean = expected(source, source.last_ns, now_ns);
-  const double log_p = -mean / std::max(double{source.dispersion}, 1.0);
-  if (log_p > log_p_max) return false;
+  if (source.silent || gap < gap_min_ns || source.last_ns - source.first_ns < warm_age_ns) return 0;
+  if (static_cast<double>(gap) < gap_factor * static_cast<double>(source.longest_gap_ns)) return 0;
+  return -expected(source, source.last_ns, now_ns) / std::max(double{source.dispersion}, 1.0);
+}
+
+Silence::Finding Silence::find(const Source& source, std::int64_t now_ns) {
+  Finding finding;
   static constexpr std::string_view types[] = {"observer", "app", "partition"};
   finding.source = source.key;
   finding.type = types[static_cast<std::size_t>(source.type)];
@@ -123,38 +127,44 @@ bool Silence::is_silent(const Source& source, std::int64_t now_ns, Finding& find
   finding.tenant = source.tenant;
   finding.last_ns = source.last_ns;
   finding.now_ns = now_ns;
-  finding.expected = mean;
-  finding.p_value = std::exp(log_p);
+  finding.expected = expected(source, source.last_ns, now_ns);
+  finding.p_value = std::exp(log_p(source, now_ns));
   finding.longest_gap_ns = source.longest_gap_ns;
   finding.first_ns = source.first_ns;
   finding.events = source.events;
   finding.last = source.last;
-  return true;
+  return finding;
 }
 
 void Silence::close(std::int64_t watermark_ns, std::vector<Finding>& out) {
   if (watermark_ns < next_check_ns_) return;
   const std::int64_t now_ns = watermark_ns / check_ns * check_ns;
   next_check_ns_ = now_ns + check_ns;
-  const std::size_t before = out.size();
-  std::size_t living = 0;
+  std::size_t living = 0, suspect = 0;
+  Source* worst = nullptr;
   for (Source& source : sources_) {
     living += !source.silent && now_ns - source.last_ns < 7 * day_ns;
-    Finding finding;
-    if (!is_silent(source, now_ns, finding)) continue;
-    source.silent = true;
-    out.push_back(std::move(finding));
+    const double log_p_now = log_p(source, now_ns);
+    suspect += log_p_now <= suspect_share * log_p_max;
+    if (log_p_now <= log_p_max && (worst == nullptr || log_p_now < log_p(*worst, now_ns))) worst = &source;
   }
-  const std::size_t found = out.size() - before;
-  if (found < together_min || found * 2 < living) return;
-  Finding all = out[before];
-  all.source = combine(0xa11, 0);
-  all.type = "pipeline";
-  all.name = "all sources";
-  all.tenant.clear();
-  all.sources = found;
-  out.resize(before);
-  out.push_back(std::move(all));
+  if (worst == nullptr) return;
+  const bool together = suspect >= together_min && suspect * 2 >= living;
+  if (together) {
+    Finding all = find(*worst, now_ns);
+    all.source = combine(0xa11, 0);
+    all.type = "pipeline";
+    all.name = "all sources";
+    all.tenant.clear();
+    all.sources = suspect;
+    out.push_back(std::move(all));
+  }
+  for (Source& source : sources_) {
+    const double log_p_now = log_p(source, now_ns);
+    if (log_p_now > (together ? suspect_share * log_p_max : log_p_max)) continue;
+    if (!together) out.push_back(find(source, now_ns));
+    source.silent = true;
+  }
 }
 
 void Silence::save(SnapshotWriter& out) const {

@@ -6,7 +6,7 @@
 // the source's newest event by a gap that would have brought mu events, and Poisson counts inflated by D make an empty
 // gap improbable, exp(-mu / D) (quasi-Poisson; McCullagh & Nelder, 1989, ch. 6), and the gap is well beyond the longest
 // one it ever had, it is silent. One alert per silence; it can alert again after it has been heard.
-// When most sources fall silent at once the cause is the way to us, and one alert tells it.
+// When most sources fall silent at once the cause is the way to us, and one alert tells it for all.
 // Judged every five minutes of watermark; the watermark comes from events and ticks alone (semantics 16).
 #pragma once
 
@@ -68,7 +68,9 @@ class Silence {
   void hear(Type type, Key key, std::string_view name, std::string_view tenant, const Seen& seen);
   static void close_hours(Source& source, std::int64_t hour);
   static double expected(const Source& source, std::int64_t from_ns, std::int64_t to_ns);
-  bool is_silent(const Source& source, std::int64_t now_ns, Finding& finding) const;
+  /// ln of the probability of the gap up to now; 0 when nothing can be said.
+  static double log_p(const Source& source, std::int64_t now_ns);
+  static Finding find(const Source& source, std::int64_t now_ns);
 
   const std::size_t sources_max_;
   std::vector<Source> sources_;                   // in order of appearance

@@ -1,0 +1,67 @@
+#include "detect/alerting.hpp"
+
+#include "tests/detect/support.hpp"
+
+namespace tidewaiter::detect {
+namespace {
+
+struct Desk {
+  Watermark watermark{0};
+  Alerting alerting{3, {}, watermark};
+  std::vector<OwnRecord> out;
+  Desk() { alerting.begin(out, 0); }
+  void raise(Detector detector, int entity, std::int64_t time) {
+    Alert alert;
+    alert.detector = detector;
+    alert.rule = "some.rule";
+    alert.title = "something";
+    alert.entity_type = "principal";
+    alert.entity = std::to_string(entity);
+    alert.time_ns = alert.window_start_ns = alert.window_end_ns = time;
+    const Key key = hash_name(alert.entity);
+    if (!alerting.repeated(detector, "some", key, time)) alerting.emit(alert, "some", key);
+  }
+};
+
+TEST(Alerting, statistical_detectors_have_a_cap_per_day_and_policy_has_none) {
+  Desk desk;
+  for (int i = 0; i < 10; ++i) desk.raise(Detector::volume, i, monday + i * minute);
+  EXPECT_EQ(desk.out.size(), 3u);
+  for (int i = 0; i < 10; ++i) desk.raise(Detector::policy, i, monday + i * minute);
+  EXPECT_EQ(desk.out.size(), 13u);
+  EXPECT_EQ(desk.alerting.suppressed(), 7u);
+}
+
+TEST(Alerting, the_next_day_has_its_own_cap_and_the_digest_tells_what_was_held_back) {
+  Desk desk;
+  for (int i = 0; i < 5; ++i) desk.raise(Detector::flow, i, monday + i * minute);
+  desk.alerting.close(monday + day);
+  ASSERT_EQ(desk.out.size(), 4u);
+  const auto digest = nlohmann::json::parse(desk.out[3].body);
+  EXPECT_EQ(digest["kind"], "suppressed_digest");
+  EXPECT_EQ(digest["explanation"]["over_daily_cap"], 2);
+  EXPECT_EQ(digest["window"]["end"], "2025-09-02T00:00:00Z");
+  desk.raise(Detector::flow, 9, monday + day + minute);
+  EXPECT_EQ(desk.out.size(), 5u);
+}
+
+TEST(Alerting, one_entity_is_told_once_an_hour) {
+  Desk desk;
+  desk.raise(Detector::policy, 1, monday);
+  desk.raise(Detector::policy, 1, monday + 59 * minute);
+  desk.raise(Detector::policy, 1, monday + 60 * minute);
+  EXPECT_EQ(desk.out.size(), 2u);
+}
+
+TEST(Alerting, the_uid_names_the_incident_and_does_not_depend_on_when_it_is_written) {
+  Desk one, two;
+  two.alerting.begin(two.out, 77);
+  one.raise(Detector::policy, 1, monday);
+  two.raise(Detector::policy, 1, monday);
+  EXPECT_EQ(one.out[0].body, two.out[0].body);
+  two.raise(Detector::policy, 2, monday);
+  EXPECT_NE(nlohmann::json::parse(two.out[0].body)["uid"], nlohmann::json::parse(two.out[1].body)["uid"]);
+}
+
+}  // namespace
+}  // namespace tidewaiter::detect

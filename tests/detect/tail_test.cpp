@@ -1,0 +1,71 @@
+#include "detect/tail.hpp"
+
+#include <cmath>
+
+#include "tests/detect/support.hpp"
+
+namespace tidewaiter::detect {
+namespace {
+
+struct Exponential {
+  std::mt19937_64 random{11};
+  double next(double mean) { return -mean * std::log(1 - static_cast<double>(random() >> 11) * 0x1p-53); }
+};
+
+TEST(Tail, a_rate_inside_the_data_is_a_count_per_day) {
+  TailCalibrator tail(4, 1.25);
+  Exponential scores;
+  for (int i = 0; i < 20'000; ++i) tail.learn(scores.next(1), monday + i * (20 * day / 20'000));
+  for (const double score : {4.0, 5.0, 6.0}) {
+    const double expected = 1000 * std::exp(-score);
+    EXPECT_NEAR(tail.rate_per_day(score) / expected, 1, 0.35) << score;
+  }
+}
+
+TEST(Tail, p_values_of_fresh_scores_are_uniform_down_to_the_tail) {
+  TailCalibrator tail(4, 1.25);
+  Exponential scores;
+  for (int i = 0; i < 50'000; ++i) tail.learn(scores.next(1), monday + i * (20 * day / 50'000));
+  for (const double level : {1e-1, 1e-2, 1e-3}) {
+    int below = 0;
+    const int tests = 100'000;
+    for (int i = 0; i < tests; ++i) below += tail.p_value(scores.next(1)) <= level;
+    EXPECT_GT(below, tests * level * 0.67) << level;
+    EXPECT_LT(below, tests * level * 1.5) << level;
+  }
+}
+
+TEST(Tail, beyond_the_data_it_falls_like_the_data_does) {
+  TailCalibrator tail(4, 1.25);
+  Exponential scores;
+  for (int i = 0; i < 50'000; ++i) tail.learn(scores.next(1), monday + i * (20 * day / 50'000));
+  const double truth = 2500 * std::exp(-15.0);
+  EXPECT_GT(tail.rate_per_day(15), truth / 10);
+  EXPECT_LT(tail.rate_per_day(15), truth * 30);
+  EXPECT_LT(tail.rate_per_day(30), tail.rate_per_day(20));
+}
+
+TEST(Tail, without_history_nothing_is_rare) {
+  const TailCalibrator tail(4, 1.25);
+  EXPECT_GT(tail.rate_per_day(5), 0.1);
+}
+
+TEST(Tail, the_bar_is_the_least_score_below_the_rate) {
+  TailCalibrator tail(4, 1.25);
+  Exponential scores;
+  for (int i = 0; i < 20'000; ++i) tail.learn(scores.next(1), monday + i * (20 * day / 20'000));
+  const double bar = tail.bar(40, 0.05);
+  EXPECT_LT(tail.rate_per_day(bar), 0.05);
+  EXPECT_GE(tail.rate_per_day(bar - TailCalibrator::bin_nats), 0.05);
+}
+
+TEST(Tail, old_scores_fade) {
+  TailCalibrator tail(4, 1.25);
+  for (int i = 0; i < 100; ++i) tail.learn(10, monday + i * hour);
+  const double before = tail.rate_per_day(10);
+  tail.learn_ordinary(monday + 150 * day);
+  EXPECT_LT(tail.rate_per_day(10), before / 5);
+}
+
+}  // namespace
+}  // namespace tidewaiter::detect
