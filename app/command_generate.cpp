@@ -105,7 +105,7 @@ class KafkaOutput final : public Output {
     out_.key = message.key;
     out_.value = message.value;
     out_.headers.assign(message.headers.begin(), message.headers.end());
-    out_.time_ms = message.delivery_ns / 1'000'000;
+    // Kafka's own time stays today's: a broker deletes what is older than its retention, and the company's time is past.
     return topic.producer->send(out_);
   }
   Result<void> flush() override {
@@ -164,6 +164,11 @@ Result<void> generate(const GenerateOptions& options) {
   config.events = options.events;
   config.seed = options.seed;
   config.days = options.days;
+  if (!options.start.empty()) {
+    const auto start = parse_rfc3339(options.start + "T00:00:00Z");
+    if (!start) return fail(Code::invalid_argument, "--start " + options.start + ": expected a date such as 2025-09-01");
+    config.start_ns = *start;
+  }
   config.malformed_per_million = static_cast<std::uint32_t>(options.malformed * 1e6);
   Generator generator(config);
   std::unique_ptr<Output> output = std::make_unique<LineOutput>();
@@ -208,6 +213,7 @@ void add_generate_command(CLI::App& cli, int& code) {
   sub->add_option("--events", options.events, "How many messages")->capture_default_str();
   sub->add_option("--seed", options.seed, "Which company and which incidents; the same seed gives the same bytes")
       ->capture_default_str();
+  sub->add_option("--start", options.start, "First day of the company's time, such as 2025-09-01");
   sub->add_option("--days", options.days, "Over how many days of event time")->capture_default_str()->check(CLI::Range(1, 3660));
   sub->add_option("--truth", options.truth, "Write the list of injected incidents to this file");
   auto* brokers = sub->add_option("--brokers", options.brokers, "Produce to this Kafka cluster instead of stdout");

@@ -14,6 +14,7 @@ namespace tidewaiter::app {
 struct GenerateOptions {
   std::uint64_t events = 300'000, seed = 1;
   std::uint32_t days = 28;
+  std::string start;                // first day, "2025-09-01"; "" = that one, a Monday
   std::string truth;                // file for the list of incidents; "" = none
   std::string brokers;              // "" = NDJSON to stdout
   std::vector<std::string> topics;  // NAME or NAME:PARTITIONS; messages go to a topic by their key

@@ -65,7 +65,7 @@ Result<void> DetectStage::restore(const store::Reader& reader) {
   } else if (snapshot.error().code != Code::not_found) {
     return std::move(snapshot).error();
   }
-  snapshot_handed_over_ = cursor_.commit;
+  snapshot_events_ = engine_->status().events;
   std::vector<OwnRecord> alerts;
   while (cursor_.commit < stored.commit) {
     TRY_ASSIGN(CommitPtr commit, reader.commit(cursor_.commit + 1, false));
@@ -130,7 +130,8 @@ void DetectStage::hand_over_cursor(bool force) {
 }
 
 void DetectStage::hand_over_snapshot(bool force) {
-  if (snapshot_handed_over_ == cursor_.commit) return;
+  const std::uint64_t events = engine_->status().events;
+  if (events == snapshot_events_) return;  // commits without events are cheap to judge again
   const std::int64_t now = clock_.now_ns();
   if (!force && now - snapshot_time_ns_ < config_.snapshot_interval_ms * 1'000'000) return;
   WriterWork work;
@@ -138,7 +139,8 @@ void DetectStage::hand_over_snapshot(bool force) {
   work.snapshot = SnapshotPut{std::string(detect_snapshot_name), cursor_.commit,
                               pack_snapshot(cursor_, engine_->snapshot())};
   writer_.submit(std::move(work));
-  snapshot_handed_over_ = cursor_handed_over_ = cursor_.commit;
+  cursor_handed_over_ = cursor_.commit;
+  snapshot_events_ = events;
   snapshot_time_ns_ = now;
 }
 

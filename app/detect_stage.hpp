@@ -62,7 +62,7 @@ class DetectStage {
   Metrics& metrics_;
   std::unique_ptr<detect::Engine> engine_;
   DetectCursor cursor_;
-  std::uint64_t cursor_handed_over_ = 0, snapshot_handed_over_ = 0;
+  std::uint64_t cursor_handed_over_ = 0, snapshot_events_ = 0;
   std::int64_t cursor_time_ns_ = 0, snapshot_time_ns_ = 0;
   std::atomic<std::uint64_t> judged_{0}, alerts_{0};
   mutable std::mutex status_mutex_;

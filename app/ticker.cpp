@@ -70,10 +70,23 @@ void Ticker::observe(const Commit& commit, std::int64_t now_ns) {
   }
 }
 
+void Ticker::set_at_end(const Origin* origin, std::uint32_t partition, bool at_end) {
+  if (auto found = partitions_.find(Key{origin, partition}); found != partitions_.end()) found->second.at_end = at_end;
+}
+
+bool Ticker::silent(const Partition& partition, std::int64_t now_ns) const {
+  return !partition.idle && now_ns - partition.received_ns >= config_.idle_after_ms * ns_per_ms;
+}
+
+bool Ticker::suspects_idle(std::int64_t now_ns) const {
+  return std::any_of(partitions_.begin(), partitions_.end(),
+                     [&](const auto& entry) { return silent(entry.second, now_ns); });
+}
+
 std::optional<std::string> Ticker::due(std::int64_t now_ns) {
   bool all_idle = !partitions_.empty(), changed = false;
   for (auto& [key, partition] : partitions_) {
-    if (!partition.idle && now_ns - partition.received_ns >= config_.idle_after_ms * ns_per_ms) {
+    if (silent(partition, now_ns) && partition.at_end) {
       partition.idle = true;
       partition.changed = true;
     }

@@ -28,6 +28,10 @@ class Ticker {
   /// are known. Without it the first partition that is read would run ahead and make the others' events late.
   std::optional<std::string> announce(const std::vector<std::pair<const Origin*, std::uint32_t>>& assigned,
                                       std::int64_t now_ns);
+  /// Whether everything that the broker has of this partition is read: while not, it is slow and never idle.
+  void set_at_end(const Origin* origin, std::uint32_t partition, bool at_end);
+  /// A partition has been silent long enough to be idle, if it is at its end: ask the sources before due().
+  bool suspects_idle(std::int64_t now_ns) const;
   /// A commit was written.
   void observe(const Commit& commit, std::int64_t now_ns);
   /// The JSON of a tick that is due now, or nothing.
@@ -41,6 +45,7 @@ class Ticker {
     std::int64_t event_time_ns = 0;    // newest
     bool has_own_time = false;         // some event said its time itself
     bool idle = false;
+    bool at_end = true;
     bool changed = false;              // since the last tick
     void see(const Event& event);
   };
@@ -49,6 +54,7 @@ class Ticker {
     bool operator()(const Key& a, const Key& b) const;
   };
 
+  bool silent(const Partition& partition, std::int64_t now_ns) const;
   std::int64_t event_time_reached(std::int64_t now_ns) const;
   std::string tick(std::int64_t event_time_ns);
 

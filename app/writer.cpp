@@ -104,6 +104,12 @@ void Writer::announce_partitions(ingest::Source& source, WriterWork& work) {
   if (auto tick = ticker_.announce(assigned, now)) work.control.push_back(control_record(std::move(*tick), now));
 }
 
+void Writer::tell_ends() {
+  for (ingest::Source* source : sources_)
+    for (const ingest::PartitionStatus& p : source->status().partitions)
+      ticker_.set_at_end(intern_origin(p.cluster, p.topic_id, p.topic), p.partition, p.at_end);
+}
+
 Result<void> Writer::append_commit(WriterWork work) {
   TRY_ASSIGN(CommitPtr commit,
              log_.commit(std::move(work.batch), std::move(work.control), std::move(work.own), std::move(work.cursors),
@@ -127,6 +133,7 @@ Result<void> Writer::run_timers() {
     end_of_input_.store(false);
     tick = ticker_.end_of_input();
   } else {
+    if (ticker_.suspects_idle(now)) tell_ends();
     tick = ticker_.due(now);
   }
   if (tick) {

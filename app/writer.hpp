@@ -61,6 +61,7 @@ class Writer {
   Result<void> commit(WriterWork work);
   Result<void> commit_batch_of(std::size_t source, WriterWork work);
   Result<void> append_commit(WriterWork work);
+  void tell_ends();
   void announce_partitions(ingest::Source& source, WriterWork& work);
   Result<void> run_timers();
   Result<void> publish_checkpoint();

@@ -52,6 +52,15 @@ TEST_F(TickerTest, a_partition_without_messages_becomes_idle_and_wakes_again) {
   EXPECT_NE(tick->find("\"active\":[{"), std::string::npos);
 }
 
+TEST_F(TickerTest, a_slow_partition_with_a_backlog_is_not_idle) {
+  ticker.observe(commit_of(origin, 0, 1000 * second), 0);
+  ticker.set_at_end(origin, 0, false);
+  EXPECT_TRUE(ticker.suspects_idle(9 * second));
+  EXPECT_FALSE(ticker.due(9 * second));
+  ticker.set_at_end(origin, 0, true);
+  EXPECT_TRUE(ticker.due(9 * second));
+}
+
 TEST_F(TickerTest, goes_on_ticking_while_everything_is_idle) {
   ticker.observe(commit_of(origin, 0, 1000 * second), 0);
   ASSERT_TRUE(ticker.due(5 * second));
