@@ -1,0 +1,266 @@
+// Power loss, played by a file system that remembers what was synced and takes the rest away. The oracle: every commit
+// that was confirmed is there, whole, and the store goes on.
+
+#include <gtest/gtest.h>
+#include <rocksdb/file_system.h>
+#include <unistd.h>
+
+#include <map>
+#include <mutex>
+
+#include "store/log.hpp"
+#include "tests/store/samples.hpp"
+
+namespace tidewaiter::store {
+namespace {
+
+using namespace samples;
+
+#define ASSERT_OK(result) ASSERT_TRUE(result) << (result).error().message
+
+class FragileFileSystem : public rocksdb::FileSystemWrapper {
+ public:
+  explicit FragileFileSystem(bool honest = true)
+      : rocksdb::FileSystemWrapper(rocksdb::FileSystem::Default()), honest_(honest) {}
+  const char* Name() const override { return "fragile"; }
+
+  /// After `writes` more appends and syncs nothing reaches the disk any more.
+  void fail_after(std::uint64_t writes) {
+    const std::lock_guard lock(mutex_);
+    left_ = writes;
+  }
+  std::uint64_t writes() const {
+    const std::lock_guard lock(mutex_);
+    return done_;
+  }
+  bool failing() const {
+    const std::lock_guard lock(mutex_);
+    return left_ == 0;
+  }
+  /// Cuts every file back to what was synced of it.
+  void lose_power() {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [file, size] : synced_)
+      if (std::filesystem::exists(file)) std::filesystem::resize_file(file, size);
+  }
+
+  rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                                    std::unique_ptr<rocksdb::FSWritableFile>* out,
+                                    rocksdb::IODebugContext* debug) override {
+    if (failing()) return no_power();
+    std::unique_ptr<rocksdb::FSWritableFile> file;
+    rocksdb::IOStatus status = target()->NewWritableFile(name, options, &file, debug);
+    if (!status.ok()) return status;
+    {
+      const std::lock_guard lock(mutex_);
+      synced_[name] = 0;
+    }
+    *out = std::make_unique<File>(*this, name, std::move(file));
+    return status;
+  }
+  rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to, const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override {
+    if (failing()) return no_power();
+    rocksdb::IOStatus status = target()->RenameFile(from, to, options, debug);
+    const std::lock_guard lock(mutex_);
+    if (const auto found = synced_.find(from); status.ok() && found != synced_.end()) {
+      synced_[to] = found->second;
+      synced_.erase(from);
+    }
+    return status;
+  }
+  rocksdb::IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
+                               rocksdb::IODebugContext* debug) override {
+    if (failing()) return no_power();
+    rocksdb::IOStatus status = target()->DeleteFile(name, options, debug);
+    const std::lock_guard lock(mutex_);
+    synced_.erase(name);
+    return status;
+  }
+
+ private:
+  static rocksdb::IOStatus no_power() { return rocksdb::IOStatus::IOError("the power is off"); }
+  bool allow() {
+    const std::lock_guard lock(mutex_);
+    if (left_ == 0) return false;
+    --left_;
+    ++done_;
+    return true;
+  }
+
+  class File : public rocksdb::FSWritableFileOwnerWrapper {
+   public:
+    File(FragileFileSystem& system, std::string name, std::unique_ptr<rocksdb::FSWritableFile> file)
+        : rocksdb::FSWritableFileOwnerWrapper(std::move(file)), system_(system), name_(std::move(name)) {}
+    rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                             rocksdb::IODebugContext* debug) override {
+      if (!system_.allow()) return no_power();
+      rocksdb::IOStatus status = rocksdb::FSWritableFileOwnerWrapper::Append(data, options, debug);
+      if (status.ok()) size_ += data.size();
+      return status;
+    }
+    rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
+                             const rocksdb::DataVerificationInfo&, rocksdb::IODebugContext* debug) override {
+      return Append(data, options, debug);
+    }
+    rocksdb::IOStatus Sync(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
+      if (!system_.allow()) return no_power();
+      if (!system_.honest_) return rocksdb::IOStatus::OK();
+      return remember(rocksdb::FSWritableFileOwnerWrapper::Sync(options, debug));
+    }
+    rocksdb::IOStatus Fsync(const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
+      if (!system_.allow()) return no_power();
+      if (!system_.honest_) return rocksdb::IOStatus::OK();
+      return remember(rocksdb::FSWritableFileOwnerWrapper::Fsync(options, debug));
+    }
+
+   private:
+    rocksdb::IOStatus remember(rocksdb::IOStatus status) {
+      const std::lock_guard lock(system_.mutex_);
+      if (const auto found = system_.synced_.find(name_); status.ok() && found != system_.synced_.end())
+        found->second = size_;
+      return status;
+    }
+    FragileFileSystem& system_;
+    const std::string name_;
+    std::uint64_t size_ = 0;
+  };
+
+  const bool honest_;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::uint64_t> synced_;
+  std::uint64_t left_ = ~std::uint64_t{0}, done_ = 0;
+};
+
+/// Commits until the power fails; returns the end of what was confirmed.
+std::uint64_t run_until_power_fails(Log& log, int commits) {
+  std::uint64_t confirmed = log.positions().empty() ? 0 : log.positions()[0].next_offset;
+  for (int i = 0; i < commits; ++i) {
+    if (!log.commit(offsets(confirmed, confirmed + 40), {}, {own(RecordKind::alert, "{}")}, {{"detect", "x"}})) break;
+    confirmed += 40;
+    if (i % 4 == 1 && !log.publish_checkpoint()) break;
+    if (i % 3 == 2 && !log.seal_one_segment()) break;
+  }
+  return confirmed;
+}
+
+void expect_confirmed(const Options& o, std::uint64_t confirmed) {
+  Metrics metrics;
+  auto log = Log::open(o, metrics);
+  ASSERT_OK(log);
+  (*log)->set_route([](const Record&, const Event*, std::size_t) { return std::uint16_t{5}; });
+  auto reader = Reader::open(**log);
+  ASSERT_OK(reader);
+  auto coverage = (*reader)->coverage();
+  ASSERT_OK(coverage);
+  std::uint64_t held = 0;
+  if (!coverage->empty()) {
+    ASSERT_EQ((*coverage)[0].held.size(), 1u);
+    held = (*coverage)[0].held[0].second;
+  }
+  EXPECT_GE(held, confirmed);
+  EXPECT_EQ((*log)->counters().records_by_kind["event"], held);
+  std::uint64_t next = 0;
+  for (std::uint64_t n = 1; n <= (*reader)->last_commit(); ++n) {
+    auto commit = (*reader)->commit(n, true);
+    ASSERT_OK(commit);
+    for (const Record& r : (*commit)->records) next += r.origin != nullptr;
+  }
+  EXPECT_EQ(next, held);
+  for (const LogInfo& info : (*reader)->logs()) {
+    auto heads = (*reader)->heads(info.id);
+    ASSERT_OK(heads);
+    for (const Head& head : *heads) EXPECT_EQ((*reader)->root(info.id, head.size).value(), head.root);
+  }
+  auto more = (*log)->commit(offsets(held, held + 5), {}, {}, {});
+  ASSERT_OK(more);
+}
+
+class PowerLoss : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    options_ = options(directory_);
+    options_.segment_records = 128;
+    Metrics metrics;
+    open(options_, metrics).reset();
+    std::filesystem::copy(options_.directory, directory_ / "new", std::filesystem::copy_options::recursive);
+  }
+  void begin_anew() {
+    std::filesystem::remove_all(options_.directory);
+    std::filesystem::copy(directory_ / "new", options_.directory, std::filesystem::copy_options::recursive);
+  }
+  TemporaryDirectory directory_;
+  Options options_;
+};
+
+TEST_F(PowerLoss, what_was_confirmed_survives_it_at_any_write) {
+  constexpr int commits = 9;
+  std::uint64_t at_open = 0, writes = 0;
+  {
+    auto fragile = std::make_shared<FragileFileSystem>();
+    options_.file_system = fragile;
+    Metrics metrics;
+    auto log = open(options_, metrics);
+    at_open = fragile->writes();
+    EXPECT_EQ(run_until_power_fails(*log, commits), 40u * commits);
+    writes = fragile->writes() - at_open;
+  }
+  ASSERT_GT(writes, 20u);
+  for (std::uint64_t n = 0; n < writes; ++n) {
+    begin_anew();
+    auto fragile = std::make_shared<FragileFileSystem>();
+    options_.file_system = fragile;
+    std::uint64_t confirmed = 0;
+    {
+      Metrics metrics;
+      auto log = open(options_, metrics);
+      fragile->fail_after(n);
+      confirmed = run_until_power_fails(*log, commits);
+    }
+    fragile->lose_power();
+    options_.file_system = nullptr;
+    expect_confirmed(options_, confirmed);
+    if (HasFailure()) FAIL() << "after " << n << " of " << writes << " writes";
+  }
+}
+
+TEST_F(PowerLoss, a_store_whose_syncs_are_lies_loses_what_it_confirmed) {
+  auto lying = std::make_shared<FragileFileSystem>(false);
+  options_.file_system = lying;
+  {
+    Metrics metrics;
+    auto log = open(options_, metrics);
+    ASSERT_EQ(run_until_power_fails(*log, 5), 200u);
+    lying->fail_after(0);
+  }
+  lying->lose_power();
+  options_.file_system = nullptr;
+  Metrics metrics;
+  auto log = Log::open(options_, metrics);
+  EXPECT_TRUE(!log || (*log)->positions().empty()) << "this test could not see a missing sync";
+}
+
+TEST_F(PowerLoss, after_a_failed_sync_the_log_takes_nothing_more_until_it_is_opened_again) {
+  auto fragile = std::make_shared<FragileFileSystem>();
+  options_.file_system = fragile;
+  {
+    Metrics metrics;
+    auto log = open(options_, metrics);
+    ASSERT_OK(log->commit(offsets(0, 10), {}, {}, {}));
+    fragile->fail_after(1);  // the write goes through, its sync does not
+    auto failed = log->commit(offsets(10, 20), {}, {}, {});
+    ASSERT_FALSE(failed);
+    EXPECT_EQ(failed.error().code, Code::disk);
+    fragile->fail_after(~std::uint64_t{0});
+    auto again = log->commit(offsets(10, 20), {}, {}, {});
+    ASSERT_FALSE(again);
+    EXPECT_NE(again.error().message.find("open it again"), std::string::npos) << again.error().message;
+    EXPECT_FALSE(log->put_cursors({{"a", "b"}}));
+    EXPECT_FALSE(log->publish_checkpoint());
+  }
+  options_.file_system = nullptr;
+  expect_confirmed(options_, 10);
+}
+
+}  // namespace
+}  // namespace tidewaiter::store
