@@ -51,7 +51,8 @@ void put_checksum(Bytes& out) {
 }
 
 Result<std::string_view> check_value(std::string_view value, const char* part) {
-  if (value.size() < sizeof(std::uint64_t)) return fail(Code::corruption, std::string("block ") + part + " is cut short");
+  if (value.size() < sizeof(std::uint64_t))
+    return fail(Code::corruption, std::string("block ") + part + " is cut short");
   const std::string_view content = value.substr(0, value.size() - sizeof(std::uint64_t));
   std::uint64_t checksum;
   std::memcpy(&checksum, value.data() + content.size(), sizeof checksum);

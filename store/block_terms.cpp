@@ -30,9 +30,8 @@ class TermReader {
       if ((strings_seen_ >> c & 1) && !string_column(c, of_strings(c))) return false;
     for (std::size_t c = 0; c < num_count; ++c)
       if ((numbers_seen_ >> c & 1) && !number_column(c)) return false;
-    for (std::size_t c = 0; c < addr_count; ++c)
-      if ((numbers_seen_ >> (num_count + c) & 1) && !string_column(str_count + num_count + c, of_numbers(num_count + c)))
-        return false;
+    for (std::size_t c = num_count; c < num_count + addr_count; ++c)
+      if ((numbers_seen_ >> c & 1) && !string_column(str_count + c, of_numbers(c))) return false;
     return in_.done() && uncompressed_.done();
   }
 

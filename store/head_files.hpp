@@ -21,7 +21,8 @@ struct NamedHead {
 
 std::string checkpoint_file(const std::string& directory, const std::string& log);
 /// The file outside: {"format":1,"store":...,"generation":...,"heads":[{"log":...,"note":...}]}
-std::string encode_head_file(const std::string& store_id, std::uint32_t generation, const std::vector<NamedHead>& heads);
+std::string encode_head_file(const std::string& store_id, std::uint32_t generation,
+                             const std::vector<NamedHead>& heads);
 
 /// Every note in DIR/checkpoint and in `head_file` (may be empty or missing), with where it was found.
 struct FoundNote {

@@ -1,6 +1,6 @@
 // A column of 64-bit integers in the smallest of a few simple forms; zstd does the rest.
 //   u8 form, then: 0 constant: varint | 1 arithmetic: varint first, zigzag step | 2 plain: varint each
-//   3 deltas: zigzag each, from 0 | 4 bytes: one byte each | 5 scaled deltas: varint divisor, zigzag each of v / divisor
+//   3 deltas: zigzag each, from 0 | 4 bytes: one byte each | 5 scaled deltas: varint divisor, then 3 of v / divisor
 #pragma once
 
 #include <cstdint>

@@ -65,7 +65,8 @@ Result<void> Ledger::load(const Db& db, const StoreState& state) {
     const char tag = it->key()[0];
     if (tag != 'h' && tag != 'g') continue;
     Entry entry;
-    if (auto read = read_entry(tag, key, it->value(), entry); !read) return at_origin(std::move(read).error(), key.origin);
+    if (auto read = read_entry(tag, key, it->value(), entry); !read)
+      return at_origin(std::move(read).error(), key.origin);
     if (entry.commit > state.commit) continue;
     if (key.origin >= origins.size()) return at_origin(fail(Code::corruption, "it is unknown"), key.origin);
     LedgerPartition& p = place(origins[key.origin], key.partition);

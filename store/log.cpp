@@ -175,8 +175,9 @@ Result<std::unique_ptr<Log>> Log::open(Options options, Metrics& metrics) {
 
 void Log::set_route(Route route) { state_->route = std::move(route); }
 
-Result<CommitPtr> Log::commit(std::unique_ptr<Batch> batch, std::vector<OwnRecord> control, std::vector<OwnRecord> own,
-                              std::vector<CursorUpdate> cursors, std::map<std::string, std::uint64_t> connector_counts) {
+Result<CommitPtr> Log::commit(std::unique_ptr<Batch> batch, std::vector<OwnRecord> control,
+                              std::vector<OwnRecord> own, std::vector<CursorUpdate> cursors,
+                              std::map<std::string, std::uint64_t> connector_counts) {
   return state_->commit(std::move(batch), std::move(control), own, cursors, connector_counts);
 }
 

@@ -111,7 +111,8 @@ struct Reader::State {
   std::uint64_t indexed_size(std::uint16_t log) const {
     const auto bytes = db->get(Cf::meta, sealed_key(log));
     if (!bytes || !*bytes || log >= state.logs.size()) return 0;
-    return std::min(decode_number(**bytes).value_or(0), state.logs[log].tree.size / state.segment_records * state.segment_records);
+    const std::uint64_t segments = state.logs[log].tree.size / state.segment_records;
+    return std::min(decode_number(**bytes).value_or(0), segments * state.segment_records);
   }
   std::string_view log_name(std::uint16_t log) const { return infos()[log].name; }
 };
@@ -188,7 +189,8 @@ Result<std::pair<std::uint64_t, std::string>> Reader::snapshot(const std::string
   it->seek_for_prev(snapshot_key(name, commit));
   TRY(it->status());
   if (!it->valid() || !it->key().starts_with(prefix) || it->key().size() != prefix.size() + 8)
-    return fail(Code::not_found, "there is no snapshot of '" + name + "' at or before commit " + std::to_string(commit));
+    return fail(Code::not_found,
+                "there is no snapshot of '" + name + "' at or before commit " + std::to_string(commit));
   TRY_ASSIGN(const std::string_view value, decode_checked(it->value()));
   return std::pair(get_be<std::uint64_t>(it->key().data() + prefix.size()), std::string(value));
 }

@@ -12,7 +12,9 @@ constexpr std::uint8_t format_version = 1;
 constexpr std::uint32_t no_term = ~std::uint32_t{0};
 
 constexpr std::uint8_t number_of(Str column) { return static_cast<std::uint8_t>(column); }
-constexpr std::uint8_t number_of(Num column) { return static_cast<std::uint8_t>(str_count + static_cast<std::size_t>(column)); }
+constexpr std::uint8_t number_of(Num column) {
+  return static_cast<std::uint8_t>(str_count + static_cast<std::size_t>(column));
+}
 constexpr std::uint8_t number_of(Addr column) {
   return static_cast<std::uint8_t>(str_count + num_count + static_cast<std::size_t>(column));
 }
