@@ -213,9 +213,11 @@ void Flow::judge(std::size_t question, const Context& context, std::uint64_t dat
     return;
   const double rate = tail.rate_per_day(scored.score);
   const bool hot = rate < rate_max && tail.days() >= calibrated_days;
-  const double p_value = hot ? tail.p_value(scored.score) : 1;
-  tail.learn(hot ? tail.bar(scored.score, rate_max) : scored.score, context.time_ns);
-  if (!hot) return;
+  if (!hot) return tail.learn(scored.score, context.time_ns);
+  const double p_value = tail.p_value(scored.score);
+  const auto today = static_cast<std::uint16_t>(context.time_ns / day_ns);
+  if (scored.node->hot_day != today) tail.learn(tail.bar(scored.score, rate_max), context.time_ns);
+  scored.node->hot_day = today;
   if (!verdict.rule.empty() && rate >= verdict.rate_per_day) return;
   verdict.rule = rules[question];
   verdict.score = scored.score;

@@ -93,7 +93,8 @@ class Flow {
     float symbols;       // different ones
     float fresh[levels]; // new to the principal, role, tenant, everybody; decayed
     std::uint32_t members;
-    std::uint16_t quota, unused;
+    std::uint16_t quota;
+    std::uint16_t hot_day;  // last day with an alert, for the declustering of the tail
     double pairs;        // sum of actors over its edges
     std::uint64_t rank() const { return static_cast<std::uint64_t>(decayed_ns / 1'000'000'000); }
   };
@@ -108,7 +109,7 @@ class Flow {
   struct Scored {
     double score = 0;
     std::size_t known_level = 0;  // levels = nobody knows it
-    const Node* node = nullptr;
+    Node* node = nullptr;
     const Edge* edge = nullptr;   // of the principal; may be null
     bool warm = false;
   };
