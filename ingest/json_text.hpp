@@ -55,12 +55,20 @@ inline Marks count_marks(std::string_view text) {
   std::size_t at = 0;
 #if defined(__AVX2__)
   const __m256i bracket = _mm256_set1_epi8('{'), colon = _mm256_set1_epi8(':'), fold = _mm256_set1_epi8(0x20);
-  for (; at + 32 <= text.size(); at += 32) {
-    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text.data() + at));
-    const __m256i opened = _mm256_cmpeq_epi8(_mm256_or_si256(bytes, fold), bracket);  // '[' | 0x20 == '{'
-    const __m256i colons = _mm256_cmpeq_epi8(bytes, colon);
-    marks.opened += static_cast<std::size_t>(__builtin_popcount(static_cast<unsigned>(_mm256_movemask_epi8(opened))));
-    marks.colons += static_cast<std::size_t>(__builtin_popcount(static_cast<unsigned>(_mm256_movemask_epi8(colons))));
+  const __m256i none = _mm256_setzero_si256();
+  auto sum = [](__m256i eights) {
+    const __m128i halves = _mm_add_epi64(_mm256_castsi256_si128(eights), _mm256_extracti128_si256(eights, 1));
+    return static_cast<std::size_t>(_mm_cvtsi128_si64(halves) + _mm_extract_epi64(halves, 1));
+  };
+  while (at + 32 <= text.size()) {
+    __m256i opened = none, colons = none;  // one count per byte, which holds 255 rounds
+    for (int round = 0; round < 255 && at + 32 <= text.size(); ++round, at += 32) {
+      const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text.data() + at));
+      opened = _mm256_sub_epi8(opened, _mm256_cmpeq_epi8(_mm256_or_si256(bytes, fold), bracket));  // '[' | 0x20 == '{'
+      colons = _mm256_sub_epi8(colons, _mm256_cmpeq_epi8(bytes, colon));
+    }
+    marks.opened += sum(_mm256_sad_epu8(opened, none));
+    marks.colons += sum(_mm256_sad_epu8(colons, none));
   }
 #endif
   for (; at < text.size(); ++at) {

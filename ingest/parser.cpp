@@ -107,8 +107,8 @@ class Walker {
       ondemand::field field;
       if (std::move(result).get(field) != simdjson::SUCCESS) return false;
       const char* key = field.key().raw();
-      Step* step = *guess;
-      if (step == nullptr || !step->is(key, plan_->nodes[step->node])) [[unlikely]] {
+      Step* step = follow(*guess, key);
+      if (step == nullptr) [[unlikely]] {
         step = look_up(at.node, key);
         if (step == nullptr) continue;
         *guess = step;
@@ -122,6 +122,14 @@ class Walker {
       if (!take(field.value(), *step, out)) return false;
     }
     return true;
+  }
+
+  /// The expected key, or one of the next that were seen behind it: optional keys are left out all the time, and the
+  /// chain keeps the order of them all.
+  Step* follow(Step* step, const char* key) const {
+    for (int i = 0; i < 4 && step != nullptr; ++i, step = step->next)
+      if (step->is(key, plan_->nodes[step->node])) return step;
+    return nullptr;
   }
 
   Step* look_up(std::uint32_t at, const char* key) {
