@@ -8,6 +8,7 @@ namespace tidewaiter::app {
 namespace {
 
 constexpr int snapshots_kept = 8;
+constexpr int busy_rounds_per_seal = 5;
 
 template <class T>
 void move_append(std::vector<T>& to, std::vector<T>& from) {
@@ -142,6 +143,13 @@ Result<void> Writer::run_timers() {
     TRY(append_commit(std::move(work)));
   }
   if (now - last_checkpoint_ns_.load() >= config_.checkpoint_interval_ms * 1'000'000) TRY(publish_checkpoint());
+  return seal_a_little();
+}
+
+// Packing is for quiet moments; under a load that never pauses it gets its turn now and then, so that it keeps up.
+Result<void> Writer::seal_a_little() {
+  if (queue_.size() > 0 && ++busy_rounds_ < busy_rounds_per_seal) return {};
+  busy_rounds_ = 0;
   if (auto sealed = log_.seal_one_segment(); !sealed) return std::move(sealed).error();
   return {};
 }

@@ -64,6 +64,7 @@ class Writer {
   void tell_ends();
   void announce_partitions(ingest::Source& source, WriterWork& work);
   Result<void> run_timers();
+  Result<void> seal_a_little();
   Result<void> publish_checkpoint();
   /// Own work that waits already rides along in the same commit: one sync for all.
   WriterWork gather(WriterWork first);
@@ -75,6 +76,7 @@ class Writer {
   const Clock& clock_;
   BoundedQueue<WriterWork> queue_;
   std::optional<WriterWork> held_back_;  // popped while gathering, but a batch of its own commit
+  int busy_rounds_ = 0;
   Ticker ticker_;
   std::function<void(const std::vector<store::Head>&)> on_checkpoint_;
   mutable std::mutex positions_mutex_;
