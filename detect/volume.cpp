@@ -109,7 +109,10 @@ void Volume::open_named(Window& window, SeriesKind kind, Key series, const Event
   if (keys.principal != 0) names_.keep(keys.principal, event.get(Str::principal), keys.quota, time_ns);
   if (kind != SeriesKind::pair) return;
   window.destination = keys.destination;
-  names_.keep(keys.destination, destination_of(event), keys.quota, time_ns);
+  if (event.has(Str::dst_host))
+    names_.keep(keys.destination, event.get(Str::dst_host), keys.quota, time_ns);
+  else
+    names_.keep(keys.destination, destination_of(event), keys.quota, time_ns);
   if (!event.has(Str::dst_category)) return;
   window.category = hash_name(event.get(Str::dst_category));
   names_.keep(window.category, event.get(Str::dst_category), keys.quota, time_ns);

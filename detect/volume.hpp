@@ -20,6 +20,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <memory_resource>
 #include <unordered_map>
 #include <vector>
 
@@ -130,7 +131,8 @@ class Volume {
 
   // Scratch of one group, kept for its memory.
   std::vector<Judged> judged_;
-  std::unordered_map<Key, RoleSum> sums_;  // only looked up; roles_ has their order
+  std::pmr::unsynchronized_pool_resource nodes_;  // of sums_: made once, used again for every group of windows
+  std::pmr::unordered_map<Key, RoleSum> sums_{&nodes_};  // only looked up; roles_ has their order
   std::vector<Key> roles_;
 };
 

@@ -28,7 +28,10 @@ WindowTable::WindowTable(std::uint64_t memory_bytes)
       index_(std::uint64_t{capacity_} * 2) {
   void* memory = mmap(nullptr, capacity_ * sizeof(Window), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
+  madvise(memory, capacity_ * sizeof(Window), MADV_HUGEPAGE);
   slab_ = static_cast<Window*>(memory);
+  constexpr std::size_t page_bytes = 4096;  // all pages are touched here, not later
+  for (std::size_t at = 0; at < capacity_ * sizeof(Window); at += page_bytes) static_cast<volatile char*>(memory)[at] = 0;
 }
 
 WindowTable::~WindowTable() { munmap(slab_, capacity_ * sizeof(Window)); }

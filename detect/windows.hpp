@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory_resource>
 #include <vector>
 
 #include "detect/alert.hpp"
@@ -94,7 +95,8 @@ class WindowTable {
   struct List {
     std::uint32_t head, tail;
   };
-  std::map<std::uint64_t, List> groups_;
+  std::pmr::unsynchronized_pool_resource nodes_;  // of groups_: no allocation once warm
+  std::pmr::map<std::uint64_t, List> groups_{&nodes_};
 };
 
 }  // namespace tidewaiter::detect
