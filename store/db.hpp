@@ -107,6 +107,11 @@ class Db {
   /// Primary only: memory tables to files, synced; what a clean stop does last.
   Result<void> flush();
 
+  /// Table files against the checksums in the manifest, and those that the view leaves out, since a secondary passes over
+  /// what it cannot read: reads every byte once. Files that a running owner takes away meanwhile do not count.
+  /// Error: corruption.
+  Result<void> check_files();
+
   bool is_primary() const;
   /// Bytes of table files on disk by column family, as RocksDB estimates them.
   std::uint64_t disk_bytes(Cf cf) const;

@@ -85,6 +85,16 @@ Result<void> walk_all(VerifyContext& context) {
   return {};
 }
 
+/// An error of code corruption is a finding too: then the database could not read its own files.
+Result<void> check_all(VerifyContext& context, const View& view, const std::vector<FoundNote>& files) {
+  const BlockStore blocks(view.db, 8u << 20);
+  TRY(collect_heads(context, files, blocks));
+  TRY(walk_all(context));
+  TRY(check_commits(context));
+  TRY(check_tables(context));
+  return check_followers(context);
+}
+
 }  // namespace
 
 void VerifyContext::find(Finding finding) {
@@ -114,14 +124,12 @@ Result<VerifyReport> verify_store(const VerifyRequest& request) {
     return report;
   }
   VerifyContext context(*view->db, view->state, request);
-  const BlockStore blocks(view->db, 8u << 20);
   prepare_report(context);
   if (!files) context.find("heads", files.error().message);
-  TRY(collect_heads(context, files ? *files : std::vector<FoundNote>(), blocks));
-  TRY(walk_all(context));
-  TRY(check_commits(context));
-  TRY(check_tables(context));
-  TRY(check_followers(context));
+  if (const auto sound = view->db->check_files(); !sound) context.find("files", sound.error().message);
+  const auto checked = check_all(context, *view, files ? *files : std::vector<FoundNote>());
+  if (!checked && checked.error().code != Code::corruption) return checked.error();
+  if (!checked) context.find("files", checked.error().message);
   if (context.report.keyed && context.report.signatures == 0 && context.report.good())
     context.find("heads", "no head is signed by the key given: nothing here is shown to be authentic");
   context.report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -84,6 +84,7 @@ class VerifyContext {
   std::map<std::pair<const Origin*, std::uint32_t>, std::optional<Gaps>> covered_gaps;
   std::map<std::uint16_t, std::pair<std::string, std::uint64_t>> announced_logs;  // name and retention by log id
   std::uint64_t announced_segment_records = 0;
+  std::uint64_t coverages = 0;  // coverage records of this generation
   std::uint64_t coverage_commit = 0;                                       // of the newest coverage record seen
   bool whole = true;  // false when a log was not read to its end or from its beginning: tables cannot be compared
 

@@ -108,6 +108,7 @@ bool take_coverage(VerifyContext& context, const Json& body, const std::string& 
   for (const Json& value : partitions)
     if (!add_partition(context, value)) return false;
   context.coverage_commit = commit;
+  ++context.coverages;
   return true;
 }
 
@@ -293,7 +294,7 @@ std::optional<Expected> see_control_record(VerifyContext& context, const Record&
   if (type == "log_added" || type == "log_retention_changed")
     context.announced_logs[static_cast<std::uint16_t>(number_of(body, "log_id").value_or(0xffff))] = {
         text_of(body, "log"), number_of(body, "retention_days").value_or(0)};
-  if (type == "generation") context.coverage_commit = 0;
+  if (type == "generation") context.coverage_commit = context.coverages = 0;
   if (type == "generation")
     for (auto& columns : context.columns) columns.push_back({commit, std::nullopt});
   if (type != "coverage") return own;

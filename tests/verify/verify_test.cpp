@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <fstream>
 #include <random>
 #include <thread>
 
@@ -172,6 +173,35 @@ TEST_F(VerifyTest, one_turned_bit_in_any_stored_value_is_found_and_named) {
     }
   }
   EXPECT_STREQ(verify(store_).verdict(), "authentic");
+}
+
+TEST_F(VerifyTest, a_turned_bit_in_any_table_file_or_log_of_a_cleanly_closed_store_is_found) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(store_.directory()))
+    if ((entry.path().extension() == ".sst" || entry.path().extension() == ".log") && entry.file_size() > 0)
+      files.push_back(entry.path());
+  ASSERT_FALSE(files.empty());
+  std::mt19937_64 random(11);
+  for (int i = 0; i < 20; ++i) {
+    const auto& file = files[random() % files.size()];
+    const auto at = static_cast<std::streamoff>(random() % std::filesystem::file_size(file));
+    const char mask = static_cast<char>(1 << random() % 8);
+    const auto turn = [&] {
+      std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+      bytes.seekg(at);
+      const char now = static_cast<char>(bytes.get() ^ mask);
+      bytes.seekp(at);
+      bytes.put(now);
+    };
+    turn();
+    VerifyRequest request;
+    request.directory = store_.directory();
+    request.public_key = store_.key();
+    const auto report = verify_store(request);
+    EXPECT_TRUE(!report || !report->good()) << file << " byte " << at;
+    turn();
+  }
+  EXPECT_TRUE(verify(store_).good());
 }
 
 TEST_F(VerifyTest, a_missing_value_is_found_in_every_table) {
