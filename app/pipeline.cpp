@@ -25,8 +25,11 @@ struct Pipeline::State {
   void set(std::string state, std::string reason);
   bool sleep(std::stop_token stop, std::int64_t ms);
   PipelineStatus status() const;
+  void watch_detection(const PipelineStatus& current, std::int64_t now_ns);
 
   const PipelineConfig config;
+  StallWatch stall_watch;
+  bool detect_stalled = false;
   const Clock& clock;
   Metrics& metrics;
   mutable std::shared_mutex mutex;  // shared: uses `life`; unique: begins or ends one
@@ -74,6 +77,16 @@ bool Pipeline::State::sleep(std::stop_token stop, std::int64_t ms) {
   return !stop.stop_requested();
 }
 
+void Pipeline::State::watch_detection(const PipelineStatus& current, std::int64_t now_ns) {
+  const bool stalled = stall_watch.stalled(current.judged, current.last_commit, now_ns);
+  metrics.gauge("tidewaiter_detect_stalled", "1 when detection has stood still for a minute with commits to judge")
+      .set(stalled ? 1 : 0);
+  if (stalled && !detect_stalled)
+    log_line(Level::error, "alarm: detection stands still", {{"judged", std::to_string(current.judged)},
+                                                             {"last_commit", std::to_string(current.last_commit)}});
+  detect_stalled = stalled;
+}
+
 void Pipeline::State::supervise(std::stop_token stop) {
   std::int64_t backoff_ms = config.reopen_backoff_ms, exported_ns = 0;
   while (sleep(stop, 20)) {
@@ -85,7 +98,9 @@ void Pipeline::State::supervise(std::stop_token stop) {
     }
     if (clock.now_ns() - exported_ns >= 1'000'000'000) {
       exported_ns = clock.now_ns();
-      export_status(status(), exported_ns, metrics);
+      const PipelineStatus current = status();
+      export_status(current, exported_ns, metrics);
+      watch_detection(current, exported_ns);
     }
     if (!broken) continue;
     end_life();

@@ -36,6 +36,14 @@ void export_sources(const PipelineStatus& status, Metrics& metrics) {
 
 }  // namespace
 
+bool StallWatch::stalled(std::uint64_t done, std::uint64_t wanted, std::int64_t now_ns) {
+  if (done != done_ || done >= wanted || moved_ns_ == 0) {
+    done_ = done;
+    moved_ns_ = now_ns;
+  }
+  return now_ns - moved_ns_ >= stalled_after_ns;
+}
+
 std::vector<std::string> balance_findings(const PipelineStatus& status) {
   std::vector<std::string> findings;
   const store::Counters& c = status.counters;
