@@ -337,6 +337,14 @@ TEST_F(VerifyTest, one_thread_and_many_say_the_same) {
   }
 }
 
+TEST(Verify, a_store_without_a_head_yet_is_no_more_than_consistent_whatever_the_key) {
+  SampleStore store;
+  store.add(30);
+  const VerifyReport report = verify(store);
+  EXPECT_TRUE(report.good()) << said(report);
+  EXPECT_STREQ(report.verdict(), "consistent");
+}
+
 TEST(Verify, a_place_without_a_store_is_an_error_and_no_finding) {
   VerifyRequest request;
   request.directory = "/nonexistent/tidewaiter";
