@@ -4,7 +4,7 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 BUILD := build/release
 
-.PHONY: help demo build test bench torture fuzz clean deps test-deps configure
+.PHONY: help demo build test bench torture sanitize fuzz clean deps test-deps configure
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,11 +26,15 @@ bench: deps ## measure: CPU per event of each stage, beside bare primitives
 	@cmake --build $(BUILD) -j $(JOBS) --target tidewaiter benches
 	@for program in $(BUILD)/bench/*; do [ ! -x $$program -o -d $$program ] || $$program $(ARGS) || exit; done
 
-torture: deps test-deps ## the tests under sanitizers, then the long ones (label torture)
+torture: deps test-deps ## kill service and broker at random moments (MINUTES=10, SEED=... to replay)
+	@cmake --preset release -DTIDEWAITER_TESTS=ON > $(BUILD).configure.log || { cat $(BUILD).configure.log; exit 1; }
+	@cmake --build $(BUILD) -j $(JOBS) --target tidewaiter kafka_tool
+	@TIDEWAITER_BIN=$(CURDIR)/$(BUILD)/tidewaiter PYTHONPATH=tests /usr/bin/python3 tests/e2e/torture_test.py \
+	  --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+sanitize: deps test-deps ## the unit tests under sanitizers
 	@for preset in dev tsan; do cmake --preset $$preset -DTIDEWAITER_TESTS=ON > /dev/null && \
 	  cmake --build --preset $$preset -j $(JOBS) && ctest --preset $$preset -L unit -j $(JOBS) || exit; done
-	@cmake --preset release -DTIDEWAITER_TESTS=ON > /dev/null && cmake --build $(BUILD) -j $(JOBS)
-	@TIDEWAITER_TORTURE=1 ctest --test-dir $(BUILD) --output-on-failure -L torture
 
 fuzz: deps ## run each fuzz target for SECONDS_EACH seconds (60)
 	@scripts/install-packages.sh test fuzz
