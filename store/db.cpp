@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -304,6 +305,20 @@ bool is_owned(const std::string& directory) {
   return false;
 }
 
+/// What a killed process was still writing is no part of the store: no manifest names it, the write-ahead log has what
+/// was to be in it, and the next open removes it. It lacks the number with which every finished table file ends; a few
+/// turned bits in that number do not make a file unfinished.
+bool is_unfinished(const std::filesystem::path& file) {
+  constexpr std::uint64_t table_magic = 0x88e241b785f4cff7;  // RocksDB's block-based table
+  constexpr int turned_bits_max = 8;
+  std::ifstream in(file, std::ios::binary | std::ios::ate);
+  std::uint64_t last = 0;
+  if (!in || in.tellg() < static_cast<std::streamoff>(sizeof last)) return true;
+  in.seekg(-static_cast<std::streamoff>(sizeof last), std::ios::end);
+  in.read(reinterpret_cast<char*>(&last), sizeof last);
+  return std::popcount(last ^ table_magic) > turned_bits_max;
+}
+
 /// Not one that is just being written or taken away: that changes within moments.
 bool table_file_is_damaged(const std::filesystem::path& file) {
   std::error_code gone;
@@ -329,7 +344,7 @@ Result<void> Db::check_files() {
   for (const auto& entry : std::filesystem::directory_iterator(state_->options.directory, ignored)) {
     const std::string name = "/" + entry.path().filename().string();
     const bool known = std::any_of(live.begin(), live.end(), [&](const auto& file) { return file.name == name; });
-    if (known || entry.path().extension() != ".sst") continue;
+    if (known || entry.path().extension() != ".sst" || is_unfinished(entry.path())) continue;
     if (table_file_is_damaged(entry.path()) && !is_owned(state_->options.directory))
       return fail(Code::corruption, "the table file " + entry.path().string() + " cannot be read");
   }

@@ -175,6 +175,22 @@ TEST_F(VerifyTest, one_turned_bit_in_any_stored_value_is_found_and_named) {
   EXPECT_STREQ(verify(store_).verdict(), "authentic");
 }
 
+TEST_F(VerifyTest, a_table_file_that_a_killed_process_left_unfinished_is_no_lie) {
+  std::filesystem::path table;
+  for (const auto& entry : std::filesystem::directory_iterator(store_.directory()))
+    if (entry.path().extension() == ".sst") table = entry.path();
+  ASSERT_FALSE(table.empty());
+  const auto left = std::filesystem::path(store_.directory()) / "999999.sst";
+  std::filesystem::copy_file(table, left);
+  std::filesystem::resize_file(left, std::filesystem::file_size(table) / 2);
+  VerifyRequest request;
+  request.directory = store_.directory();
+  request.public_key = store_.key();
+  const auto report = verify_store(request);
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_TRUE(report->good()) << report->findings.front().what;
+}
+
 TEST_F(VerifyTest, a_turned_bit_in_any_table_file_or_log_of_a_cleanly_closed_store_is_found) {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(store_.directory()))
