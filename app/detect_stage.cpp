@@ -61,7 +61,13 @@ Result<void> DetectStage::restore(const store::Reader& reader) {
   if (auto snapshot = reader.snapshot(std::string(detect_snapshot_name), stored.commit)) {
     const std::string_view state = snapshot->second;
     TRY_ASSIGN(cursor_, DetectCursor::decode(state.substr(0, cursor_size)));
-    TRY(engine_->restore(state.substr(cursor_size)));
+    if (auto restored = engine_->restore(state.substr(cursor_size)); !restored) {
+      if (restored.error().code != Code::conflict) return restored;
+      // Made with another memory size or by another version: the log itself has all that is needed.
+      log_line(Level::warn, "detection judges the whole log again: " + restored.error().message);
+      TRY_ASSIGN(engine_, detect::Engine::create(config_.engine, metrics_));
+      cursor_ = {};
+    }
   } else if (snapshot.error().code != Code::not_found) {
     return std::move(snapshot).error();
   }
