@@ -6,10 +6,10 @@
 #include <optional>
 #include <thread>
 
-#include "core/sha256_many.hpp"
 #include "core/text.hpp"
 #include "store/block.hpp"
 #include "store/keys.hpp"
+#include "store/sha256_lanes.hpp"
 #include "store/verify_context.hpp"
 
 namespace tidewaiter::store {
@@ -57,18 +57,18 @@ void hash_leaves(const Block& block, std::string_view store_id, std::string_view
   const std::size_t count = block.records.size();
   leaves.resize(count);
   std::vector<Hash> commitments(count);
-  std::vector<Sha256Message> messages(count);
+  std::vector<HashJob> jobs(count);
   for (std::size_t i = 0; i < count; ++i)
-    messages[i] = {salts.substr(i * salt_size, salt_size), block.records[i].body, &commitments[i]};
-  sha256_many(messages);
+    jobs[i] = {salts.substr(i * salt_size, salt_size), block.records[i].body, &commitments[i]};
+  hash_all(jobs);
   std::string bytes(count * leaf_size_max, '\0');
   TopicId own_topic;
   for (std::size_t i = 0; i < count; ++i) {
     char* leaf = bytes.data() + i * leaf_size_max;
     const std::size_t size = write_leaf(coordinates(block.records[i], store_id, own_topic), commitments[i], leaf);
-    messages[i] = {std::string_view("\0", 1), {leaf, size}, &leaves[i]};
+    jobs[i] = {std::string_view("\0", 1), {leaf, size}, &leaves[i]};
   }
-  sha256_many(messages);
+  hash_all(jobs);
 }
 
 class Walk {

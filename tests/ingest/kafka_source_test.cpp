@@ -269,7 +269,7 @@ TEST_F(KafkaSourceTest, a_topic_made_anew_is_another_topic_read_from_its_beginni
   auto source = open(options(store));
   ASSERT_TRUE(run_until(*source, store, [&] { return store.size() == 300; }));
   const TopicId before = source->status().partitions.at(0).topic_id;
-  if (before == TopicId{}) GTEST_SKIP() << "this mock cluster gives no topic ids";
+  ASSERT_NE(before, TopicId{}) << "a mock cluster of librdkafka 2.10 or newer gives topic ids";
   ASSERT_TRUE(broker_->delete_topic("events"));
   ASSERT_TRUE(broker_->create_topic("events", 3));
   produce(1000, 1900);  // longer than the old one: offsets alone would not show it
