@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "core/body.hpp"
+#include "core/failpoint.hpp"
 #include "core/log_line.hpp"
 #include "core/text.hpp"
 
@@ -111,6 +112,7 @@ Result<void> DetectStage::judge(const Commit& commit) {
   WriterWork work;
   engine_->process(commit, work.own);
   cursor_.commit = commit.number;
+  failpoint(Failpoint::alerts_before_handover);
   if (!work.own.empty()) {
     for (const OwnRecord& alert : work.own) cursor_.extend(alert.body);
     work.cursors.push_back({std::string(detect_cursor_name), cursor_.encode()});

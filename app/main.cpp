@@ -2,6 +2,8 @@
 // and returns the exit code.
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <functional>
 
 #include "app/command_generate.hpp"
@@ -12,6 +14,7 @@
 #include "app/command_run.hpp"
 #include "app/command_store.hpp"
 #include "app/hec_receiver.hpp"
+#include "core/failpoint.hpp"
 #include "core/memory.hpp"
 
 namespace tidewaiter::app {
@@ -200,6 +203,11 @@ void add_hidden_commands(CLI::App& cli, int& code) {
 int main_function(int argc, char** argv) {
   keep_freed_memory();
   std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of write(), not the end of us
+  if (const char* text = std::getenv("TIDEWAITER_FAILPOINT"); text != nullptr)
+    if (auto armed = arm_failpoint(text); !armed) {
+      std::fprintf(stderr, "tidewaiter: %s\n", armed.error().message.c_str());
+      return exit_usage;
+    }
   CLI::App cli{"tidewaiter: an audit log for agents, CI and running apps that can prove itself.\n"
                "Try 'tidewaiter demo' first; 'tidewaiter COMMAND --help' explains each command."};
   cli.set_version_flag("--version", TIDEWAITER_VERSION);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/failpoint.hpp"
 #include "core/log_line.hpp"
 #include "ingest/kafka_source_state.hpp"
 
@@ -39,7 +40,9 @@ void KafkaSource::State::commit_offsets() {
   }
   if (offsets.empty()) return;
   last_commit_ns = now_ns;
+  failpoint(Failpoint::kafka_before_commit);
   const auto error = rd_kafka_commit(client.get(), commit_list(offsets).get(), 1);
+  failpoint(Failpoint::kafka_after_commit);
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return;
   std::lock_guard lock(mutex);
   for (const LaneOffset& offset : offsets) ledger.refused(offset.lane);

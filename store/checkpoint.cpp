@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/failpoint.hpp"
 #include "core/text.hpp"
 #include "store/head_files.hpp"
 #include "store/log_state.hpp"
@@ -131,6 +132,7 @@ Result<void> Log::State::write_head_files(const std::vector<Head>& heads) const 
     named.push_back({name, head.note});
     TRY(replace_file(checkpoint_file(options.directory, name), head.note));
   }
+  failpoint(Failpoint::head_file_outside);
   if (options.head_file.empty()) return {};
   return replace_file(options.head_file, encode_head_file(state.store_id, state.generation, named));
 }
@@ -145,11 +147,13 @@ Result<std::vector<Head>> Log::State::publish() {
     return newest_heads;
   }
   head_files_written = false;
+  failpoint(Failpoint::checkpoint_before_coverage);
   const std::string record = coverage_record(state, ledger, sha);
   state.coverage_commit = state.commit + 1;
   for (LogState& log : state.logs) log.columns = {};
   ledger.coverage_written();
   TRY_ASSIGN(const CommitPtr written, commit_control(record));
+  failpoint(Failpoint::checkpoint_before_sign);
 
   std::vector<Head> heads;
   for (std::size_t i = 1; i <= state.logs.size(); ++i) {
@@ -159,9 +163,12 @@ Result<std::vector<Head>> Log::State::publish() {
   }
   if (++publications % 256 == 0)
     for (const LogState& log : state.logs) TRY(thin_heads(*db, *batch, log.info.id));
+  failpoint(Failpoint::checkpoint_before_store);
   TRY(write_batch(true));
+  failpoint(Failpoint::checkpoint_after_store);
   newest_heads = heads;
   TRY(write_head_files(heads));
+  failpoint(Failpoint::checkpoint_after_files);
   head_files_written = true;
   return heads;
 }

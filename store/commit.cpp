@@ -9,6 +9,7 @@
 
 #include "core/body.hpp"
 #include "core/check.hpp"
+#include "core/failpoint.hpp"
 #include "core/text.hpp"
 #include "store/log_state.hpp"
 
@@ -471,7 +472,9 @@ Result<CommitPtr> Log::State::commit(std::unique_ptr<Batch> source, std::vector<
   add_counts(counts, connectors);
   state.commit = made->number;
   batch->put(Cf::meta, state_key(), encode_state(state));
+  failpoint(Failpoint::commit_before_sync);
   TRY(write_batch(true));
+  failpoint(Failpoint::commit_after_sync);
   commits_total.add();
   failed = false;
   return CommitPtr(std::move(made));

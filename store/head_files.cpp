@@ -10,6 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/failpoint.hpp"
+
 namespace tidewaiter::store {
 namespace {
 
@@ -59,7 +61,9 @@ Result<void> replace_file(const std::string& file, std::string_view content) {
   if (failed) return fail(Code::disk, place + ": " + failed.message());
   const std::string fresh = file + ".new";
   TRY(write_synced(fresh, content));
+  failpoint(Failpoint::head_file_before_rename);
   if (std::rename(fresh.c_str(), file.c_str()) != 0) return disk_error(file);
+  failpoint(Failpoint::head_file_after_rename);
   return sync_directory(place);
 }
 

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/check.hpp"
+#include "core/failpoint.hpp"
 #include "core/log_line.hpp"
 #include "core/text.hpp"
 #include "store/log_state.hpp"
@@ -186,7 +187,10 @@ Result<void> Log::put_cursors(const std::vector<CursorUpdate>& cursors) {
   for (const CursorUpdate& cursor : cursors)
     state_->batch->put(Cf::meta, cursor_key(cursor.name), encode_checked(cursor.value));
   if (state_->batch->count() == 0) return {};
-  return state_->write_batch(false);
+  failpoint(Failpoint::cursor_before_move);
+  TRY(state_->write_batch(false));
+  failpoint(Failpoint::cursor_after_move);
+  return {};
 }
 
 Result<std::string> Log::cursor(const std::string& name) const {
@@ -212,7 +216,10 @@ Result<void> Log::put_snapshot(const std::string& name, std::uint64_t commit, st
   }
   TRY(it->status());
   batch.put(Cf::snapshots, place, encode_checked(snapshot));
-  return state_->write_batch(false);
+  failpoint(Failpoint::snapshot_before_write);
+  TRY(state_->write_batch(false));
+  failpoint(Failpoint::snapshot_after_write);
+  return {};
 }
 
 Result<std::vector<Head>> Log::publish_checkpoint() { return state_->publish(); }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "core/failpoint.hpp"
 #include "store/block_terms.hpp"
 #include "store/log_state.hpp"
 
@@ -91,7 +92,10 @@ Result<void> Log::State::pack_step(SealJob& job) {
   }
   flush();
   job.packed = old.back()->header.first_seq + old.back()->header.records;
-  return write_batch(false);
+  failpoint(Failpoint::pack_before_write);
+  TRY(write_batch(false));
+  failpoint(Failpoint::pack_after_write);
+  return {};
 }
 
 /// Whole blocks from job.indexed on, straight from their columns.
@@ -114,7 +118,10 @@ Result<void> Log::State::index_step(SealJob& job) {
   for (std::size_t i = 0; i < values.size(); ++i)
     batch->put(Cf::index, index_key(job.log, job.first, indexed_columns()[i]), values[i]);
   batch->put(Cf::meta, sealed_key(job.log), encode_number(job.end));
-  return write_batch(false);
+  failpoint(Failpoint::seal_before_write);
+  TRY(write_batch(false));
+  failpoint(Failpoint::seal_after_write);
+  return {};
 }
 
 Result<bool> Log::State::seal_one() {
