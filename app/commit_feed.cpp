@@ -1,5 +1,7 @@
 #include "app/commit_feed.hpp"
 
+#include <algorithm>
+
 #include "core/check.hpp"
 
 namespace tidewaiter::app {
@@ -7,17 +9,33 @@ namespace tidewaiter::app {
 CommitFeed::CommitFeed(std::size_t commits_max, std::uint64_t last_commit, OpenReader open_reader)
     : commits_max_(commits_max), open_reader_(std::move(open_reader)), last_(last_commit) {}
 
+CommitFeed::Follower::Follower(CommitFeed& feed, bool bodies) : feed_(feed), bodies_(bodies) {
+  std::lock_guard lock(feed_.mutex_);
+  feed_.followers_.push_back(this);
+}
+
+CommitFeed::Follower::~Follower() {
+  std::lock_guard lock(feed_.mutex_);
+  std::erase(feed_.followers_, this);
+}
+
+void CommitFeed::prune(std::vector<CommitPtr>& dropped) {
+  std::uint64_t wanted = followers_.empty() ? 0 : UINT64_MAX;
+  for (const Follower* follower : followers_) wanted = std::min(wanted, follower->wants_);
+  while (!tail_.empty() && (tail_.size() > commits_max_ || tail_.front()->number < wanted)) {
+    dropped.push_back(std::move(tail_.front()));
+    tail_.pop_front();
+  }
+}
+
 void CommitFeed::append(CommitPtr commit) {
-  CommitPtr dropped;  // freed outside the lock: it may be the last owner of megabytes
+  std::vector<CommitPtr> dropped;
   {
     std::lock_guard lock(mutex_);
     CHECK(commit->number == last_.load() + 1);
     last_.store(commit->number, std::memory_order_release);
     tail_.push_back(std::move(commit));
-    if (tail_.size() > commits_max_) {
-      dropped = std::move(tail_.front());
-      tail_.pop_front();
-    }
+    prune(dropped);
   }
   appended_.notify_all();
 }
@@ -30,15 +48,23 @@ void CommitFeed::close() {
   appended_.notify_all();
 }
 
-CommitPtr CommitFeed::wait_for(std::uint64_t number, std::chrono::milliseconds timeout) {
+CommitPtr CommitFeed::wait_for(Follower& follower, std::uint64_t number, std::chrono::milliseconds timeout) {
+  std::vector<CommitPtr> dropped;
   std::unique_lock lock(mutex_);
+  follower.wants_ = number;
+  prune(dropped);
+  if (!dropped.empty()) {
+    lock.unlock();
+    dropped.clear();
+    lock.lock();
+  }
   appended_.wait_for(lock, timeout, [&] { return closed_ || last_.load() >= number; });
   if (tail_.empty() || number < tail_.front()->number || number > last_.load()) return nullptr;
   return tail_[number - tail_.front()->number];
 }
 
 Result<CommitPtr> CommitFeed::Follower::next(std::uint64_t number, std::chrono::milliseconds timeout) {
-  if (CommitPtr commit = feed_.wait_for(number, timeout)) {
+  if (CommitPtr commit = feed_.wait_for(*this, number, timeout)) {
     from_memory_ = true;
     reader_.reset();  // a snapshot held for long would keep old blocks alive
     return commit;

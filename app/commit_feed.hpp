@@ -1,6 +1,7 @@
 // CommitFeed: the tail of the log that followers read. The newest commits come from memory, older ones are read back
 // from the store; a follower sees one gapless sequence of commit numbers and cannot tell which is which.
-// The writer appends and never waits; any number of followers pull, each from its own number.
+// The writer appends and never waits; any number of followers pull, each from its own number. What every follower has
+// passed leaves memory at once: its pages are warm, and the next batch wants them.
 #pragma once
 
 #include <atomic>
@@ -11,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <vector>
 
 #include "core/record.hpp"
 #include "core/result.hpp"
@@ -22,7 +24,7 @@ class CommitFeed {
  public:
   using OpenReader = std::function<Result<std::unique_ptr<store::Reader>>()>;
 
-  /// Keeps at most `commits_max` commits in memory. `last_commit` = newest commit of the store at open.
+  /// Keeps at most `commits_max` commits in memory, and only those that a follower has still to take. `last_commit` = newest commit of the store at open.
   CommitFeed(std::size_t commits_max, std::uint64_t last_commit, OpenReader open_reader);
 
   /// Writer only: the next commit, in order of number.
@@ -31,31 +33,40 @@ class CommitFeed {
   void close();
   std::uint64_t last_commit() const { return last_.load(std::memory_order_acquire); }
 
-  /// One follower's place in the feed. Owned by one thread.
+  /// One follower's place in the feed. Owned by one thread; the feed outlives it.
   class Follower {
    public:
     /// `bodies`: whether commits read back from the store bring their raw bytes.
-    Follower(CommitFeed& feed, bool bodies) : feed_(feed), bodies_(bodies) {}
-    /// Commit `number`, or null when it is not written yet after `timeout` (or the feed is closed).
+    Follower(CommitFeed& feed, bool bodies);
+    ~Follower();
+    Follower(const Follower&) = delete;
+    Follower& operator=(const Follower&) = delete;
+    /// Commit `number`, or null when it is not written yet after `timeout` (or the feed is closed). Asking for a number
+    /// says that those below it are done with.
     Result<CommitPtr> next(std::uint64_t number, std::chrono::milliseconds timeout);
     bool from_memory() const { return from_memory_; }
 
    private:
     CommitFeed& feed_;
+    friend class CommitFeed;
     const bool bodies_;
+    std::uint64_t wants_ = 0;  // guarded by the feed's mutex
     bool from_memory_ = true;
     std::unique_ptr<store::Reader> reader_;
   };
 
  private:
   /// The commit if memory has it; waits until it is written at all.
-  CommitPtr wait_for(std::uint64_t number, std::chrono::milliseconds timeout);
+  CommitPtr wait_for(Follower& follower, std::uint64_t number, std::chrono::milliseconds timeout);
+  /// Takes out what nobody wants any more; the caller frees it outside the lock, for it may be megabytes.
+  void prune(std::vector<CommitPtr>& dropped);
 
   const std::size_t commits_max_;
   const OpenReader open_reader_;
   std::mutex mutex_;
   std::condition_variable appended_;
   std::deque<CommitPtr> tail_;
+  std::vector<Follower*> followers_;
   std::atomic<std::uint64_t> last_;
   bool closed_ = false;
 };

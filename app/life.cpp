@@ -4,6 +4,7 @@
 #include "core/check.hpp"
 #include "core/log_line.hpp"
 #include "core/text.hpp"
+#include "core/thread_name.hpp"
 #include "filter/filter.hpp"
 
 namespace tidewaiter::app {
@@ -105,6 +106,7 @@ void Life::start() {
   const auto stored = log_->cursor(std::string(policy_cursor));
   const auto stored_detect = log_->cursor(detect_config_cursor);
   writer_thread_ = std::jthread([this] {
+    name_thread("writer");
     guard([this] { return writer_->run(); });
     feed_->close();
   });
@@ -117,17 +119,22 @@ void Life::start() {
     work.cursors.push_back({detect_config_cursor, text});
     writer_->submit(std::move(work));
   }
-  detect_thread_ = std::jthread([this](std::stop_token stop) { guard([&] { return detect_->run(stop); }); });
+  detect_thread_ = std::jthread([this](std::stop_token stop) {
+    name_thread("detect");
+    guard([&] { return detect_->run(stop); });
+  });
   {
     std::lock_guard lock(connectors_mutex_);
     for (Connector& connector : connectors_)
       connector.thread = std::jthread([this, stage = connector.stage.get()](std::stop_token stop) {
+        name_thread(stage->status().name);
         guard([&] { return stage->run(stop); });
       });
   }
   sources_running_.store(sources_.size());
   for (std::size_t i = 0; i < sources_.size(); ++i)
     source_threads_.emplace_back([this, i](std::stop_token stop) {
+      name_thread("source " + std::to_string(i));
       run_source(i, stop);
       sources_running_.fetch_sub(1);
     });
@@ -284,6 +291,7 @@ Result<void> Life::reload_connectors(std::vector<forward::ConnectorConfig> confi
   for (auto& stage : stages) {
     ForwardStage* borrowed = stage.get();
     connectors_.push_back({std::move(stage), std::jthread([this, borrowed](std::stop_token stop) {
+                             name_thread(borrowed->status().name);
                              guard([&] { return borrowed->run(stop); });
                            })});
   }

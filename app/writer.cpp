@@ -43,12 +43,13 @@ Result<void> Writer::run() {
     std::optional<WriterWork> work = std::exchange(held_back_, std::nullopt);
     if (!work) work = queue_.pop_for(std::chrono::milliseconds(0));
     if (!work) {
+      TRY(settle());
       busy_.store(false);
       work = queue_.pop_for(std::chrono::milliseconds(20));
       busy_.store(work.has_value());
     }
     if (work) TRY(commit(gather(std::move(*work))));
-    busy_.store(held_back_.has_value());
+    busy_.store(held_back_.has_value() || flying_);
     TRY(run_timers());
     if (!work && queue_.drained()) break;
   }
@@ -76,25 +77,18 @@ WriterWork Writer::gather(WriterWork first) {
 }
 
 Result<void> Writer::commit(WriterWork work) {
+  if (work.snapshot || work.cursors_only()) TRY(settle());
   if (work.snapshot)
     TRY(log_.put_snapshot(work.snapshot->name, work.snapshot->commit, work.snapshot->state, snapshots_kept));
   if (work.cursors_only()) return work.cursors.empty() ? Result<void>() : log_.put_cursors(work.cursors);
-  if (!work.batch) return append_commit(std::move(work));
-  return commit_batch_of(work.source, std::move(work));
-}
-
-Result<void> Writer::commit_batch_of(std::size_t source_index, WriterWork work) {
-  ingest::Source& source = *sources_[source_index];
-  source.claim(*work.batch);
-  announce_partitions(source, work);
-  const std::vector<ingest::DurableOffset> ends = ingest::ends_of(*work.batch);
-  auto written = append_commit(std::move(work));
-  if (!written) {
-    source.abandoned();
-    return written;
+  Flying made;
+  if (work.batch) {
+    made.source = sources_[work.source];
+    made.source->claim(*work.batch);
+    announce_partitions(*made.source, work);
+    made.ends = ingest::ends_of(*work.batch);
   }
-  source.committed(ends);
-  return {};
+  return append_commit(std::move(work), std::move(made));
 }
 
 void Writer::announce_partitions(ingest::Source& source, WriterWork& work) {
@@ -111,20 +105,52 @@ void Writer::tell_ends() {
       ticker_.set_at_end(intern_origin(p.cluster, p.topic_id, p.topic), p.partition, p.at_end);
 }
 
-Result<void> Writer::append_commit(WriterWork work) {
-  TRY_ASSIGN(CommitPtr commit,
-             log_.commit(std::move(work.batch), std::move(work.control), std::move(work.own), std::move(work.cursors),
-                         std::move(work.connector_counts)));
-  if (commit->number == 0) return {};  // counters and cursors alone
+/// Begins to write a commit; the one before it is durable when this returns.
+Result<void> Writer::append_commit(WriterWork work, Flying made) {
+  auto commit = log_.append(std::move(work.batch), std::move(work.control), std::move(work.own),
+                            std::move(work.cursors), std::move(work.connector_counts));
+  if (!commit) {
+    abandon(made);
+    return std::move(commit).error();
+  }
+  if ((*commit)->number == 0) {  // counters and cursors alone
+    TRY(settle());
+    if (made.source != nullptr) made.source->committed(made.ends);
+    return {};
+  }
+  if (flying_) finish(*std::exchange(flying_, std::nullopt));
+  made.commit = std::move(*commit);
+  flying_ = std::move(made);
+  return {};
+}
+
+Result<void> Writer::settle() {
+  if (!flying_) return {};
+  if (auto durable = log_.settle(); !durable) {
+    abandon({});
+    return durable;
+  }
+  finish(*std::exchange(flying_, std::nullopt));
+  return {};
+}
+
+/// A commit is durable: now everybody may know of it.
+void Writer::finish(Flying made) {
   {
     std::lock_guard lock(positions_mutex_);
     positions_ = log_.positions();
   }
   const std::int64_t now = clock_.now_ns();
   last_commit_ns_.store(now);
-  ticker_.observe(*commit, now);
-  feed_.append(std::move(commit));
-  return {};
+  ticker_.observe(*made.commit, now);
+  feed_.append(std::move(made.commit));
+  if (made.source != nullptr) made.source->committed(made.ends);
+}
+
+void Writer::abandon(const Flying& made) {
+  if (made.source != nullptr) made.source->abandoned();
+  if (flying_ && flying_->source != nullptr) flying_->source->abandoned();
+  flying_.reset();
 }
 
 Result<void> Writer::run_timers() {
@@ -140,7 +166,7 @@ Result<void> Writer::run_timers() {
   if (tick) {
     WriterWork work;
     work.control.push_back(control_record(std::move(*tick), now));
-    TRY(append_commit(std::move(work)));
+    TRY(append_commit(std::move(work), {}));
   }
   if (now - last_checkpoint_ns_.load() >= config_.checkpoint_interval_ms * 1'000'000) TRY(publish_checkpoint());
   return seal_a_little();
@@ -155,6 +181,7 @@ Result<void> Writer::seal_a_little() {
 }
 
 Result<void> Writer::publish_checkpoint() {
+  TRY(settle());
   const std::uint64_t before = log_.last_commit();
   TRY_ASSIGN(const std::vector<store::Head> heads, log_.publish_checkpoint());
   // The coverage record is a commit like any other: followers pass through it.

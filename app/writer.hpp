@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -59,8 +60,16 @@ class Writer {
 
  private:
   Result<void> commit(WriterWork work);
-  Result<void> commit_batch_of(std::size_t source, WriterWork work);
-  Result<void> append_commit(WriterWork work);
+  /// A commit that is being written while the next one is made.
+  struct Flying {
+    CommitPtr commit;
+    ingest::Source* source = nullptr;
+    std::vector<ingest::DurableOffset> ends;
+  };
+  Result<void> append_commit(WriterWork work, Flying made);
+  Result<void> settle();
+  void finish(Flying made);
+  void abandon(const Flying& made);
   void tell_ends();
   void announce_partitions(ingest::Source& source, WriterWork& work);
   Result<void> run_timers();
@@ -76,6 +85,7 @@ class Writer {
   const Clock& clock_;
   BoundedQueue<WriterWork> queue_;
   std::optional<WriterWork> held_back_;  // popped while gathering, but a batch of its own commit
+  std::optional<Flying> flying_;
   int busy_rounds_ = 0;
   Ticker ticker_;
   std::function<void(const std::vector<store::Head>&)> on_checkpoint_;

@@ -16,6 +16,7 @@ struct Options {
   std::uint64_t events = 1'000'000, seed = 1;
   std::uint32_t days = 28;
   int rounds = 3;
+  std::uint64_t commit_bytes = 0;  // 0 = the service's default
   std::string directory = "/tmp";  // of the corpus and of the stores, which are removed again
   std::string brokers, topic;      // a real broker that holds the corpus (tidewaiter generate)
   std::string json;                // report as JSON into this file, "-" = stdout

@@ -29,6 +29,7 @@ Result<void> run(const Options& options) {
   TRY_ASSIGN(const auto corpus, Corpus::make(options.directory, options.events, options.seed, options.days));
   TRY_ASSIGN(const auto policy, default_policy(options.directory));
   app::Config config = app::default_config(options.directory + "/tidewaiter-bench-store");
+  if (options.commit_bytes != 0) config.store.commit_bytes = options.commit_bytes;
   if (!options.brokers.empty()) {
     config.kafka.enabled = true;
     config.kafka.properties = {{"bootstrap.servers", options.brokers}};
@@ -74,6 +75,8 @@ int main_function(int argc, char** argv) {
   auto* brokers = cli.add_option("--brokers", options.brokers, "Read from this broker instead of memory");
   cli.add_option("--topic", options.topic, "Topic that holds the messages of `tidewaiter generate` with the same --events "
                                            "and --seed")->needs(brokers);
+  cli.add_option("--commit-bytes", options.commit_bytes, "As store: commit_bytes; 0 is its default")
+      ->transform(CLI::AsSizeValue(false));
   cli.add_option("--json", options.json, "Write the report as JSON to this file; '-' is stdout");
   cli.add_flag("--service-only", options.service_only, "Only the whole service: for a profiler");
   CLI11_PARSE(cli, argc, argv);

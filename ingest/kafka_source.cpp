@@ -309,8 +309,12 @@ std::size_t KafkaSource::claim(Batch& batch) {
 void KafkaSource::committed(const std::vector<DurableOffset>& durable) {
   {
     std::lock_guard lock(state_->mutex);
-    for (const DurableOffset& end : durable) state_->ledger.durable({end.origin, end.partition}, end.next_offset);
-    state_->writing.clear();
+    for (const DurableOffset& end : durable) {
+      const Lane lane{end.origin, end.partition};
+      state_->ledger.durable(lane, end.next_offset);
+      if (const auto written = state_->writing.find(lane); written != state_->writing.end())
+        state_->writing.erase(written);
+    }
   }
   state_->settled.notify_all();
 }

@@ -102,7 +102,7 @@ struct KafkaSource::State {
   mutable std::mutex mutex;
   std::condition_variable settled;
   OffsetLedger ledger;                 // guarded
-  std::set<Lane> writing;              // guarded: claimed, the store commit has not ended
+  std::multiset<Lane> writing;         // guarded: claimed, the store commit has not ended
   SourceStatus public_status;          // guarded
 };
 

@@ -67,7 +67,9 @@ class Source {
   /// Right before the store commit: removes records that are no longer ours (their partition was taken away since)
   /// and holds a rebalance back until committed() or abandoned(). Returns how many were removed.
   virtual std::size_t claim(Batch& batch) = 0;
+  /// In the order of the claims; one more batch may have been claimed meanwhile.
   virtual void committed(const std::vector<DurableOffset>& durable) = 0;
+  /// Nothing that was claimed and not committed is stored.
   virtual void abandoned() = 0;
 
   virtual void pause() = 0;

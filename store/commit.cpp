@@ -16,6 +16,9 @@
 namespace tidewaiter::store {
 namespace {
 
+/// Below, waking another thread takes longer than it saves.
+constexpr std::size_t packed_beside_records_min = 64;
+
 /// What makes two deliveries of an offset the same: everything but when it was received.
 Result<bool> same_message(std::string_view a, std::string_view b) {
   if (a.size() != b.size()) return false;
@@ -157,6 +160,7 @@ Result<bool> Log::State::is_duplicate(const Batch& source, std::size_t index) {
     if (same) return true;
   }
   if (in_batch && ledger.is_fresh(record.origin, record.partition, record.offset)) return false;
+  TRY(settle());  // the other one may be in the commit that is just being written
   TRY_ASSIGN(const bool same, stored_equally(record));
   if (same) return true;
   return known_conflict(record);
@@ -302,10 +306,53 @@ std::vector<NewUnit> Log::State::assemble(Commit& made, std::unique_ptr<Batch> s
 
 void Log::State::flush_block() {
   const EncodedBlock block = encoder.finish();
-  batch->put(Cf::raw, raw_key(block.header.log, block.header.first_seq), block.raw);
-  batch->put(Cf::cols, cols_key(block.header.log, block.header.first_seq), block.cols);
-  raw_bytes_total.add(block.header.body_bytes);
-  stored_bytes_total.add(block.raw.size() + block.cols.size());
+  packed.push_back({block.header, block.raw.size(), block.cols.size()});
+  packed_bytes.bytes(block.raw);
+  packed_bytes.bytes(block.cols);
+}
+
+/// Encodes the records of every log, whose seqs are set. Touches nothing but `encoder`, `packed` and `packed_bytes`, so
+/// that it may run beside hash_parts().
+void Log::State::pack_parts(const Commit& made, const std::vector<NewUnit>& units) {
+  packed.clear();
+  packed_bytes.clear();
+  for (std::uint16_t id = 0; id < records_by_log.size(); ++id)
+    if (!records_by_log[id].empty()) pack_part(made, id, units);
+}
+
+void Log::State::pack_part(const Commit& made, std::uint16_t id, const std::vector<NewUnit>& units) {
+  std::uint64_t unit = state.logs[id].unit;
+  auto next_unit = std::find_if(units.begin(), units.end(), [&](const NewUnit& u) { return u.log == id; });
+  const auto unit_begins_at = [&](std::uint64_t seq) {
+    return next_unit != units.end() && next_unit->log == id && next_unit->first_seq == seq;
+  };
+  bool open = false;
+  for (const std::uint32_t i : records_by_log[id]) {
+    const Record& record = made.records[i];
+    const bool new_unit = unit_begins_at(record.seq);
+    if (open && (new_unit || encoder.body_bytes() + record.body.size() > options.block_bytes_max)) {
+      flush_block();
+      open = false;
+    }
+    if (new_unit) unit = (next_unit++)->first_seq;
+    if (!open) encoder.begin(id, record.seq, unit);
+    open = true;
+    encoder.add(record, made.events.data() + record.first_event, made.number, i);
+  }
+  if (open) flush_block();
+}
+
+void Log::State::write_blocks() {
+  std::string_view rest = packed_bytes.view();
+  for (const PackedBlock& block : packed) {
+    const BlockHeader& header = block.header;
+    batch->put(Cf::raw, raw_key(header.log, header.first_seq), rest.substr(0, block.raw_size));
+    rest.remove_prefix(block.raw_size);
+    batch->put(Cf::cols, cols_key(header.log, header.first_seq), rest.substr(0, block.cols_size));
+    rest.remove_prefix(block.cols_size);
+    raw_bytes_total.add(header.body_bytes);
+    stored_bytes_total.add(block.raw_size + block.cols_size);
+  }
 }
 
 /// Leaf hashes of one log's records and the digest of their columns, hashed side by side.
@@ -353,45 +400,36 @@ void Log::State::salt_part(std::uint16_t id, std::uint64_t first, std::uint64_t 
   salt_keys[id] = key;
 }
 
-void Log::State::write_part(const Commit& made, std::uint16_t id, const std::vector<std::uint32_t>& records,
-                            const std::vector<NewUnit>& units) {
-  LogState& log = state.logs[id];
-  const std::uint64_t first = log.tree.size;
-  salt_part(id, first, first + records.size(), units);
-  Hash columns;
-  std::vector<Hash> leaves = hash_part(made, records, columns);
-  log.columns = ColumnDigest::chain(sha, log.columns, columns);
-  log.tree.append_all(leaves, [&](unsigned height, std::uint64_t index, const Hash& hash) {
-    batch->put(Cf::tree, tree_key(id, static_cast<std::uint8_t>(height), index), encode_hash(hash));
-  });
-
-  auto unit = std::find_if(units.begin(), units.end(), [&](const NewUnit& u) { return u.log == id; });
-  const auto unit_begins_at = [&](std::uint64_t seq) {
-    return unit != units.end() && unit->log == id && unit->first_seq == seq;
-  };
-  bool open = false;
-  for (const std::uint32_t i : records) {
-    const Record& record = made.records[i];
-    const bool new_unit = unit_begins_at(record.seq);
-    if (open && (new_unit || encoder.body_bytes() + record.body.size() > options.block_bytes_max)) {
-      flush_block();
-      open = false;
-    }
-    if (new_unit) log.unit = (unit++)->first_seq;
-    if (!open) encoder.begin(id, record.seq, log.unit);
-    open = true;
-    encoder.add(record, made.events.data() + record.first_event, made.number, i);
+void Log::State::hash_parts(const Commit& made, const std::vector<NewUnit>& units) {
+  for (std::uint16_t id = 0; id < records_by_log.size(); ++id) {
+    const std::vector<std::uint32_t>& records = records_by_log[id];
+    if (records.empty()) continue;
+    LogState& log = state.logs[id];
+    salt_part(id, log.tree.size, log.tree.size + records.size(), units);
+    Hash columns;
+    std::vector<Hash> leaves = hash_part(made, records, columns);
+    log.columns = ColumnDigest::chain(sha, log.columns, columns);
+    log.tree.append_all(leaves, [&](unsigned height, std::uint64_t index, const Hash& hash) {
+      batch->put(Cf::tree, tree_key(id, static_cast<std::uint8_t>(height), index), encode_hash(hash));
+    });
   }
-  if (open) flush_block();
 }
 
 void Log::State::write_parts(const Commit& made, const std::vector<NewUnit>& units, CommitEntry& entry) {
-  for (std::uint16_t id = 0; id < records_by_log.size(); ++id) {
-    const auto& records = records_by_log[id];
-    if (records.empty()) continue;
-    entry.parts.push_back({id, state.logs[id].tree.size, static_cast<std::uint32_t>(records.size())});
-    write_part(made, id, records, units);
+  for (std::uint16_t id = 0; id < records_by_log.size(); ++id)
+    if (!records_by_log[id].empty())
+      entry.parts.push_back(
+          {id, state.logs[id].tree.size, static_cast<std::uint32_t>(records_by_log[id].size())});
+  if (made.records.size() >= packed_beside_records_min) {
+    pack_thread.start([&] { pack_parts(made, units); });
+    hash_parts(made, units);
+    pack_thread.wait();
+  } else {
+    pack_parts(made, units);
+    hash_parts(made, units);
   }
+  write_blocks();
+  for (const NewUnit& unit : units) state.logs[unit.log].unit = unit.first_seq;
   for (const NewUnit& unit : units)
     batch->put(Cf::keys, salt_key_key(unit.log, unit.first_seq),
                encode_bytes({reinterpret_cast<const char*>(unit.key.data()), unit.key.size()}));
@@ -420,18 +458,59 @@ void Log::State::add_counts(const CommitCounts& counts, const std::map<std::stri
   for (const auto& [name, count] : connectors) c.connector[name] += count;
 }
 
-Result<void> Log::State::write_batch(bool sync) {
-  const std::uint64_t start = monotonic_ns();
-  auto written = db->write(*batch, sync);
-  batch->clear();
-  sync_ns_total.add(monotonic_ns() - start);
+/// Of a write that has ended.
+Result<void> Log::State::took(Result<void> written) {
   if (!written) {
     failed = true;
     return written;
   }
   const std::lock_guard lock(counters_mutex);
-  counters = state.counters;
-  last_commit.store(state.commit);
+  counters = written_counters;
+  last_commit.store(written_commit);
+  return {};
+}
+
+Result<void> Log::State::timed_write(WriteBatch& writes, bool sync) {
+  const std::uint64_t start = monotonic_ns();
+  auto written = db->write(writes, sync);
+  writes.clear();
+  sync_ns_total.add(monotonic_ns() - start);
+  return written;
+}
+
+Result<void> Log::State::settle() {
+  if (!flying) return {};
+  sync_thread.wait();
+  flying = false;
+  return took(std::exchange(flown, {}));
+}
+
+Result<void> Log::State::write_batch(bool sync) {
+  TRY(settle());
+  written_counters = state.counters;
+  written_commit = state.commit;
+  return took(timed_write(*batch, sync));
+}
+
+Result<void> Log::State::write_commit() {
+  failpoint(Failpoint::commit_before_sync);
+  TRY(write_batch(true));
+  failpoint(Failpoint::commit_after_sync);
+  return {};
+}
+
+/// Writes and syncs what has been built, beside what comes next.
+Result<void> Log::State::write_beside() {
+  TRY(settle());
+  std::swap(batch, flying_batch);
+  written_counters = state.counters;
+  written_commit = state.commit;
+  flying = true;
+  sync_thread.start([this] {
+    failpoint(Failpoint::commit_before_sync);
+    flown = timed_write(*flying_batch, true);
+    failpoint(Failpoint::commit_after_sync);
+  });
   return {};
 }
 
@@ -446,7 +525,7 @@ Result<void> Log::State::write_without_commit(const CommitCounts& counts,
 
 Result<CommitPtr> Log::State::commit(std::unique_ptr<Batch> source, std::vector<OwnRecord> control,
                                      const std::vector<OwnRecord>& own, const std::vector<CursorUpdate>& cursors,
-                                     const std::map<std::string, std::uint64_t>& connectors) {
+                                     const std::map<std::string, std::uint64_t>& connectors, bool beside) {
   if (failed) return failed_error();
   failed = true;  // until it is through: in between, memory is ahead of the database
   CommitCounts counts;
@@ -472,9 +551,7 @@ Result<CommitPtr> Log::State::commit(std::unique_ptr<Batch> source, std::vector<
   add_counts(counts, connectors);
   state.commit = made->number;
   batch->put(Cf::meta, state_key(), encode_state(state));
-  failpoint(Failpoint::commit_before_sync);
-  TRY(write_batch(true));
-  failpoint(Failpoint::commit_after_sync);
+  TRY(beside ? write_beside() : write_commit());
   commits_total.add();
   failed = false;
   return CommitPtr(std::move(made));

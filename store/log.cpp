@@ -56,13 +56,13 @@ Result<void> check_options(const Options& options) {
 
 Log::State::State(Options o, Metrics& metrics)
     : options(std::move(o)),
-      encoder(options.zstd_level),
       commits_total(metrics.counter("tidewaiter_store_commits_total", "Commits written and synced.")),
       raw_bytes_total(metrics.counter("tidewaiter_store_raw_bytes_total", "Bytes of record bodies stored.")),
       stored_bytes_total(metrics.counter("tidewaiter_store_block_bytes_total", "Bytes of blocks, compressed.")),
       sync_ns_total(metrics.counter("tidewaiter_store_write_nanoseconds_total", "Time in writes and syncs.")),
       conflicts_total(metrics.counter("tidewaiter_store_conflicts_total",
-                                      "Redelivered offsets whose bytes differ from the stored ones.")) {}
+                                      "Redelivered offsets whose bytes differ from the stored ones.")),
+      encoder(options.zstd_level) {}
 
 std::int64_t Log::State::now_ns() const {
   static const SystemClock system;
@@ -85,7 +85,7 @@ Result<CommitPtr> Log::State::commit_control(const std::string& json) {
   record.time_ns = now_ns();
   std::vector<OwnRecord> control;
   control.push_back(std::move(record));
-  return commit(nullptr, std::move(control), {}, {}, {});
+  return commit(nullptr, std::move(control), {}, {}, {}, false);
 }
 
 Result<void> Log::State::create() {
@@ -152,7 +152,7 @@ Result<void> Log::State::take_event_logs() {
 Log::Log(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Log::~Log() {
-  if (state_ == nullptr || state_->failed) return;
+  if (state_ == nullptr || !state_->settle() || state_->failed) return;
   if (auto flushed = state_->db->flush(); !flushed)
     log_line(Level::warn, "store: closed without a flush", {{"error", flushed.error().message}});
 }
@@ -168,6 +168,7 @@ Result<std::unique_ptr<Log>> Log::open(Options options, Metrics& metrics) {
                                           state->options.file_system}));
   state->blocks = std::make_unique<BlockStore>(state->db, state->options.cache_bytes / 4);
   state->batch = std::make_unique<WriteBatch>(*state->db);
+  state->flying_batch = std::make_unique<WriteBatch>(*state->db);
   TRY(state->load());
   TRY(state->check_heads());
   TRY(state->take_event_logs());
@@ -179,8 +180,16 @@ void Log::set_route(Route route) { state_->route = std::move(route); }
 Result<CommitPtr> Log::commit(std::unique_ptr<Batch> batch, std::vector<OwnRecord> control,
                               std::vector<OwnRecord> own, std::vector<CursorUpdate> cursors,
                               std::map<std::string, std::uint64_t> connector_counts) {
-  return state_->commit(std::move(batch), std::move(control), own, cursors, connector_counts);
+  return state_->commit(std::move(batch), std::move(control), own, cursors, connector_counts, false);
 }
+
+Result<CommitPtr> Log::append(std::unique_ptr<Batch> batch, std::vector<OwnRecord> control,
+                              std::vector<OwnRecord> own, std::vector<CursorUpdate> cursors,
+                              std::map<std::string, std::uint64_t> connector_counts) {
+  return state_->commit(std::move(batch), std::move(control), own, cursors, connector_counts, true);
+}
+
+Result<void> Log::settle() { return state_->settle(); }
 
 Result<void> Log::put_cursors(const std::vector<CursorUpdate>& cursors) {
   if (state_->failed) return state_->failed_error();
@@ -202,6 +211,7 @@ Result<std::string> Log::cursor(const std::string& name) const {
 
 Result<void> Log::put_snapshot(const std::string& name, std::uint64_t commit, std::string_view snapshot, int keep) {
   if (state_->failed) return state_->failed_error();
+  TRY(state_->settle());
   CHECK(keep >= 1 && name.find('\0') == std::string::npos);
   WriteBatch& batch = *state_->batch;
   const Key newest = snapshot_key(name, ~std::uint64_t{0});

@@ -14,7 +14,9 @@
 #include "store/block_store.hpp"
 #include "store/column_digest.hpp"
 #include "store/db.hpp"
+#include "store/bytes.hpp"
 #include "store/head_files.hpp"
+#include "store/helper_thread.hpp"
 #include "store/keys.hpp"
 #include "store/leaf.hpp"
 #include "store/ledger.hpp"
@@ -38,6 +40,12 @@ struct CommitCounts {
   std::uint64_t by_reason[256] = {};
 };
 
+/// A block of the commit in the making; its bytes, raw before cols, lie in `packed_bytes` in the same order.
+struct PackedBlock {
+  BlockHeader header;
+  std::size_t raw_size, cols_size;
+};
+
 struct NewUnit {
   std::uint16_t log;
   std::uint64_t first_seq;
@@ -59,7 +67,7 @@ struct Log::State {
   // commit.cpp
   Result<CommitPtr> commit(std::unique_ptr<Batch> source, std::vector<OwnRecord> control,
                            const std::vector<OwnRecord>& own, const std::vector<CursorUpdate>& cursors,
-                           const std::map<std::string, std::uint64_t>& connectors);
+                           const std::map<std::string, std::uint64_t>& connectors, bool beside);
   Result<void> admit(Batch& source, CommitCounts& counts);
   Result<bool> is_duplicate(const Batch& source, std::size_t index);
   Result<bool> stored_equally(const Record& record);
@@ -71,8 +79,10 @@ struct Log::State {
                                 const std::vector<OwnRecord>& own);
   void number_records(Commit& made, CommitCounts& counts);
   void write_parts(const Commit& made, const std::vector<NewUnit>& units, CommitEntry& entry);
-  void write_part(const Commit& made, std::uint16_t log, const std::vector<std::uint32_t>& records,
-                  const std::vector<NewUnit>& units);
+  void pack_parts(const Commit& made, const std::vector<NewUnit>& units);
+  void pack_part(const Commit& made, std::uint16_t id, const std::vector<NewUnit>& units);
+  void hash_parts(const Commit& made, const std::vector<NewUnit>& units);
+  void write_blocks();
   void salt_part(std::uint16_t id, std::uint64_t first, std::uint64_t end, const std::vector<NewUnit>& units);
   std::vector<Hash> hash_part(const Commit& made, const std::vector<std::uint32_t>& records, Hash& columns);
   void flush_block();
@@ -80,6 +90,11 @@ struct Log::State {
   Result<void> write_without_commit(const CommitCounts& counts,
                                     const std::map<std::string, std::uint64_t>& connectors);
   Result<void> write_batch(bool sync);
+  Result<void> write_commit();
+  Result<void> write_beside();
+  Result<void> settle();
+  Result<void> timed_write(WriteBatch& writes, bool sync);
+  Result<void> took(Result<void> written);
 
   // checkpoint.cpp
   Result<std::vector<Head>> publish();
@@ -120,17 +135,28 @@ struct Log::State {
   Counters counters;
   std::atomic<std::uint64_t> last_commit{0};
 
+  Counter &commits_total, &raw_bytes_total, &stored_bytes_total, &sync_ns_total, &conflicts_total;
+
   // Memory that is reused from commit to commit.
   Sha256 sha;
   BlockEncoder encoder;
   ColumnDigest digest;
-  std::unique_ptr<WriteBatch> batch;
+  std::unique_ptr<WriteBatch> batch;  // in the making
   std::string salts;
   std::vector<char> leaf_bytes_of_part;
   std::vector<HashJob> hash_jobs;
   std::vector<std::vector<std::uint32_t>> records_by_log;
+  std::vector<PackedBlock> packed;
+  Bytes packed_bytes;
+  HelperThread pack_thread{"pack"};
 
-  Counter &commits_total, &raw_bytes_total, &stored_bytes_total, &sync_ns_total, &conflicts_total;
+  // The write that has begun or was last: one commit may be written while the next is made.
+  std::unique_ptr<WriteBatch> flying_batch;
+  bool flying = false;
+  Result<void> flown;
+  Counters written_counters;
+  std::uint64_t written_commit = 0;
+  HelperThread sync_thread{"sync"};
 };
 
 }  // namespace tidewaiter::store

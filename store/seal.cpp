@@ -126,6 +126,7 @@ Result<void> Log::State::index_step(SealJob& job) {
 
 Result<bool> Log::State::seal_one() {
   if (failed) return failed_error();
+  TRY(settle());
   if (!seal_job) {
     TRY_ASSIGN(seal_job, find_seal_job());
     if (!seal_job) return false;
