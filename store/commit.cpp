@@ -119,6 +119,13 @@ void drop_records(Batch& batch, const std::vector<std::uint32_t>& dropped) {
   batch.events = std::move(events);
 }
 
+constexpr std::size_t events_ahead = 3;
+
+void prefetch_events(const Commit& made, std::uint32_t record) {
+  const Record& r = made.records[record];
+  if (r.event_count != 0) prefetch(made.events[r.first_event]);
+}
+
 std::uint64_t monotonic_ns() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
@@ -327,7 +334,10 @@ void Log::State::pack_part(const Commit& made, std::uint16_t id, const std::vect
     return next_unit != units.end() && next_unit->log == id && next_unit->first_seq == seq;
   };
   bool open = false;
-  for (const std::uint32_t i : records_by_log[id]) {
+  const std::vector<std::uint32_t>& records = records_by_log[id];
+  for (std::size_t at = 0; at < records.size(); ++at) {
+    const std::uint32_t i = records[at];
+    if (at + events_ahead < records.size()) prefetch_events(made, records[at + events_ahead]);
     const Record& record = made.records[i];
     const bool new_unit = unit_begins_at(record.seq);
     if (open && (new_unit || encoder.body_bytes() + record.body.size() > options.block_bytes_max)) {
@@ -359,8 +369,11 @@ void Log::State::write_blocks() {
 std::vector<Hash> Log::State::hash_part(const Commit& made, const std::vector<std::uint32_t>& records,
                                         Hash& columns) {
   digest.begin();
-  for (const std::uint32_t i : records)
-    digest.add(made.records[i], i, made.events.data() + made.records[i].first_event);
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const Record& record = made.records[records[i]];
+    if (i + events_ahead < records.size()) prefetch_events(made, records[i + events_ahead]);
+    digest.add(record, records[i], made.events.data() + record.first_event);
+  }
   std::vector<Hash> commitments(records.size()), leaves(records.size());
   hash_jobs.clear();
   hash_jobs.push_back({{}, digest.commit_bytes(made.number, made.time_ns), &columns});
