@@ -83,6 +83,26 @@ TEST_F(CommitFeedTest, a_follower_at_the_end_waits_and_is_woken_by_the_next_comm
   EXPECT_EQ((*commit)->number, next);
 }
 
+TEST_F(CommitFeedTest, what_every_follower_has_passed_leaves_memory) {
+  CommitFeed feed = this->feed(10);
+  CommitFeed::Follower fast(feed, true), slow(feed, true);
+  const std::uint64_t first = feed.last_commit() + 1;
+  std::vector<std::weak_ptr<const Commit>> commits;
+  for (int i = 0; i < 4; ++i) {
+    CommitPtr commit = write();
+    commits.push_back(commit);
+    feed.append(std::move(commit));
+  }
+  for (std::uint64_t number = first; number < first + 4; ++number) ASSERT_TRUE(*fast.next(number, milliseconds(0)));
+  EXPECT_FALSE(commits[0].expired());
+  ASSERT_TRUE(*slow.next(first, milliseconds(0)));
+  ASSERT_TRUE(*slow.next(first + 1, milliseconds(0)));
+  EXPECT_TRUE(commits[0].expired());
+  EXPECT_FALSE(commits[1].expired());
+  ASSERT_TRUE(*fast.next(first, milliseconds(0))) << "what has left memory is read from the store";
+  EXPECT_FALSE(fast.from_memory());
+}
+
 TEST_F(CommitFeedTest, closing_wakes_everybody_with_nothing) {
   CommitFeed feed = this->feed(3);
   CommitFeed::Follower follower(feed, true);

@@ -46,6 +46,23 @@ TEST(Log, a_commit_reads_back_from_the_store_as_followers_saw_it_live) {
   EXPECT_EQ(log->last_commit(), live.back()->number);
 }
 
+TEST(Log, a_redelivery_of_what_is_just_being_written_is_a_duplicate) {
+  TemporaryDirectory directory;
+  Metrics metrics;
+  auto log = open(options(directory), metrics);
+  ASSERT_OK(log->append(offsets(0, 100), {}, {}, {}));
+  auto again = log->append(offsets(50, 150), {}, {}, {});
+  ASSERT_OK(again);
+  EXPECT_EQ((*again)->records.size(), 50u);
+  ASSERT_OK(log->settle());
+  EXPECT_EQ(log->counters().duplicates, 50u);
+  EXPECT_EQ(log->counters().records_by_kind["event"], 150u);
+  EXPECT_EQ(log->last_commit(), (*again)->number);
+  auto reader = Reader::open(*log);
+  ASSERT_OK(reader);
+  ASSERT_OK((*reader)->commit((*again)->number, true));
+}
+
 TEST(Log, everything_is_there_after_a_restart) {
   TemporaryDirectory directory;
   Metrics metrics;

@@ -132,16 +132,19 @@ class FragileFileSystem : public rocksdb::FileSystemWrapper {
   std::uint64_t left_ = ~std::uint64_t{0}, done_ = 0;
 };
 
-/// Commits until the power fails; returns the end of what was confirmed.
+/// Commits until the power fails, one being written while the next is made; returns the end of what was confirmed.
 std::uint64_t run_until_power_fails(Log& log, int commits) {
-  std::uint64_t confirmed = log.positions().empty() ? 0 : log.positions()[0].next_offset;
+  constexpr std::uint64_t records = 70;  // enough for blocks to be packed beside the hashing
+  std::uint64_t confirmed = log.positions().empty() ? 0 : log.positions()[0].next_offset, made = confirmed;
   for (int i = 0; i < commits; ++i) {
-    if (!log.commit(offsets(confirmed, confirmed + 40), {}, {own(RecordKind::alert, "{}")}, {{"detect", "x"}})) break;
-    confirmed += 40;
-    if (i % 4 == 1 && !log.publish_checkpoint()) break;
-    if (i % 3 == 2 && !log.seal_one_segment()) break;
+    if (!log.append(offsets(made, made + records), {}, {own(RecordKind::alert, "{}")}, {{"detect", "x"}}))
+      return confirmed;
+    confirmed = made;  // the one before
+    made += records;
+    if (i % 4 == 1 && !log.publish_checkpoint()) return confirmed;
+    if (i % 3 == 2 && !log.seal_one_segment()) return confirmed;
   }
-  return confirmed;
+  return log.settle() ? made : confirmed;
 }
 
 void expect_confirmed(const Options& o, std::uint64_t confirmed) {
@@ -202,7 +205,7 @@ TEST_F(PowerLoss, what_was_confirmed_survives_it_at_any_write) {
     Metrics metrics;
     auto log = open(options_, metrics);
     at_open = fragile->writes();
-    EXPECT_EQ(run_until_power_fails(*log, commits), 40u * commits);
+    EXPECT_EQ(run_until_power_fails(*log, commits), 70u * commits);
     writes = fragile->writes() - at_open;
   }
   ASSERT_GT(writes, 20u);
@@ -230,7 +233,7 @@ TEST_F(PowerLoss, a_store_whose_syncs_are_lies_loses_what_it_confirmed) {
   {
     Metrics metrics;
     auto log = open(options_, metrics);
-    ASSERT_EQ(run_until_power_fails(*log, 5), 200u);
+    ASSERT_EQ(run_until_power_fails(*log, 5), 350u);
     lying->fail_after(0);
   }
   lying->lose_power();
@@ -260,6 +263,28 @@ TEST_F(PowerLoss, after_a_failed_sync_the_log_takes_nothing_more_until_it_is_ope
   }
   options_.file_system = nullptr;
   expect_confirmed(options_, 10);
+}
+
+TEST_F(PowerLoss, a_commit_that_fails_while_the_next_is_made_takes_both_with_it) {
+  auto fragile = std::make_shared<FragileFileSystem>();
+  options_.file_system = fragile;
+  {
+    Metrics metrics;
+    auto log = open(options_, metrics);
+    ASSERT_OK(log->append(offsets(0, 100), {}, {}, {}));
+    ASSERT_OK(log->settle());
+    const std::uint64_t before = log->last_commit();
+    fragile->fail_after(0);
+    ASSERT_OK(log->append(offsets(100, 200), {}, {}, {}));
+    auto next = log->append(offsets(200, 300), {}, {}, {});
+    ASSERT_FALSE(next);
+    EXPECT_EQ(next.error().code, Code::disk);
+    EXPECT_EQ(log->last_commit(), before);
+    EXPECT_EQ(log->counters().records_by_kind["event"], 100u);
+    EXPECT_FALSE(log->append(offsets(300, 400), {}, {}, {}));
+  }
+  options_.file_system = nullptr;
+  expect_confirmed(options_, 100);
 }
 
 }  // namespace
