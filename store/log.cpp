@@ -1,4 +1,5 @@
-// Log: opening, what is small, and the public face of commit.cpp, checkpoint.cpp, recover.cpp and seal.cpp.
+// Log: opening, what is small, and the public face of admit.cpp, commit.cpp,
+// checkpoint.cpp, recover.cpp and seal.cpp.
 
 #include "store/log.hpp"
 

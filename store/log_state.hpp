@@ -1,4 +1,5 @@
-// Inside of Log, shared by the files that implement it: log.cpp (open, cursors), commit.cpp, checkpoint.cpp, seal.cpp.
+// Inside of Log, shared by the files that implement it: log.cpp (open, cursors), admit.cpp, commit.cpp, checkpoint.cpp,
+// recover.cpp, seal.cpp.
 // Nobody else includes this.
 #pragma once
 
@@ -68,10 +69,13 @@ struct Log::State {
   Result<CommitPtr> commit(std::unique_ptr<Batch> source, std::vector<OwnRecord> control,
                            const std::vector<OwnRecord>& own, const std::vector<CursorUpdate>& cursors,
                            const std::map<std::string, std::uint64_t>& connectors, bool beside);
+  // admit.cpp
   Result<void> admit(Batch& source, CommitCounts& counts);
   Result<bool> is_duplicate(const Batch& source, std::size_t index);
   Result<bool> stored_equally(const Record& record);
   Result<bool> known_conflict(const Record& record);
+
+  // commit.cpp
   std::uint16_t log_of(const Record& record, const Event* events) const;
   void units_within(std::uint16_t log, std::uint64_t records, std::vector<NewUnit>& out) const;
   std::vector<NewUnit> plan_units(std::vector<std::uint64_t> records) const;
