@@ -105,6 +105,7 @@ PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy)
   parts.store = store_options(config);
   for (const RetentionClass& c : config.logs) parts.routes.emplace_back(c.where, c.name);
   parts.writer.checkpoint_interval_ms = config.store.checkpoint_interval_ms;
+  parts.writer.ticker.idle_after_ms = config.detect.idle_after_ms;
   parts.detect.engine = engine_config(config);
   parts.detect.snapshot_interval_ms = config.detect.snapshot_interval_ms;
   parts.connectors = connector_configs(config);

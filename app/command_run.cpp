@@ -42,6 +42,8 @@ Result<int> run_service(const RunOptions& options) {
   Metrics metrics;
   PipelineConfig parts = pipeline_config(config, policy);
   parts.make_sources = kafka_sources(config);
+  parts.store.recover_command =
+      "tidewaiter recover --store " + config.store.directory + " --config " + options.config;
   Pipeline pipeline(std::move(parts), clock, metrics);
   TRY(pipeline.start());
   TRY_ASSIGN(auto server, serve::Server::start(serve_config(config), pipeline.backend()));

@@ -49,6 +49,7 @@ struct Options {
   std::uint64_t cache_bytes = 64ull << 20;
   bool create_if_missing = true;
   Recover recover = Recover::none;
+  std::string recover_command;               // for the error that names it; empty = tidewaiter recover --store DIRECTORY
   const Clock* clock = nullptr;                       // null: the system's
   std::shared_ptr<rocksdb::FileSystem> file_system;   // null: the system's; for tests that lose power
 };

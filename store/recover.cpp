@@ -67,6 +67,9 @@ Result<void> Log::State::begin_generation(const std::string& reason, const std::
   nlohmann::json heads = nlohmann::json::array();
   for (const FoundNote& found : notes) {
     const auto parsed = parse_checkpoint(found.note);
+    if (parsed && !parsed->signatures.empty() && !signing_key)
+      return fail(Code::invalid_argument, "store " + options.directory + " is signed (" + found.place +
+                                              "), and no signing key is configured: its next generation would not be");
     const auto parts = parsed ? split_origin(parsed->origin) : std::nullopt;
     if (parts && parts->store_id == state.store_id) state.generation = std::max(state.generation, parts->generation);
     heads.push_back(found.note);
@@ -97,7 +100,8 @@ Result<void> Log::State::check_heads() {
     TRY_ASSIGN(const std::string reason, misfit(found.place, found.note));
     if (reason.empty()) continue;
     if (options.recover != Recover::none) return begin_generation(reason, notes);
-    const std::string command = "tidewaiter recover --store " + options.directory;
+    const std::string command = options.recover_command.empty() ? "tidewaiter recover --store " + options.directory
+                                                                : options.recover_command;
     return fail(Code::conflict, "store " + options.directory + " does not fit its newest head: " + reason +
                                     ". Choose: '" + command + " --reread' reads again what is missing from Kafka, '" +
                                     command + " --accept-loss' records it as lost. Both begin a new generation.");

@@ -13,10 +13,11 @@ BINARY = os.environ.get("TIDEWAITER_BIN", str(ROOT / "build/release/tidewaiter")
 
 def tidewaiter(*arguments, status=0, timeout=600, **options):
     """Runs a command and returns its output; an unexpected exit status is an error that shows everything."""
-    done = subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, **options)
+    options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    done = subprocess.run([BINARY, *map(str, arguments)], text=True, timeout=timeout, **options)
     if status is not None and done.returncode != status:
         raise AssertionError(f"tidewaiter {' '.join(map(str, arguments))}: status {done.returncode}, not {status}\n"
-                             f"{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+                             f"{done.stdout[-4000:]}\n{(done.stderr or '')[-4000:]}")
     return done.stdout
 
 
@@ -32,7 +33,7 @@ class Service(Server):
     def __init__(self, folder, settings, environment=None):
         super().__init__(folder)
         self.api_port, self.metrics_port = free_port(), free_port()
-        self._environment = environment or {}
+        self._environment = dict(environment or {})
         if not (self.folder / "tidewaiter.pub").exists():
             tidewaiter("init", self.folder, "--force")
         self.store = self.folder / "store"
@@ -58,6 +59,12 @@ class Service(Server):
 
     def environment(self):
         return {**os.environ, **self._environment}
+
+    def set_failpoint(self, text):
+        """For the next start: NAME:NTH:ACTION of core/failpoint.hpp, or None."""
+        self._environment.pop("TIDEWAITER_FAILPOINT", None)
+        if text:
+            self._environment["TIDEWAITER_FAILPOINT"] = text
 
     def ready(self):
         return self.logged("tidewaiter runs")

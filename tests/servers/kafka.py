@@ -126,6 +126,10 @@ class Kafka(Server):
     def delete_topic(self, topic):
         self._tool("delete-topic", topic)
 
+    def delete_records(self, topic, partition, before):
+        """What lies before this offset is gone, as after retention."""
+        self._tool("delete-records", topic, str(partition), str(before))
+
     def produce(self, records, topic=None, tls=False, **properties):
         """Records are dicts: topic, partition, key, value, headers [[name, value]], timestamp_ms; bytes as key_b64,
         value_b64; an absent or None value is a tombstone. {"transaction": "begin"|"commit"|"abort"} in between."""

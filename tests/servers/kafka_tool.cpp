@@ -1,6 +1,7 @@
 // A small Kafka client for tests: what a test needs to do to a broker, without starting a JVM for each call.
 // Usage: kafka_tool [-X property=value]... produce | consume TOPIC | offsets TOPIC | committed GROUP |
-//        create-topic TOPIC PARTITIONS [setting=value]... | delete-topic TOPIC
+//        create-topic TOPIC PARTITIONS [setting=value]... | delete-topic TOPIC |
+//        delete-records TOPIC PARTITION BEFORE_OFFSET
 // Records are JSON lines; tests/servers/kafka.py describes them.
 
 #include <librdkafka/rdkafka.h>
@@ -313,6 +314,25 @@ void DeleteTopic(std::map<std::string, std::string> properties, const Strings& a
   rd_kafka_destroy(client);
 }
 
+// Takes away what lies before an offset, as retention does.
+void DeleteRecords(std::map<std::string, std::string> properties, const Strings& arguments) {
+  rd_kafka_t* client = Connect(RD_KAFKA_PRODUCER, properties);
+  rd_kafka_topic_partition_list_t* before = rd_kafka_topic_partition_list_new(1);
+  rd_kafka_topic_partition_list_add(before, arguments.at(0).c_str(), std::stoi(arguments.at(1)))->offset =
+      std::stoll(arguments.at(2));
+  rd_kafka_DeleteRecords_t* request = rd_kafka_DeleteRecords_new(before);
+  rd_kafka_queue_t* queue = rd_kafka_queue_new(client);
+  rd_kafka_DeleteRecords(client, &request, 1, nullptr, queue);
+  rd_kafka_event_t* event = Await(queue, "delete-records");
+  const auto* done = rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event));
+  for (int i = 0; i < done->cnt; ++i) Check(done->elems[i].err, "delete-records");
+  rd_kafka_event_destroy(event);
+  rd_kafka_queue_destroy(queue);
+  rd_kafka_DeleteRecords_destroy(request);
+  rd_kafka_topic_partition_list_destroy(before);
+  rd_kafka_destroy(client);
+}
+
 void Committed(std::map<std::string, std::string> properties, const std::string& group) {
   rd_kafka_t* client = Connect(RD_KAFKA_PRODUCER, properties);
   rd_kafka_ListConsumerGroupOffsets_t* request = rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), nullptr);
@@ -355,5 +375,6 @@ int main(int argc, char** argv) {
   else if (words[0] == "committed") Committed(properties, arguments.at(0));
   else if (words[0] == "create-topic") CreateTopic(properties, arguments);
   else if (words[0] == "delete-topic") DeleteTopic(properties, arguments);
+  else if (words[0] == "delete-records") DeleteRecords(properties, arguments);
   else Fail("unknown command " + words[0]);
 }

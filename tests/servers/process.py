@@ -96,7 +96,8 @@ class Server:
     def environment(self):
         return None
 
-    def start(self, timeout=60):
+    def launch(self):
+        """Starts the process and waits for nothing."""
         assert not self.running(), f"{self.name} runs already"
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as log:
@@ -104,6 +105,9 @@ class Server:
             self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                             cwd=self.folder, env=self.environment(), start_new_session=True)
         atexit.register(self.kill)
+
+    def start(self, timeout=60):
+        self.launch()
         try:
             wait_until(lambda: self.ready() or self.process.poll() is not None, f"{self.name} to start", timeout)
             if self.process.poll() is not None:
