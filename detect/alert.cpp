@@ -25,18 +25,22 @@ void append_member(std::string& out, std::string_view key, std::string_view text
   append_json_string(out, text);
 }
 
-/// Semantics 6: of (detector or rule, tenant, entity, window start, uid of the first evidence event).
+/// Of detector and rule, tenant, entity, window and the uid of the first evidence event. Both ends of the window: the
+/// same event may stand first in what is unusual for five minutes and in what is unusual for the hour around them.
 std::string incident_uid(std::string_view kind, std::string_view rule, std::string_view tenant,
-                         std::string_view entity, std::int64_t start_ns, std::string_view first) {
+                         std::string_view entity, std::int64_t start_ns, std::int64_t end_ns,
+                         std::string_view first) {
   std::string bytes;
   for (std::string_view part : {kind, rule, tenant, entity, first}) {
     char size[8];
     put_be<std::uint64_t>(size, part.size());
     bytes.append(size, sizeof size).append(part);
   }
-  char time[8];
-  put_be<std::int64_t>(time, start_ns);
-  bytes.append(time, sizeof time);
+  for (const std::int64_t time_ns : {start_ns, end_ns}) {
+    char time[8];
+    put_be<std::int64_t>(time, time_ns);
+    bytes.append(time, sizeof time);
+  }
   return to_hex(as_view(sha256(bytes)));
 }
 
@@ -160,7 +164,7 @@ OwnRecord alert_record(const Alert& alert, const Watermark& watermark, const Log
                        std::int64_t receive_ns) {
   const std::string first = alert.evidence.empty() ? "" : hex_uid(alert.evidence.front(), watermark);
   const std::string uid = incident_uid(detector_name(alert.detector), alert.rule, alert.tenant, alert.entity,
-                                       alert.window_start_ns, first);
+                                       alert.window_start_ns, alert.window_end_ns, first);
   OwnRecord record;
   record.kind = RecordKind::alert;
   record.time_ns = receive_ns;
@@ -208,7 +212,8 @@ OwnRecord alert_record(const Alert& alert, const Watermark& watermark, const Log
 
 OwnRecord note_record(const Note& note, const Watermark& watermark, const LogNames& logs, std::int64_t receive_ns) {
   const std::string uid = incident_uid(note.kind, std::string(detector_name(note.detector)) + '/' + note.rule,
-                                       note.tenant, note.entity, note.window_start_ns, note.title);  // late events may add a second one
+                                       note.tenant, note.entity, note.window_start_ns, note.window_end_ns,
+                                       note.title);  // late events may add a second one
   OwnRecord record;
   record.kind = RecordKind::alert;
   record.time_ns = receive_ns;

@@ -57,6 +57,9 @@ Error open_error(const rocksdb::Status& status, const std::string& directory) {
     return fail(Code::conflict, "store " + directory + " is owned by another process");
   if (status.IsInvalidArgument() && text.find("does not exist") != std::string::npos)
     return fail(Code::not_found, "there is no store in " + directory);
+  if (status.IsInvalidArgument() && text.find("Column family not found") != std::string::npos)
+    return fail(Code::not_found, "the store in " + directory + " is not made yet: whoever began it was interrupted, and "
+                                     "goes on when started again");
   return error_of(status, directory);
 }
 

@@ -63,5 +63,18 @@ TEST(Alerting, the_uid_names_the_incident_and_does_not_depend_on_when_it_is_writ
   EXPECT_NE(nlohmann::json::parse(two.out[0].body)["uid"], nlohmann::json::parse(two.out[1].body)["uid"]);
 }
 
+TEST(Alerting, windows_that_begin_alike_and_differ_in_length_have_uids_of_their_own) {
+  Watermark watermark{0};
+  Alert alert;
+  alert.detector = Detector::volume;
+  alert.rule = "volume.destination";
+  alert.window_start_ns = monday;
+  alert.window_end_ns = monday + 5 * minute;
+  const OwnRecord short_one = alert_record(alert, watermark, {}, 0);
+  alert.window_end_ns = monday + 60 * minute;
+  const OwnRecord long_one = alert_record(alert, watermark, {}, 0);
+  EXPECT_NE(nlohmann::json::parse(short_one.body)["uid"], nlohmann::json::parse(long_one.body)["uid"]);
+}
+
 }  // namespace
 }  // namespace tidewaiter::detect

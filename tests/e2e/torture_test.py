@@ -32,8 +32,8 @@ TOKEN = "4d0b8a52-6f0e-4f0e-9d59-0d1e3c1f7a11"
 RATE = 3_000
 EVENT_LOGS = ("agent-high", "agent", "ci", "runtime-low", "runtime", "other", "rejects")
 # Passed more than once a second while messages come in.
-FREQUENT = ("commit-", "kafka-", "checkpoint-", "head-file-", "alerts-")
-UNREACHED_AFTER_SECONDS = 4
+FREQUENT = ("commit-", "checkpoint-", "head-file-", "alerts-")
+UNREACHED_AFTER_SECONDS = 3
 
 
 def failpoints():
@@ -169,7 +169,7 @@ class Campaign:
             self.killed["at random"] += 1
         else:
             name = self.next_failpoint()
-            nth = self.dice.randint(1, 6 if name.startswith(FREQUENT) else 2)
+            nth = self.dice.randint(1, 5 if name.startswith(FREQUENT) else 1)
             self.doing = f"failpoint {name}, pass {nth}"
             self.kill_at(service, name, nth)
         round_.after_kill()
