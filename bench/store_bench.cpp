@@ -229,7 +229,7 @@ int run(std::uint64_t events, const std::string& directory) {
   const std::int64_t others = (cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - process_start) - (thread_ns() - thread_start);
   std::printf("Log::commit, %llu events:\n", static_cast<unsigned long long>(done));
   print("CPU of the writer's thread", writer, done);
-  print("CPU of RocksDB's own threads", others, done);
+  print("CPU of helpers and of RocksDB's threads", others, done);
   print("wall, with the sync", wall, done);
 
   const std::int64_t seal_start = thread_ns();

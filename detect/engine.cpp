@@ -139,6 +139,8 @@ void Engine::State::judge_block() {
     if (config.flow) flow.prefetch(pending.keys, *pending.event);
     if (config.volume) volume.prefetch(pending.keys, *pending.event);
   }
+  if (config.volume)
+    for (const Pending& pending : block) volume.prefetch_windows(pending.keys, *pending.event);
   for (const Pending& pending : block) {
     const std::uint32_t partition = watermark.partition_of(*pending.record);
     judge(pending.keys, {pending.event, pending.record, partition, watermark.late(pending.event->time_ns())});

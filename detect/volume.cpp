@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/text.hpp"
 
@@ -33,6 +34,8 @@ Key series_of(SeriesKind kind, Key who, Key observer) {
   return combine(combine(who, observer), 0x5e + static_cast<std::uint64_t>(kind));
 }
 
+std::int64_t first_start_s(const Event& event) { return event.time_ns() / second_ns / scale_s[0] * scale_s[0]; }
+
 }  // namespace
 
 Volume::Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double bytes_min, Names& names)
@@ -51,33 +54,37 @@ bool Volume::leaves(const Event& event) {
   return direction == Direction::egress || direction == Direction::unknown;
 }
 
-void Volume::prefetch(const EventKeys& keys, const Event& event) const {
+template <class Visit>
+void Volume::each_series(const EventKeys& keys, const Event& event, Visit visit) {
   if (!leaves(event)) return;
-  const std::int64_t start_s = event.time_ns() / second_ns / scale_s[0] * scale_s[0];
   if (keys.principal != 0) {
-    windows_.prefetch(WindowTable::key_of(series_of(SeriesKind::principal, keys.principal, keys.observer), 0, start_s));
     if (keys.destination != 0)
-      windows_.prefetch(WindowTable::key_of(
-          series_of(SeriesKind::pair, combine(keys.principal, keys.destination), keys.observer), 0, start_s));
+      visit(SeriesKind::pair, series_of(SeriesKind::pair, combine(keys.principal, keys.destination), keys.observer));
+    visit(SeriesKind::principal, series_of(SeriesKind::principal, keys.principal, keys.observer));
   }
-  if (keys.app != 0)
-    windows_.prefetch(WindowTable::key_of(series_of(SeriesKind::app, keys.app, keys.observer), 0, start_s));
+  if (keys.app != 0) visit(SeriesKind::app, series_of(SeriesKind::app, keys.app, keys.observer));
+}
+
+void Volume::prefetch(const EventKeys& keys, const Event& event) const {
+  const std::int64_t start_s = first_start_s(event);
+  each_series(keys, event, [&](SeriesKind, Key series) { windows_.prefetch(WindowTable::key_of(series, 0, start_s)); });
+}
+
+void Volume::prefetch_windows(const EventKeys& keys, const Event& event) const {
+  const std::int64_t start_s = first_start_s(event);
+  each_series(keys, event,
+              [&](SeriesKind, Key series) { windows_.prefetch_window(WindowTable::key_of(series, 0, start_s)); });
 }
 
 void Volume::observe(const EventKeys& keys, const Seen& seen, std::vector<Finding>& out) {
-  if (!leaves(*seen.event)) return;
-  if (keys.principal != 0) {
-    if (keys.destination != 0)
-      add(SeriesKind::pair, series_of(SeriesKind::pair, combine(keys.principal, keys.destination), keys.observer), keys,
-          seen, out);
-    add(SeriesKind::principal, series_of(SeriesKind::principal, keys.principal, keys.observer), keys, seen, out);
-  }
-  if (keys.app != 0) add(SeriesKind::app, series_of(SeriesKind::app, keys.app, keys.observer), keys, seen, out);
+  bool named = false;
+  each_series(keys, *seen.event, [&](SeriesKind kind, Key series) { add(kind, series, keys, seen, named, out); });
 }
 
-void Volume::add(SeriesKind kind, Key series, const EventKeys& keys, const Seen& seen, std::vector<Finding>& out) {
+void Volume::add(SeriesKind kind, Key series, const EventKeys& keys, const Seen& seen, bool& named,
+                 std::vector<Finding>& out) {
   const Event& event = *seen.event;
-  const std::int64_t start_s = event.time_ns() / second_ns / scale_s[0] * scale_s[0];
+  const std::int64_t start_s = first_start_s(event);
   const Key key = WindowTable::key_of(series, 0, start_s);
   bool opened = false;
   Window* window = windows_.find_or_open(key, 0, start_s, kind, opened);
@@ -86,14 +93,16 @@ void Volume::add(SeriesKind kind, Key series, const EventKeys& keys, const Seen&
     close_first_group(out);
     window = windows_.find_or_open(key, 0, start_s, kind, opened);
   }
-  if (opened) open_named(*window, kind, series, keys, event);
+  if (opened) open_named(*window, kind, series, keys, event, named);
   window->bytes += event.get(Num::bytes_out);
   ++window->events;
   window->data_classes |= event.get(Num::data_classes);
   window->take(seen.evidence());
 }
 
-void Volume::open_named(Window& window, SeriesKind kind, Key series, const EventKeys& keys, const Event& event) {
+/// `named`: the names of this event are kept already, by another of its windows.
+void Volume::open_named(Window& window, SeriesKind kind, Key series, const EventKeys& keys, const Event& event,
+                        bool& named) {
   window.series = series;
   window.principal = keys.principal;
   window.app = keys.app;
@@ -104,9 +113,11 @@ void Volume::open_named(Window& window, SeriesKind kind, Key series, const Event
   window.principal_type = static_cast<std::uint8_t>(event.get(Num::principal_type));
   window.risk_tier = static_cast<std::uint8_t>(event.get(Num::risk_tier));
   const std::int64_t time_ns = event.time_ns();
-  names_.keep(keys.tenant, event.get(Str::tenant), keys.quota, time_ns);
-  if (keys.app != 0) names_.keep(keys.app, event.get(Str::app), keys.quota, time_ns);
-  if (keys.principal != 0) names_.keep(keys.principal, event.get(Str::principal), keys.quota, time_ns);
+  if (!std::exchange(named, true)) {
+    names_.keep(keys.tenant, event.get(Str::tenant), keys.quota, time_ns);
+    if (keys.app != 0) names_.keep(keys.app, event.get(Str::app), keys.quota, time_ns);
+    if (keys.principal != 0) names_.keep(keys.principal, event.get(Str::principal), keys.quota, time_ns);
+  }
   if (kind != SeriesKind::pair) return;
   window.destination = keys.destination;
   if (event.has(Str::dst_host))
@@ -145,9 +156,14 @@ void Volume::collect(const WindowTable::Group& group, std::size_t scale) {
   roles_.clear();
   const double middle_s = static_cast<double>(group.end_s()) - static_cast<double>(scale_s[scale]) / 2;
   const Season::Vector features = Season::features(middle_s);
+  // What the second walk touches was last used a window ago: it is asked for on the first.
   for (std::uint32_t slot = group.head; slot != WindowTable::none; slot = windows_.at(slot).next) {
-    const Window& window = windows_.at(slot);
-    Judged judged{slot, log_bytes(window.net_bytes()), 0, 0};
+    series_.prefetch(windows_.at(slot).series);
+    judged_.push_back({slot, 0, 0, 0});
+  }
+  for (Judged& judged : judged_) {
+    const Window& window = windows_.at(judged.slot);
+    judged.x = log_bytes(window.net_bytes());
     judged.season = std::clamp(seasons_.of(combine(window.role, scale)).at(features), season_min, season_max);
     const auto [series, inserted] = series_.find_or_insert(window.series, window.quota);
     if (inserted) series->first_s = window.start_s;
@@ -159,7 +175,6 @@ void Volume::collect(const WindowTable::Group& group, std::size_t scale) {
       if (sum.members++ == 0) roles_.push_back(window.role);
       sum.sum += judged.deviation;
     }
-    judged_.push_back(judged);
   }
 }
 

@@ -48,7 +48,9 @@ class Volume {
     double shock = 0;                // factor that the role's members share in this window
   };
 
+  /// In two steps, some events apart: the second needs what the first asked for.
   void prefetch(const EventKeys& keys, const Event& event) const;
+  void prefetch_windows(const EventKeys& keys, const Event& event) const;
   /// Adds an event that is not late. `out` gets what has to be judged early when the windows are full.
   void observe(const EventKeys& keys, const Seen& seen, std::vector<Finding>& out);
   /// Judges all windows that end at or before the watermark, in order.
@@ -103,7 +105,11 @@ class Volume {
     double x = 0, r = 0, season = 0, shock = 0, active = 1, score = 0;
   };
 
-  void add(SeriesKind kind, Key series, const EventKeys& keys, const Seen& seen, std::vector<Finding>& out);
+  /// Calls visit(kind, series) for each series that the event counts to, in the order of judgement.
+  template <class Visit>
+  static void each_series(const EventKeys& keys, const Event& event, Visit visit);
+  void add(SeriesKind kind, Key series, const EventKeys& keys, const Seen& seen, bool& named,
+           std::vector<Finding>& out);
   void close_first_group(std::vector<Finding>& out);
   void collect(const WindowTable::Group& group, std::size_t scale);
   void judge(const Judged& judged, std::size_t scale, std::vector<Finding>& out);
@@ -118,7 +124,8 @@ class Volume {
   void learn_seasons(std::int64_t end_s, std::size_t scale);
   void explain_away(const Window& window, std::uint64_t bytes);
   void roll_up(const Window& window);
-  void open_named(Window& window, SeriesKind kind, Key series, const EventKeys& keys, const Event& event);
+  void open_named(Window& window, SeriesKind kind, Key series, const EventKeys& keys, const Event& event,
+                  bool& named);
   static Key pool_key(const Window& window);
 
   const double false_alerts_per_day_, bytes_min_;

@@ -56,6 +56,13 @@ class WindowTable {
     return combine(series, static_cast<std::uint64_t>(start_s) * 4 + scale);
   }
   void prefetch(Key key) const { __builtin_prefetch(&index_[key & mask_]); }
+  /// Worth it some time after prefetch().
+  void prefetch_window(Key key) const {
+    const std::uint32_t slot = index_[key & mask_];
+    if (slot == 0) return;
+    __builtin_prefetch(&slab_[slot - 1], 1);
+    __builtin_prefetch(reinterpret_cast<const char*>(&slab_[slot - 1]) + 64, 1);
+  }
   Window* find(Key key);
   /// The window of this key; new ones are zeroed but for key, scale, start and kind. nullptr when the slab is full.
   Window* find_or_open(Key key, std::uint8_t scale, std::int64_t start_s, SeriesKind kind, bool& opened);

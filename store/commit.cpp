@@ -239,16 +239,16 @@ void Log::State::write_blocks() {
   }
 }
 
-/// Leaf hashes of one log's records and the digest of their columns, hashed side by side.
-std::vector<Hash> Log::State::hash_part(const Commit& made, const std::vector<std::uint32_t>& records,
-                                        Hash& columns) {
+/// `leaves` of one log's records and the digest of their columns, hashed side by side.
+void Log::State::hash_part(const Commit& made, const std::vector<std::uint32_t>& records, Hash& columns) {
   digest.begin();
   for (std::size_t i = 0; i < records.size(); ++i) {
     const Record& record = made.records[records[i]];
     if (i + events_ahead < records.size()) prefetch_events(made, records[i + events_ahead]);
     digest.add(record, records[i], made.events.data() + record.first_event);
   }
-  std::vector<Hash> commitments(records.size()), leaves(records.size());
+  commitments.resize(records.size());
+  leaves.resize(records.size());
   hash_jobs.clear();
   hash_jobs.push_back({{}, digest.commit_bytes(made.number, made.time_ns), &columns});
   for (std::size_t i = 0; i < records.size(); ++i)
@@ -265,7 +265,6 @@ std::vector<Hash> Log::State::hash_part(const Commit& made, const std::vector<st
     hash_jobs.push_back({{"\0", 1}, {place, size}, &leaves[i]});
   }
   hash_all(hash_jobs);
-  return leaves;
 }
 
 /// Salts of a part: units that begin in it change the key on the way.
@@ -294,7 +293,7 @@ void Log::State::hash_parts(const Commit& made, const std::vector<NewUnit>& unit
     LogState& log = state.logs[id];
     salt_part(id, log.tree.size, log.tree.size + records.size(), units);
     Hash columns;
-    std::vector<Hash> leaves = hash_part(made, records, columns);
+    hash_part(made, records, columns);
     log.columns = ColumnDigest::chain(sha, log.columns, columns);
     log.tree.append_all(leaves, [&](unsigned height, std::uint64_t index, const Hash& hash) {
       batch->put(Cf::tree, tree_key(id, static_cast<std::uint8_t>(height), index), encode_hash(hash));

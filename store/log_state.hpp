@@ -88,7 +88,7 @@ struct Log::State {
   void hash_parts(const Commit& made, const std::vector<NewUnit>& units);
   void write_blocks();
   void salt_part(std::uint16_t id, std::uint64_t first, std::uint64_t end, const std::vector<NewUnit>& units);
-  std::vector<Hash> hash_part(const Commit& made, const std::vector<std::uint32_t>& records, Hash& columns);
+  void hash_part(const Commit& made, const std::vector<std::uint32_t>& records, Hash& columns);
   void flush_block();
   void add_counts(const CommitCounts& counts, const std::map<std::string, std::uint64_t>& connectors);
   Result<void> write_without_commit(const CommitCounts& counts,
@@ -149,6 +149,7 @@ struct Log::State {
   std::string salts;
   std::vector<char> leaf_bytes_of_part;
   std::vector<HashJob> hash_jobs;
+  std::vector<Hash> commitments, leaves;
   std::vector<std::vector<std::uint32_t>> records_by_log;
   std::vector<PackedBlock> packed;
   Bytes packed_bytes;

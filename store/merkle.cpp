@@ -79,8 +79,9 @@ Hash empty_root() { return sha256({}); }
 void Frontier::append_all(std::vector<Hash>& leaves, const Completed& completed) {
   std::uint64_t first = size;  // index of nodes[0] on its level
   size += leaves.size();
-  std::vector<Hash> nodes = std::move(leaves), above;
-  std::vector<HashJob> jobs;
+  thread_local std::vector<Hash> above;
+  thread_local std::vector<HashJob> jobs;
+  std::vector<Hash>& nodes = leaves;
   static_assert(sizeof(Hash) == 32, "neighbours lie side by side");
   for (unsigned height = 0; !nodes.empty(); ++height, first >>= 1) {
     if (height != 0 && height % tile_height == 0)
