@@ -8,6 +8,7 @@
 
 #include "core/text.hpp"
 #include "filter/filter.hpp"
+#include "store/query_index.hpp"
 
 namespace tidewaiter::store {
 
@@ -124,7 +125,11 @@ template <class PlanType>
 class Pass {
  public:
   Pass(const PlanType& plan, const Reader& reader, const std::function<bool(const Row&)>& visit)
-      : plan_(plan), reader_(reader), visit_(visit), limit_(plan.spec.order == Order::stored ? plan.spec.limit : 0) {}
+      : plan_(plan),
+        reader_(reader),
+        visit_(visit),
+        terms_(reader, plan.filter.required_terms()),
+        limit_(plan.spec.order == Order::stored ? plan.spec.limit : 0) {}
 
   /// Groups are cut after they are counted.
   void ignore_limit() { limit_ = 0; }
@@ -154,7 +159,8 @@ class Pass {
     if (from >= size) return {};
     const bool own = is_own_log(log.name);
     const auto want = [&](const BlockSummary& block) {
-      const bool yes = plan_.wants(block, own);
+      const bool yes = plan_.wants(block, own) &&
+                       terms_.may_hold(block.log, block.first_seq, block.first_seq + block.records);
       outcome_.blocks_skipped += !yes;
       return yes;
     };
@@ -208,6 +214,7 @@ class Pass {
   const PlanType& plan_;
   const Reader& reader_;
   const std::function<bool(const Row&)>& visit_;
+  IndexedTerms terms_;
   std::uint64_t limit_;
   QueryOutcome outcome_;
   const LogView* view_ = nullptr;

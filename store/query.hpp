@@ -1,7 +1,8 @@
 // Query: the one engine behind `tidewaiter query`, the HTTP API and everything else that looks for rows: which logs,
 // a filter over the columns, a span of event time, then rows one by one or groups with counts.
 // Streams: memory is one decoded block, plus the groups (bounded, what did not fit is counted and said) or, for an order
-// by time, one place per row of the limit. Blocks outside the time span are skipped without being decoded.
+// by time, one place per row of the limit. Blocks outside the time span are skipped without being decoded, and so are blocks of sealed
+// segments in which the index has none of a term that the filter requires.
 // A compiled Query is immutable and may run on several readers at once; rows are valid only inside the visitor.
 //
 // A filter speaks of events: a record without events (a reject, a tombstone) is a row only when the filter is empty.

@@ -383,6 +383,14 @@ std::uint64_t Reader::indexed_size(std::uint16_t log) const {
   return state_->indexed_size(log);
 }
 
+std::optional<std::pair<std::uint64_t, std::uint64_t>> Reader::sealed_segment(std::uint16_t log,
+                                                                              std::uint64_t seq) const {
+  const std::shared_lock lock(state_->mutex);
+  const std::uint64_t segment = state_->state.segment_records, first = seq / segment * segment;
+  if (first + segment > state_->indexed_size(log)) return std::nullopt;
+  return std::pair(first, first + segment);
+}
+
 Result<std::vector<std::uint64_t>> Reader::find_term(std::uint16_t log, std::uint8_t column, std::string_view term,
                                                      std::uint64_t from_seq, std::uint64_t to_seq) const {
   const std::shared_lock lock(state_->mutex);

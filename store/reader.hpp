@@ -71,6 +71,8 @@ class Reader {
 
   /// The index of sealed segments: it covers the records [0, indexed_size(log)) and some columns (segment_index.hpp).
   std::uint64_t indexed_size(std::uint16_t log) const;
+  /// The sealed segment [first, end) that holds `seq`, if any.
+  std::optional<std::pair<std::uint64_t, std::uint64_t>> sealed_segment(std::uint16_t log, std::uint64_t seq) const;
   /// Sequence numbers in [from_seq, to_seq) of records with an event that has this term (a string's bytes, an
   /// address's 16 bytes, an enumeration's number as one byte) in `column`, a number of core/column.hpp's table.
   /// Error: invalid_argument when the column or a part of the range is not indexed.
