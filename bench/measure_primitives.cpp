@@ -11,7 +11,7 @@ namespace tidewaiter::bench {
 namespace {
 
 constexpr std::size_t slice_bytes = 48 << 20;
-constexpr std::size_t commit_bytes = 1 << 20;
+constexpr std::size_t commit_bytes = 2 << 20;
 constexpr std::size_t block_bytes = 256 << 10;
 
 /// A part of the corpus laid out for the primitives: bodies side by side, and where the values lie in them.

@@ -1,5 +1,5 @@
 // CPU of the store's writer per event, by stage: synthetic CloudEvents of about 680 bytes with the columns that a
-// parser would set, committed in batches of about 1 MiB. Usage: store_bench [EVENTS] [DIRECTORY]
+// parser would set, committed in batches of about 2 MiB. Usage: store_bench [EVENTS] [DIRECTORY]
 
 #include <time.h>
 
@@ -132,7 +132,7 @@ void stages(std::uint64_t events) {
   std::uint64_t done = 0, raw_bytes = 0, raw_stored = 0, cols_stored = 0, digest_bytes = 0;
   std::string salts, leaf_bytes;
   while (done < events) {
-    auto batch = company.next_batch(1 << 20);
+    auto batch = company.next_batch(2 << 20);
     const std::size_t n = batch->records.size();
     std::int64_t start = thread_ns();
     salts.resize(n * 16);
@@ -215,7 +215,7 @@ int run(std::uint64_t events, const std::string& directory) {
   std::int64_t writer = 0, wall = 0;
   const std::int64_t process_start = cpu_ns(CLOCK_PROCESS_CPUTIME_ID), thread_start = thread_ns();
   while (done < events) {
-    auto batch = company.next_batch(1 << 20);
+    auto batch = company.next_batch(2 << 20);
     done += batch->records.size();
     const std::int64_t start = thread_ns(), wall_start = cpu_ns(CLOCK_MONOTONIC);
     auto commit = (*log)->commit(std::move(batch), {}, {}, {});

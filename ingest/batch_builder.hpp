@@ -13,7 +13,7 @@
 namespace tidewaiter::ingest {
 
 struct BatchLimits {
-  std::size_t commit_bytes = 1 << 20;
+  std::size_t commit_bytes = 2 << 20;
   int flush_interval_ms = 50;
 };
 

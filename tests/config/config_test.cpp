@@ -44,7 +44,7 @@ TEST(Config, a_small_file_gets_all_defaults) {
   EXPECT_EQ(config->store.directory, folder.file("store"));
   EXPECT_EQ(config->store.checkpoint_interval_ms, 1000);
   EXPECT_EQ(config->store.flush_interval_ms, 50);
-  EXPECT_EQ(config->store.commit_bytes, 1u << 20);
+  EXPECT_EQ(config->store.commit_bytes, 2u << 20);
   EXPECT_EQ(config->limits.depth_max, 64u);
   EXPECT_EQ(config->limits.events_max, 10'000u);
   EXPECT_FALSE(config->kafka.enabled);
