@@ -1,5 +1,9 @@
 #include "app/assemble.hpp"
 
+#include <fstream>
+#include <iterator>
+
+#include "app/format_counters.hpp"
 #include "detect/policy.hpp"
 #include "ingest/enrich.hpp"
 #include "ingest/file_source.hpp"
@@ -12,12 +16,13 @@ namespace {
 /// Parser, then the destination's category from the policy in force.
 class ParseEvents final : public Parse {
  public:
-  ParseEvents(std::unique_ptr<ingest::Parser> parser, const detect::Policy& policy)
-      : parser_(std::move(parser)), destinations_(groups_of(policy)) {}
+  ParseEvents(std::unique_ptr<ingest::Parser> parser, const detect::Policy& policy, Metrics& metrics)
+      : parser_(std::move(parser)), destinations_(groups_of(policy)), counters_(*parser_, metrics) {}
 
   void parse(Batch& batch) override {
     parser_->parse(batch);
     destinations_.apply(batch);
+    counters_.publish(*parser_);
   }
 
  private:
@@ -33,7 +38,19 @@ class ParseEvents final : public Parse {
 
   std::unique_ptr<ingest::Parser> parser_;
   ingest::Destinations destinations_;
+  FormatCounters counters_;
 };
+
+Result<std::vector<ingest::MappingFile>> read_mapping_files(const std::vector<std::string>& names) {
+  std::vector<ingest::MappingFile> files;
+  for (const std::string& name : names) {
+    std::ifstream in(name, std::ios::binary);
+    std::string text(std::istreambuf_iterator<char>(in), {});
+    if (!in) return fail(Code::not_found, "mapping " + name + ": cannot be read");
+    files.push_back({name, std::move(text)});
+  }
+  return files;
+}
 
 ingest::BatchLimits batch_limits(const Config& config) {
   return {config.store.commit_bytes, static_cast<int>(config.store.flush_interval_ms)};
@@ -116,10 +133,19 @@ PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy)
   parser_options.limits.keys_max = config.limits.keys_max;
   parser_options.strict = config.limits.strict;
   parser_options.strict_topics = {config.limits.strict_topics.begin(), config.limits.strict_topics.end()};
-  parts.make_parser = [parser_options](const PolicyText& text) -> Result<std::unique_ptr<Parse>> {
+  parser_options.events_max = config.limits.events_max;
+  parser_options.text_columns = config.formats.text_columns;
+  for (const auto& [name, topic] : config.formats.topics) {
+    if (topic.format != "auto") parser_options.topic_formats[name] = topic.format;
+    if (topic.strict) parser_options.strict_topics.insert(name);
+  }
+  parts.make_parser = [options = std::move(parser_options), files = config.formats.mapping_files](
+                          const PolicyText& text, Metrics& metrics) -> Result<std::unique_ptr<Parse>> {
+    ingest::ParserOptions with_mappings = options;
+    TRY_ASSIGN(with_mappings.mappings, read_mapping_files(files));
     TRY_ASSIGN(auto compiled, detect::Policy::parse(text.json));
-    TRY_ASSIGN(auto parser, ingest::Parser::create(parser_options));
-    return std::unique_ptr<Parse>(std::make_unique<ParseEvents>(std::move(parser), compiled));
+    TRY_ASSIGN(auto parser, ingest::Parser::create(std::move(with_mappings)));
+    return std::unique_ptr<Parse>(std::make_unique<ParseEvents>(std::move(parser), compiled, metrics));
   };
   return parts;
 }

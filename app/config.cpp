@@ -88,6 +88,19 @@ void read_limits(const Section& section, LimitsConfig& limits) {
   section.read("strict_topics", limits.strict_topics);
 }
 
+void read_formats(const Section& section, FormatsConfig& formats) {
+  section.read("mapping_files", formats.mapping_files);
+  for (std::string& file : formats.mapping_files)
+    file = (std::filesystem::path(section.folder()) / file).lexically_normal();
+  section.read("text_columns", formats.text_columns);
+  const json topics = section.raw().value("topics", json::object());
+  for (const auto& [name, entry] : topics.items()) {
+    TopicFormat& topic = formats.topics[name];
+    topic.format = entry.value("format", topic.format);
+    topic.strict = entry.value("strict", topic.strict);
+  }
+}
+
 std::string as_text(const json& scalar) { return scalar.is_string() ? scalar.get<std::string>() : scalar.dump(); }
 
 void read_kafka(const Section& section, KafkaConfig& kafka) {
@@ -149,6 +162,7 @@ Config typed(const json& root, const std::string& file) {
   read_store(Section(root, "store", folder), config.store);
   if (root.contains("logs")) config.logs = read_logs(root["logs"]);
   read_limits(Section(root, "limits", folder), config.limits);
+  read_formats(Section(root, "formats", folder), config.formats);
   if (root.contains("kafka")) read_kafka(Section(root, "kafka", folder), config.kafka);
   Section(root, folder).read_path("policy_file", config.policy_file);
   read_detect(Section(root, "detect", folder), config.detect);

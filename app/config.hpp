@@ -43,6 +43,18 @@ struct LimitsConfig {
   std::vector<std::string> strict_topics;
 };
 
+/// What a topic holds.
+struct TopicFormat {
+  std::string format = "auto";              // by the shape of each message
+  bool strict = false;
+};
+
+struct FormatsConfig {
+  std::vector<std::string> mapping_files;   // absolute; beside the built-in ones
+  std::map<std::string, std::vector<std::string>> text_columns;  // order of columns of a text format, by its name
+  std::map<std::string, TopicFormat> topics;
+};
+
 struct KafkaConfig {
   bool enabled = false;                     // a kafka section is there
   std::map<std::string, std::string> properties;  // of librdkafka, as they stand
@@ -85,6 +97,7 @@ struct Config {
   StoreConfig store;
   std::vector<RetentionClass> logs;
   LimitsConfig limits;
+  FormatsConfig formats;
   KafkaConfig kafka;
   std::string policy_file;  // absolute; "" = none
   DetectConfig detect;

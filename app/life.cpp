@@ -84,7 +84,7 @@ Result<void> Life::open() {
   std::vector<ingest::Source*> borrowed;
   for (const auto& source : sources_) {
     borrowed.push_back(source.get());
-    TRY_ASSIGN(auto parser, config_.make_parser(policy_));
+    TRY_ASSIGN(auto parser, config_.make_parser(policy_, metrics_));
     parsers_.push_back(std::move(parser));
   }
   writer_ = std::make_unique<Writer>(config_.writer, *log_, *feed_, std::move(borrowed), clock_);
@@ -267,7 +267,7 @@ Result<std::vector<std::unique_ptr<ForwardStage>>> Life::make_connectors(
 Result<void> Life::reload_policy(PolicyText policy) {
   std::vector<std::shared_ptr<Parse>> parsers;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
-    TRY_ASSIGN(auto parser, config_.make_parser(policy));
+    TRY_ASSIGN(auto parser, config_.make_parser(policy, metrics_));
     parsers.push_back(std::move(parser));
   }
   WriterWork work;

@@ -10,6 +10,7 @@
 #include "app/command_config.hpp"
 #include "app/command_demo.hpp"
 #include "app/command_forward.hpp"
+#include "app/command_normalize.hpp"
 #include "app/command_replay.hpp"
 #include "app/command_run.hpp"
 #include "app/command_store.hpp"
@@ -79,6 +80,34 @@ void add_config_commands(CLI::App& cli, int& code) {
   sub = command(cli, "check-config", "Check a configuration and its policy", code, [] { return command_check_config(check); });
   sub->add_option("--config", check.config, "Configuration file")->capture_default_str();
   sub->add_flag("--json", check.json, "Print the findings as JSON");
+}
+
+void add_format_commands(CLI::App& cli, int& code) {
+  static NormalizeOptions normalize;
+  auto* sub = command(cli, "normalize", "Print the canonical events of messages, one a line; rejects go to stderr", code,
+                      [] { return command_normalize(normalize); });
+  sub->add_option("files", normalize.files, "Samples: JSON documents, NDJSON, or lines of a text format (default: stdin)");
+  sub->add_option("--format", normalize.format, "auto, or one of 'tidewaiter formats'")->capture_default_str();
+  sub->add_option("--mapping", normalize.mappings, "Mapping file beside the built-in ones; repeatable");
+  sub->add_option("--header", normalize.headers, "NAME=VALUE, as Kafka would carry it; repeatable");
+  sub->add_option("--received", normalize.received, "Time of reception, RFC 3339 (default: now)");
+  sub->add_flag("--strict", normalize.strict, "Check the grammar of what no mapping reads, too");
+  sub->add_flag("--unmask", normalize.unmask, "Show secrets in full");
+
+  static FormatsOptions formats;
+  sub = command(cli, "formats", "List the formats that are understood, or show one with an example", code,
+                [] { return command_formats(formats); });
+  sub->add_option("name", formats.name, "One format");
+  sub->add_option("--mapping", formats.mappings, "Mapping file beside the built-in ones; repeatable");
+  sub->add_flag("--json", formats.json, "Print as JSON");
+
+  static ExplainMappingOptions explain;
+  sub = command(cli, "explain-mapping", "Show where each column of a sample came from, and which keys nothing reads", code,
+                [] { return command_explain_mapping(explain); });
+  sub->add_option("mapping", explain.mapping, "Mapping file, or the name of a format")->required();
+  sub->add_option("sample", explain.sample, "Sample file, '-' is stdin")->required();
+  sub->add_option("--header", explain.headers, "NAME=VALUE, as Kafka would carry it; repeatable");
+  sub->add_flag("--json", explain.json, "Print as JSON");
 }
 
 void add_query_commands(CLI::App& cli, int& code) {
@@ -216,6 +245,7 @@ int main_function(int argc, char** argv) {
   int code = 0;
   add_run_commands(cli, code);
   add_config_commands(cli, code);
+  add_format_commands(cli, code);
   add_query_commands(cli, code);
   add_proof_commands(cli, code);
   add_forward_commands(cli, code);

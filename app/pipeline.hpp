@@ -58,7 +58,7 @@ struct PipelineConfig {
   /// Makes the sources anew each time the store is opened.
   std::function<Result<std::vector<std::unique_ptr<ingest::Source>>>(const SourceContext&)> make_sources;
   /// One parser per source, made anew with the policy in force (destination categories).
-  std::function<Result<std::unique_ptr<Parse>>(const PolicyText&)> make_parser;
+  std::function<Result<std::unique_ptr<Parse>>(const PolicyText&, Metrics&)> make_parser;
 };
 
 struct PipelineStatus {

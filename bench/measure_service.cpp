@@ -76,9 +76,10 @@ Result<ServiceFigures> measure_service(const Corpus& corpus, const Options& opti
   CountingClock clock(calls);
   Metrics metrics;
   app::PipelineConfig parts = app::pipeline_config(config, policy);
-  parts.make_parser = [make = std::move(parts.make_parser), &calls](const app::PolicyText& text)
+  parts.make_parser = [make = std::move(parts.make_parser), &calls](const app::PolicyText& text,
+                                                                        Metrics& registry)
       -> Result<std::unique_ptr<app::Parse>> {
-    TRY_ASSIGN(auto inner, make(text));
+    TRY_ASSIGN(auto inner, make(text, registry));
     return std::unique_ptr<app::Parse>(std::make_unique<CountingParse>(std::move(inner), calls));
   };
   if (options.brokers.empty()) {

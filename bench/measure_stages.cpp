@@ -52,7 +52,7 @@ Result<StageFigures> measure_stages(const Corpus& corpus, const Options&, const 
   Metrics metrics;
   StageFigures figures;
   const app::PipelineConfig parts = app::pipeline_config(config, policy);
-  TRY_ASSIGN(auto parser, parts.make_parser({policy.json, policy.hash}));
+  TRY_ASSIGN(auto parser, parts.make_parser({policy.json, policy.hash}, metrics));
   TRY_ASSIGN(auto log, store::Log::open(parts.store, metrics));
   TRY_ASSIGN(auto engine, detect::Engine::create(parts.detect.engine, metrics));
   TRY_ASSIGN(const auto filter, filter::Filter::compile(selection, clock.now_ns()));

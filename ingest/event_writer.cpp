@@ -36,10 +36,16 @@ void EventWriter::begin(Batch& batch, const Plan& plan, Event& event) {
 }
 
 /// Bytes for derived text: behind the bodies while the arena has room, else in a string of its own.
-char* EventWriter::derive(std::size_t size) {
-  if (char* place = batch_->arena.reserve(size)) return place;
-  batch_->keep(std::string(size, '\0'));
-  return batch_->strings.back().data();
+char* EventWriter::derive(Batch& batch, std::size_t size) {
+  if (char* place = batch.arena.reserve(size)) return place;
+  batch.keep(std::string(size + Arena::padding_bytes, '\0'));
+  return batch.strings.back().data();
+}
+
+void EventWriter::begin(Batch& batch, Event& event, std::uint64_t flags) {
+  batch_ = &batch;
+  event_ = &event;
+  flags_ = flags;
 }
 
 std::string_view EventWriter::unescaped(std::string_view inside_quotes) {
@@ -177,8 +183,13 @@ void EventWriter::settle_time(const Record& record) {
 void EventWriter::finish(const Record& record) {
   settle_contests();
   for (const Join& one : plan_->joins) join(one);
+  finish(record, plan_->defaults, plan_->number, plan_->version);
+}
+
+void EventWriter::finish(const Record& record, const std::vector<Default>& defaults, std::uint16_t number,
+                         std::uint16_t version) {
   if (event_->has(Str::principal) && event_->get(Str::principal).empty()) event_->clear(Str::principal);
-  for (const Default& one : plan_->defaults) {
+  for (const Default& one : defaults) {
     if (one.kind == ColumnKind::string) {
       if (!event_->has(static_cast<Str>(one.slot))) event_->set(static_cast<Str>(one.slot), one.text);
     } else if (!event_->has(static_cast<Num>(one.slot))) {
@@ -186,8 +197,8 @@ void EventWriter::finish(const Record& record) {
     }
   }
   settle_time(record);
-  event_->set(Num::format, plan_->number);
-  event_->set(Num::mapping_version, plan_->version);
+  event_->set(Num::format, number);
+  event_->set(Num::mapping_version, version);
   if (flags_ != 0) event_->set(Num::flags, flags_);
 }
 

@@ -39,9 +39,23 @@ class EventWriter {
   bool broken() const { return broken_; }
   void flag(std::uint64_t bits) { flags_ |= bits; }
 
+  /// For events whose values were gathered elsewhere (ingest/recipe.hpp): begin, then offer() texts, then finish.
+  void begin(Batch& batch, Event& event, std::uint64_t flags);
+  /// False: this text gives the column no value.
+  bool offer(const Leaf& leaf, std::string_view text) { return convert(leaf, text); }
+  void finish(const Record& record, const std::vector<Default>& defaults, std::uint16_t number, std::uint16_t version);
+
+  /// Room for derived text that lives as long as the batch; Arena::padding_bytes may be read behind it.
+  static char* derive(Batch& batch, std::size_t size);
+
   /// Joins, defaults, and the rules of time, for the record that the event came from.
   void finish(const Record& record);
-  bool is_of_format() const { return (captured_ & plan_->required_captures) == plan_->required_captures; }
+  bool is_of_format() const {
+    if ((captured_ & plan_->required_captures) != plan_->required_captures) return false;
+    for (const Foreign& other : plan_->foreign)
+      if ((captured_ >> other.capture & 1) != 0 && captures_[other.capture].starts_with(other.start)) return false;
+    return true;
+  }
 
   /// The event of a record whose shape nobody knows: times only.
   static void unmapped(const Record& record, Event& event);
@@ -55,7 +69,7 @@ class EventWriter {
   bool put_unsigned(const Leaf& leaf, std::string_view text);
   bool add_word(const Leaf& leaf, std::string_view text);
   bool append_word(const Leaf& leaf, std::string_view text);
-  char* derive(std::size_t size);
+  char* derive(std::size_t size) { return derive(*batch_, size); }
   void join(const Join& join);
   void settle_time(const Record& record);
 

@@ -13,23 +13,25 @@ constexpr std::size_t depth_hard_max = 1024;
 
 /// Well-formed by table 3-7 of the Unicode standard: no overlong forms, no surrogates, nothing above U+10FFFF.
 /// A last character that the end cuts off is left to the Checker, which will call it truncated.
-bool is_utf8_or_cut(std::string_view text) {
+/// Returns where the first bad character begins, or npos.
+std::size_t first_bad_utf8(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
     const auto lead = static_cast<unsigned char>(text[at++]);
     if (lead < 0x80) continue;
-    if (lead < 0xC2 || lead > 0xF4) return false;
+    if (lead < 0xC2 || lead > 0xF4) return begin;
     const int more = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
     unsigned low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
     unsigned high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
     for (int i = 0; i < more; ++i) {
-      if (at == text.size()) return true;
+      if (at == text.size()) return std::string_view::npos;
       const auto next = static_cast<unsigned char>(text[at++]);
-      if (next < low || next > high) return false;
+      if (next < low || next > high) return begin;
       low = 0x80;
       high = 0xBF;
     }
   }
-  return true;
+  return std::string_view::npos;
 }
 
 /// Reads one JSON text token by token. A rule that fails at the very end of the bytes means: truncated.
@@ -47,6 +49,8 @@ class Checker {
     skip_space();
     return at_end() ? RejectReason::none : RejectReason::trailing_bytes;
   }
+
+  std::size_t place() const { return at_; }
 
  private:
   bool at_end() const { return at_ >= text_.size(); }
@@ -161,10 +165,17 @@ class Checker {
 
 }  // namespace
 
-RejectReason check_json(std::string_view text, const JsonLimits& limits) {
+RejectReason check_json(std::string_view text, const JsonLimits& limits, std::size_t* place) {
+  std::size_t at = 0;
+  if (place == nullptr) place = &at;
+  *place = limits.message_bytes_max;
   if (text.size() > limits.message_bytes_max) return RejectReason::too_large;
-  if (!is_utf8_or_cut(text)) return RejectReason::not_utf8;
-  return Checker(text, limits).run();
+  *place = first_bad_utf8(text);
+  if (*place != std::string_view::npos) return RejectReason::not_utf8;
+  Checker checker(text, limits);
+  const RejectReason reason = checker.run();
+  *place = checker.place();
+  return reason;
 }
 
 }  // namespace tidewaiter::ingest

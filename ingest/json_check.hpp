@@ -16,6 +16,7 @@ struct JsonLimits {
 };
 
 /// RejectReason::none: a JSON value of any kind, within the limits. A duplicate key is no reason.
-RejectReason check_json(std::string_view text, const JsonLimits& limits);
+/// `place`: the byte at which the rule was broken.
+RejectReason check_json(std::string_view text, const JsonLimits& limits, std::size_t* place = nullptr);
 
 }  // namespace tidewaiter::ingest

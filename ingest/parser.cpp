@@ -7,12 +7,16 @@
 
 #include <array>
 #include <bit>
+#include <bitset>
 #include <cstring>
+#include <unordered_map>
 
 #include "core/text.hpp"
 #include "ingest/event_writer.hpp"
 #include "ingest/json_text.hpp"
 #include "ingest/plan.hpp"
+#include "ingest/recipe_walker.hpp"
+#include "ingest/record_headers.hpp"
 
 namespace tidewaiter::ingest {
 namespace {
@@ -206,52 +210,82 @@ class Walker {
   bool odd_ = false;
 };
 
-/// The headers of a body, without the allocation of read_body. `visit(name, value)`; null values are left out.
-template <class Visit>
-void for_each_header(const Record& record, Visit visit) {
-  const char* at = record.body.data();
-  auto length = [&] {
-    const auto value = get_be<std::uint32_t>(at);
-    at += 4;
-    return value;
-  };
-  auto text = [&](std::uint32_t size) {
-    const std::string_view view(at, size);
-    at += size;
-    return view;
-  };
-  constexpr std::uint32_t null_length = 0xFFFFFFFF;
-  if (const std::uint32_t key = length(); key != null_length) text(key);
-  for (std::uint32_t left = length(); left > 0; --left) {
-    const std::string_view name = text(length());
-    const std::uint32_t size = length();
-    if (size != null_length) visit(name, text(size));
-  }
-}
+constexpr std::size_t shape_keys_max = 512;
+using KeySet = std::bitset<shape_keys_max>;
 
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return (x | 0x20) == (y | 0x20); });
-}
+/// A format: executed by the quick walk or by the general one.
+struct Format {
+  std::string name;
+  std::unique_ptr<Walker> plain;
+  std::unique_ptr<RecipeWalker> general;
+  struct Way {
+    KeySet keys;
+    bool array = false;
+  };
+  std::vector<Way> ways;  // top-level keys of messages that may fit
+  bool by_headers = false;
+  FormatCount count;
+
+  bool may_fit(const KeySet& keys, bool array) const {
+    if (by_headers) return true;
+    for (const Way& way : ways)
+      if (way.array == array && (way.keys & keys) == way.keys) return true;
+    return false;
+  }
+};
+
+struct Topic {
+  bool strict = false;
+  std::size_t fixed = SIZE_MAX;     // the only format it may have
+  std::size_t last_fit = 0;
+};
 
 }  // namespace
 
 struct Parser::State {
   ParserOptions options;
-  std::vector<Walker> walkers;
-  std::size_t last_fit = 0;
+  std::vector<Format> formats;
+  std::unordered_map<std::string, std::size_t> key_numbers;  // top-level keys that tell formats apart
+  std::unordered_map<const Origin*, Topic> topics;
+  Topic* topic = nullptr;
+  const Origin* last_origin = nullptr;
   EventWriter writer;
   ondemand::parser json;
-  const Origin* last_origin = nullptr;
-  bool strict = false;
+  Explanation* explanation = nullptr;
+  FormatCount unknown;
+  bool has_text = false;
 
   void parse(Batch& batch, Record& record);
+  void enter_topic(const Origin* origin);
   RejectReason map(Batch& batch, Record& record, bool& mapped);
+  RejectReason try_format(Batch& batch, Record& record, std::size_t number, ondemand::document& document, bool array,
+                          bool& mapped);
   RejectReason walk(Batch& batch, Record& record, Walker& walker, ondemand::document& document, bool& mapped);
+  RejectReason walk(Batch& batch, Record& record, Format& format, ondemand::document& document, bool& mapped);
+  RejectReason lines(Batch& batch, Record& record, bool& mapped);
+  RejectReason settle(Batch& batch, Record& record, Format& format, const WalkResult& result, bool& mapped);
+  bool shape(ondemand::document& document, bool array, KeySet& keys);
   bool attributes_in_headers(const Record& record, Walker& walker);
   RejectReason why_broken(std::string_view value) const;
   simdjson::error_code iterate(std::string_view value, ondemand::document& document);
+  Result<void> add(const MappingFile& file);
+  void number_keys();
+  KeySet numbers_of(const std::vector<std::string>& keys);
+  WalkLimits walk_limits() const { return {options.limits, options.events_max, topic->strict}; }
 };
+
+void Parser::State::enter_topic(const Origin* origin) {
+  last_origin = origin;
+  auto [found, added] = topics.try_emplace(origin);
+  topic = &found->second;
+  if (!added) return;
+  topic->strict = options.strict || (origin != nullptr && options.strict_topics.contains(origin->topic));
+  if (origin == nullptr) return;
+  const auto fixed = options.topic_formats.find(origin->topic);
+  const std::string& name = fixed == options.topic_formats.end() ? options.format : fixed->second;
+  for (std::size_t i = 0; i < formats.size() && !name.empty(); ++i)
+    if (formats[i].name == name) topic->fixed = topic->last_fit = i;
+}
 
 void Parser::State::parse(Batch& batch, Record& record) {
   record.first_event = static_cast<std::uint32_t>(batch.events.size());
@@ -260,25 +294,24 @@ void Parser::State::parse(Batch& batch, Record& record) {
     record.kind = RecordKind::tombstone;
     return;
   }
-  if (record.origin != last_origin) {
-    last_origin = record.origin;
-    strict = options.strict || (last_origin != nullptr && options.strict_topics.contains(last_origin->topic));
-  }
+  if (record.origin != last_origin || topic == nullptr) enter_topic(record.origin);
   bool mapped = false;
   record.reason = map(batch, record, mapped);
   if (record.reason != RejectReason::none) {
     record.kind = RecordKind::reject;
     batch.events.resize(record.first_event);
+    FormatCount& count = topic->fixed == SIZE_MAX ? unknown : formats[topic->fixed].count;
+    ++count.rejects[static_cast<std::size_t>(record.reason)];
     return;
   }
   record.kind = mapped ? RecordKind::event : RecordKind::unmapped;
-  record.event_count = 1;
   if (!mapped) {
     batch.events.resize(record.first_event);
     EventWriter::unmapped(record, batch.events.emplace_back());
+    batch.events.back().record = static_cast<std::uint32_t>(&record - batch.records.data());
+    ++unknown.events;
   }
-  Event& event = batch.events.back();
-  event.record = static_cast<std::uint32_t>(&record - batch.records.data());
+  record.event_count = static_cast<std::uint32_t>(batch.events.size()) - record.first_event;
 }
 
 simdjson::error_code Parser::State::iterate(std::string_view value, ondemand::document& document) {
@@ -290,28 +323,53 @@ simdjson::error_code Parser::State::iterate(std::string_view value, ondemand::do
 RejectReason Parser::State::map(Batch& batch, Record& record, bool& mapped) {
   const std::string_view value = record.value;
   if (value.size() > options.limits.message_bytes_max) return RejectReason::too_large;
-  if (strict || !surely_within(value, options.limits))
+  if (has_text && !value.empty() && value[0] != '{' && value[0] != '[') [[unlikely]] {
+    const RejectReason reason = lines(batch, record, mapped);
+    if (mapped || reason != RejectReason::none) return reason;
+  }
+  if (topic->strict || !surely_within(value, options.limits))
     if (const RejectReason reason = check_json(value, options.limits); reason != RejectReason::none) return reason;
   ondemand::document document;
   if (iterate(value, document) != simdjson::SUCCESS) return why_broken(value);
   ondemand::json_type type;
   if (document.type().get(type) != simdjson::SUCCESS) return why_broken(value);
-  if (type != ondemand::json_type::object) return check_json(value, options.limits);
-  const std::size_t first = last_fit;
-  for (std::size_t i = 0; i < walkers.size() && !mapped; ++i) {
-    if (i > 0) document.rewind();
-    const std::size_t which = (first + i) % walkers.size();
-    const RejectReason reason = walk(batch, record, walkers[which], document, mapped);
-    if (reason != RejectReason::none) return reason;
-    if (mapped) last_fit = which;
+  const bool array = type == ondemand::json_type::array;
+  if (!array && type != ondemand::json_type::object) return check_json(value, options.limits);
+  const std::size_t first = topic->last_fit;
+  if (first < formats.size())
+    if (const RejectReason reason = try_format(batch, record, first, document, array, mapped);
+        mapped || reason != RejectReason::none)
+      return reason;
+  if (topic->fixed != SIZE_MAX) return check_json(value, options.limits);
+  KeySet keys;
+  document.rewind();
+  if (!shape(document, array, keys)) return why_broken(value);
+  for (std::size_t i = 0; i < formats.size() && !mapped; ++i) {
+    if (i == first || !formats[i].may_fit(keys, array)) continue;
+    document.rewind();
+    if (const RejectReason reason = try_format(batch, record, i, document, array, mapped); reason != RejectReason::none)
+      return reason;
+    if (mapped) topic->last_fit = i;
   }
-  return RejectReason::none;
+  return mapped ? RejectReason::none : check_json(value, options.limits);
+}
+
+RejectReason Parser::State::try_format(Batch& batch, Record& record, std::size_t number, ondemand::document& document,
+                                       bool array, bool& mapped) {
+  Format& format = formats[number];
+  if (format.general) return walk(batch, record, format, document, mapped);
+  if (array) return RejectReason::none;
+  const RejectReason reason = walk(batch, record, *format.plain, document, mapped);
+  if (mapped) ++format.count.events;
+  return reason;
 }
 
 RejectReason Parser::State::walk(Batch& batch, Record& record, Walker& walker, ondemand::document& document,
                                  bool& mapped) {
   batch.events.resize(record.first_event);
-  writer.begin(batch, walker.plan(), batch.events.emplace_back());
+  Event& event = batch.events.emplace_back();
+  event.record = static_cast<std::uint32_t>(&record - batch.records.data());
+  writer.begin(batch, walker.plan(), event);
   walker.begin();
   const bool payload_only = attributes_in_headers(record, walker);
   ondemand::object root;
@@ -324,6 +382,85 @@ RejectReason Parser::State::walk(Batch& batch, Record& record, Walker& walker, o
   mapped = writer.is_of_format();
   if (mapped) writer.finish(record);
   return RejectReason::none;
+}
+
+RejectReason Parser::State::walk(Batch& batch, Record& record, Format& format, ondemand::document& document,
+                                 bool& mapped) {
+  batch.events.resize(record.first_event);
+  if (explanation != nullptr) *explanation = {format.name, {}, {}};
+  const WalkResult result = format.general->document(document, batch, record, walk_limits(), explanation);
+  if (result.broken) return why_broken(record.value);
+  if (result.odd)
+    if (const RejectReason reason = check_json(record.value, options.limits); reason != RejectReason::none)
+      return reason;
+  return settle(batch, record, format, result, mapped);
+}
+
+RejectReason Parser::State::settle(Batch& batch, Record& record, Format& format, const WalkResult& result, bool& mapped) {
+  if (result.too_many) return RejectReason::too_many_events;
+  mapped = result.fitting > 0;
+  if (mapped) {
+    format.count.events += result.events;
+    format.count.unread_keys += result.unread_keys;
+    return RejectReason::none;
+  }
+  batch.events.resize(record.first_event);
+  const bool fixed = topic->fixed != SIZE_MAX && &format == &formats[topic->fixed];
+  return fixed && result.no_element ? RejectReason::no_event : RejectReason::none;
+}
+
+/// The message does not begin like JSON: lines of a text format, if one knows them. A header line alone is a record
+/// without events.
+RejectReason Parser::State::lines(Batch& batch, Record& record, bool& mapped) {
+  for (std::size_t i = 0; i < formats.size(); ++i) {
+    Format& format = formats[i];
+    const bool fixed = topic->fixed == i;
+    if (!format.general || !format.general->recipe().is_text || (topic->fixed != SIZE_MAX && !fixed)) continue;
+    if (!simdjson::validate_utf8(record.value.data(), record.value.size())) return RejectReason::not_utf8;
+    batch.events.resize(record.first_event);
+    if (explanation != nullptr) *explanation = {format.name, {}, {}};
+    const WalkResult result = format.general->lines(record.value, batch, record, walk_limits(), explanation);
+    if (result.too_many) return RejectReason::too_many_events;
+    mapped = result.fitting > 0 || (result.no_element && result.events == 0) || (fixed && result.events > 0);
+    if (mapped) {
+      format.count.events += result.events;
+      topic->last_fit = i;
+      return RejectReason::none;
+    }
+    batch.events.resize(record.first_event);
+    if (fixed) return RejectReason::no_event;
+  }
+  return RejectReason::none;
+}
+
+/// Which of the keys that tell formats apart the message, or its first element, has.
+bool Parser::State::shape(ondemand::document& document, bool array, KeySet& keys) {
+  ondemand::object fields;
+  if (array) {
+    ondemand::array elements;
+    if (document.get_array().get(elements) != simdjson::SUCCESS) return false;
+    bool found = false;
+    for (auto result : elements) {
+      ondemand::value one;
+      if (std::move(result).get(one) != simdjson::SUCCESS) return false;
+      if (one.raw_json_token()[0] != '{') continue;
+      if (one.get_object().get(fields) != simdjson::SUCCESS) return false;
+      found = true;
+      break;
+    }
+    if (!found) return true;
+  } else if (document.get_object().get(fields) != simdjson::SUCCESS) {
+    return false;
+  }
+  std::string name;
+  for (auto result : fields) {
+    ondemand::field field;
+    if (std::move(result).get(field) != simdjson::SUCCESS) return false;
+    const char* key = field.key().raw();
+    name.assign(key, string_extent(key).length);
+    if (const auto known = key_numbers.find(name); known != key_numbers.end()) keys.set(known->second);
+  }
+  return true;
 }
 
 /// CloudEvents binary mode: the attributes are headers and the value is the payload alone.
@@ -352,22 +489,92 @@ RejectReason Parser::State::why_broken(std::string_view value) const {
   return reason == RejectReason::none ? RejectReason::not_json : reason;
 }
 
+KeySet Parser::State::numbers_of(const std::vector<std::string>& keys) {
+  KeySet set;
+  for (const std::string& key : keys) {
+    const std::size_t number = key_numbers.try_emplace(key, key_numbers.size()).first->second;
+    if (number < shape_keys_max) set.set(number);
+  }
+  return set;
+}
+
+Result<void> Parser::State::add(const MappingFile& file) {
+  Format format;
+  if (is_plain_mapping(file.json) && !options.explain) {
+    TRY_ASSIGN(auto plan, Plan::compile(file.json, file.name));
+    format.name = plan->format;
+    format.by_headers = !plan->header_prefix.empty();
+    std::vector<std::string> keys;
+    for (std::uint32_t i = 0; i < plan->nodes[0].child_count; ++i) {
+      const PlanNode& node = plan->nodes[plan->nodes[0].first_child + i];
+      if (node.capture >= 0 && (plan->required_captures >> node.capture & 1) != 0) keys.push_back(node.key);
+    }
+    format.ways.push_back({numbers_of(keys), false});
+    format.plain = std::make_unique<Walker>(std::move(plan));
+  } else {
+    TRY_ASSIGN(auto recipe, Recipe::compile(file.json, file.name));
+    format.name = recipe->format;
+    for (const Shape& one : recipe->shapes) {
+      format.by_headers = format.by_headers || one.any_header;
+      format.ways.push_back({numbers_of(one.keys), one.array});
+    }
+    has_text = has_text || recipe->is_text;
+    format.general = std::make_unique<RecipeWalker>(std::move(recipe));
+    for (const auto& [name, columns] : options.text_columns)
+      if (name == format.name) format.general->set_text_columns(columns);
+  }
+  const auto same = std::find_if(formats.begin(), formats.end(), [&](const Format& f) { return f.name == format.name; });
+  if (same != formats.end()) *same = std::move(format);
+  else formats.push_back(std::move(format));
+  return {};
+}
+
 Parser::Parser(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Parser::~Parser() = default;
 
 Result<std::unique_ptr<Parser>> Parser::create(ParserOptions options, const std::vector<MappingFile>& mappings) {
   auto state = std::make_unique<State>();
   state->options = std::move(options);
-  for (const MappingFile& file : mappings) {
-    TRY_ASSIGN(auto plan, Plan::compile(file.json, file.name));
-    state->walkers.emplace_back(std::move(plan));
-  }
+  for (const MappingFile& file : mappings) TRY(state->add(file));
+  for (const MappingFile& file : state->options.mappings) TRY(state->add(file));
+  auto known = [&](const std::string& name) {
+    return std::any_of(state->formats.begin(), state->formats.end(), [&](const Format& f) { return f.name == name; });
+  };
+  for (const auto& [topic, name] : state->options.topic_formats)
+    if (!known(name)) return fail(Code::invalid_argument, "topic " + topic + ": no mapping for format '" + name + "'");
+  if (!state->options.format.empty() && !known(state->options.format))
+    return fail(Code::invalid_argument, "no mapping for format '" + state->options.format + "'");
   return std::unique_ptr<Parser>(new Parser(std::move(state)));
 }
 
 void Parser::parse(Batch& batch) {
   batch.events.reserve(batch.events.size() + batch.records.size() + 1);
   for (Record& record : batch.records) state_->parse(batch, record);
+}
+
+Explanation Parser::explain(Batch& batch, Record& record) {
+  Explanation explanation;
+  state_->explanation = &explanation;
+  state_->parse(batch, record);
+  state_->explanation = nullptr;
+  return explanation;
+}
+
+void Parser::visit_counts(const std::function<void(std::size_t, const FormatCount&)>& visit) const {
+  std::size_t number = 0;
+  for (const Format& format : state_->formats) visit(number++, format.count);
+  visit(number, state_->unknown);
+}
+
+std::vector<FormatCount> Parser::counts() const {
+  std::vector<FormatCount> counts;
+  for (const Format& format : state_->formats) {
+    counts.push_back(format.count);
+    counts.back().format = format.name;
+  }
+  counts.push_back(state_->unknown);
+  counts.back().format = "unknown";
+  return counts;
 }
 
 }  // namespace tidewaiter::ingest

@@ -8,7 +8,11 @@
 // Owned by one thread.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -16,19 +20,33 @@
 
 #include "core/record.hpp"
 #include "core/result.hpp"
+#include "ingest/explanation.hpp"
 #include "ingest/json_check.hpp"
 
 namespace tidewaiter::ingest {
 
-struct ParserOptions {
-  JsonLimits limits;
-  bool strict = false;                  // for all topics
-  std::set<std::string> strict_topics;  // for these
-};
-
 /// A mapping file: its name for messages, and its text.
 struct MappingFile {
   std::string name, json;
+};
+
+struct ParserOptions {
+  JsonLimits limits;
+  std::size_t events_max = 10'000;      // of one message
+  bool strict = false;                  // for all topics
+  std::set<std::string> strict_topics;  // for these
+  std::string format;                   // the format of all topics; "" = by the shape of each message
+  std::map<std::string, std::string> topic_formats;                    // the format of a topic
+  std::map<std::string, std::vector<std::string>> text_columns;        // order of columns of a text format
+  std::vector<MappingFile> mappings;    // beside the built-in ones; the same format replaces a built-in one
+  bool explain = false;                 // explain() will be asked; slower
+};
+
+/// What became of messages, by format.
+struct FormatCount {
+  std::string format;
+  std::uint64_t events = 0, unread_keys = 0;
+  std::array<std::uint64_t, 16> rejects{};  // by RejectReason
 };
 
 /// The mappings that are part of the program (schemas/mappings/*.json at build time).
@@ -36,13 +54,22 @@ std::vector<MappingFile> embedded_mappings();
 
 class Parser {
  public:
-  /// Mappings are tried in order, the one that fitted last first. Error: invalid_argument, naming the mapping.
+  /// The format that fitted the topic's last message is tried first, then those whose top-level keys are there. Error: invalid_argument, naming the mapping.
   static Result<std::unique_ptr<Parser>> create(ParserOptions options = {},
                                                 const std::vector<MappingFile>& mappings = embedded_mappings());
   ~Parser();
 
   /// Fills batch.events and sets kind, reason, first_event and event_count of every record.
   void parse(Batch& batch);
+
+  /// Parses one record of the batch and says where each column came from. Needs ParserOptions::explain.
+  Explanation explain(Batch& batch, Record& record);
+
+  /// Since create(), by format in the order of the mappings; the last one is "unknown": unmapped events, and rejects of
+  /// topics without a fixed format.
+  std::vector<FormatCount> counts() const;
+  /// The same without a copy; `format` of each is left out.
+  void visit_counts(const std::function<void(std::size_t, const FormatCount&)>& visit) const;
 
  private:
   struct State;

@@ -10,6 +10,7 @@
 #include <span>
 
 #include "core/check.hpp"
+#include "ingest/mapping_words.hpp"
 
 namespace tidewaiter::ingest {
 namespace {
@@ -18,62 +19,6 @@ using json = nlohmann::ordered_json;  // keeps the order of keys
 
 std::size_t key_hash(std::string_view key) {
   return (short_key(key) * 0x9E3779B97F4A7C15 ^ key.size() * 0xD6E8FEB86659FD93) >> 40;
-}
-
-/// One WordTable per enumeration, never destroyed.
-const WordTable* word_table(const EnumTable* words) {
-  static std::mutex mutex;
-  static auto* tables = new std::map<const EnumTable*, std::unique_ptr<WordTable>>;
-  std::lock_guard lock(mutex);
-  auto& table = (*tables)[words];
-  if (!table) table = std::make_unique<WordTable>(*words);
-  return table.get();
-}
-
-std::uint64_t largest(const ColumnInfo& column) {
-  if (column.kind != ColumnKind::number) return UINT64_MAX;
-  const auto num = static_cast<Num>(column.slot);
-  if (num == Num::src_port || num == Num::dst_port) return 65'535;
-  if (num == Num::activity_id) return 255;
-  if (num == Num::class_uid || num == Num::resource_count) return UINT32_MAX;
-  return UINT64_MAX;
-}
-
-Transform natural_transform(ColumnKind kind) {
-  switch (kind) {
-    case ColumnKind::string: return Transform::copy;
-    case ColumnKind::number: return Transform::uint;
-    case ColumnKind::time: return Transform::time;
-    case ColumnKind::enumeration: return Transform::word;
-    case ColumnKind::set: return Transform::word_set;
-    case ColumnKind::ip: return Transform::ip;
-  }
-  return Transform::copy;
-}
-
-std::optional<Transform> transform_of(std::string_view word) {
-  static constexpr std::pair<std::string_view, Transform> words[] = {
-      {"copy", Transform::copy},     {"lower", Transform::lower},       {"host", Transform::host},
-      {"enum", Transform::word},     {"set", Transform::word_set},      {"join", Transform::join_words},
-      {"uint", Transform::uint},     {"ip", Transform::ip},             {"time", Transform::time}};
-  for (const auto& [name, transform] : words)
-    if (name == word) return transform;
-  return std::nullopt;
-}
-
-std::optional<TimeForm> form_of(std::string_view word) {
-  static constexpr std::pair<std::string_view, TimeForm> words[] = {
-      {"rfc3339", TimeForm::rfc3339}, {"s", TimeForm::seconds},   {"ms", TimeForm::millis},
-      {"ns", TimeForm::nanos},        {"float_s", TimeForm::float_seconds}, {"civil", TimeForm::civil}};
-  for (const auto& [name, form] : words)
-    if (name == word) return form;
-  return std::nullopt;
-}
-
-bool fits(Transform as, ColumnKind kind) {
-  if (natural_transform(kind) == as) return true;
-  return kind == ColumnKind::string &&
-         (as == Transform::lower || as == Transform::host || as == Transform::join_words);
 }
 
 /// The tree while it grows; flattened into Plan at the end.
@@ -125,6 +70,11 @@ class Compiler {
       for (const json& path : mapping["detect"].at("present")) {
         TRY_ASSIGN(const std::int32_t number, capture(path.get<std::string>()));
         plan_.required_captures |= 1u << number;
+      }
+    if (mapping.contains("detect") && mapping["detect"].contains("unless"))
+      for (const json& other : mapping["detect"]["unless"]) {
+        TRY_ASSIGN(const std::int32_t number, capture(other.at("path").get<std::string>()));
+        plan_.foreign.push_back({static_cast<std::uint8_t>(number), other.at("starts").get<std::string>()});
       }
     return {};
   }
@@ -180,8 +130,7 @@ class Compiler {
   }
 
   Result<void> leaf(const ColumnInfo& column, const json& source, bool contested) {
-    Leaf made;
-    made.as = natural_transform(column.kind);
+    Leaf made = leaf_of(column);
     if (source.contains("as")) {
       const auto as = transform_of(source["as"].get<std::string>());
       if (!as || !fits(*as, column.kind)) return wrong(column.name, "this 'as' does not fit the column");
@@ -189,18 +138,13 @@ class Compiler {
     }
     if (source.contains("form")) {
       const auto form = form_of(source["form"].get<std::string>());
-      if (!form) return wrong(column.name, "'form' must be rfc3339, s, ms, ns, float_s or civil");
+      if (!form) return wrong(column.name, "'form' must be rfc3339, s, ms, us, ns, float_s, civil or any");
       made.form = *form;
     }
     if (source.contains("separator")) {
       made.separator = source["separator"].get<std::string>().at(0);
       made.segment = source.at("segment").get<std::uint8_t>();
     }
-    made.kind = column.kind;
-    made.slot = column.slot;
-    made.limit_bytes = column.limit_bytes;
-    made.max = largest(column);
-    if (column.words != nullptr) made.words = word_table(column.words);
     if (contested) {
       if (made.as == Transform::word_set || made.as == Transform::join_words)
         return wrong(column.name, "a column read from an array can have one source only");
@@ -214,21 +158,9 @@ class Compiler {
   }
 
   Result<void> constant(const std::string& name, const json& value) {
-    const auto column = find_column(name);
-    if (!column) return wrong("defaults." + name, "no such column");
-    Default made{column->kind, column->slot, 0, {}};
-    if (column->kind == ColumnKind::string) {
-      made.text = lasting_text(value.get<std::string>());
-    } else if (column->kind == ColumnKind::enumeration) {
-      const auto word = column->words->find(value.get<std::string>());
-      if (!word) return wrong("defaults." + name, "not a word of this column");
-      made.number = *word;
-    } else if (column->kind == ColumnKind::number) {
-      made.number = value.get<std::uint64_t>();
-    } else {
-      return wrong("defaults." + name, "only strings, numbers and words can be constant");
-    }
-    plan_.defaults.push_back(made);
+    auto made = default_of(name, value.is_string() ? value.get<std::string>() : value.dump());
+    if (!made) return wrong("defaults." + name, made.error().message);
+    plan_.defaults.push_back(*made);
     return {};
   }
 

@@ -57,6 +57,12 @@ struct Contest {
   std::uint8_t first, count;
 };
 
+/// A document whose captured text begins like this is of another format.
+struct Foreign {
+  std::uint8_t capture;
+  std::string start;
+};
+
 struct Default {
   ColumnKind kind;
   std::uint8_t slot;
@@ -88,6 +94,7 @@ class Plan {
   std::vector<Join> joins;
   std::vector<Default> defaults;
   std::uint32_t required_captures = 0;  // bits: all must be there for the document to be of this format
+  std::vector<Foreign> foreign;
   std::string header_prefix;            // attributes may come as Kafka headers with this prefix ...
   std::uint32_t payload_node = none;    // ... and the value is then what this node holds in the whole form
   std::string content_type;             // beginning of the content-type header of the whole form

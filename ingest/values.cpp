@@ -62,9 +62,11 @@ std::optional<std::int64_t> TimeReader::read(std::string_view text, TimeForm for
     case TimeForm::rfc3339: return rfc3339(text);
     case TimeForm::seconds: return epoch(text, second_ns);
     case TimeForm::millis: return epoch(text, 1'000'000);
+    case TimeForm::micros: return epoch(text, 1'000);
     case TimeForm::nanos: return epoch(text, 1);
     case TimeForm::float_seconds: return float_seconds(text);
     case TimeForm::civil: return civil(text);
+    case TimeForm::any: return any(text);
   }
   return std::nullopt;
 }
@@ -103,6 +105,13 @@ std::optional<std::int64_t> TimeReader::civil(std::string_view text) {
   std::memcpy(buffer, text.data(), text.size());
   buffer[text.size()] = 'Z';
   return rfc3339({buffer, text.size() + 1});
+}
+
+std::optional<std::int64_t> TimeReader::any(std::string_view text) {
+  if (text.find_first_not_of("0123456789.eE+") != std::string_view::npos) return civil(text);
+  const std::size_t digits = std::min(text.find_first_of(".eE"), text.size());
+  if (digits <= 11 || text.find_first_of("eE") != std::string_view::npos) return float_seconds(text);
+  return epoch(text.substr(0, digits), digits <= 14 ? 1'000'000 : digits <= 17 ? 1'000 : 1);
 }
 
 std::optional<Unsigned> read_unsigned(std::string_view text) {

@@ -14,7 +14,8 @@
 namespace tidewaiter::ingest {
 
 /// How the text of a time is written. The names are those of the mapping language.
-enum class TimeForm : std::uint8_t { rfc3339, seconds, millis, nanos, float_seconds, civil };
+/// `any`: RFC 3339 or civil, or seconds, ms, us or ns since 1970 told apart by their size.
+enum class TimeForm : std::uint8_t { rfc3339, seconds, millis, micros, nanos, float_seconds, civil, any };
 
 /// RFC 3339 and epoch times to ns since 1970 UTC. Remembers the last day seen: most of the work is the calendar.
 /// Owned by one thread.
@@ -25,6 +26,7 @@ class TimeReader {
  private:
   std::optional<std::int64_t> rfc3339(std::string_view text);
   std::optional<std::int64_t> civil(std::string_view text);
+  std::optional<std::int64_t> any(std::string_view text);
   bool same_day(const char* text) const {
     std::uint64_t head;
     std::uint16_t tail;

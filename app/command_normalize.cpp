@@ -1,0 +1,248 @@
+#include "app/command_normalize.hpp"
+
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "app/command_store.hpp"
+#include "app/sample_messages.hpp"
+#include "app/text_table.hpp"
+#include "core/body.hpp"
+#include "core/clock.hpp"
+#include "core/text.hpp"
+#include "ingest/parser.hpp"
+
+namespace tidewaiter::app {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr ingest::JsonLimits limits{16 << 20, 64, 1'000'000};
+
+int complain(const Error& error) {
+  std::fprintf(stderr, "tidewaiter: %s\n", error.message.c_str());
+  return exit_code(error);
+}
+
+Result<std::string> text_of(const std::string& file) {
+  if (file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  std::ifstream in(file, std::ios::binary);
+  std::string text(std::istreambuf_iterator<char>(in), {});
+  if (!in) return fail(Code::not_found, file + ": cannot be read");
+  return text;
+}
+
+Result<std::vector<ingest::MappingFile>> mapping_files(const std::vector<std::string>& names) {
+  std::vector<ingest::MappingFile> files;
+  for (const std::string& name : names) {
+    TRY_ASSIGN(std::string text, text_of(name));
+    files.push_back({name, std::move(text)});
+  }
+  return files;
+}
+
+/// Messages of one file, parsed one at a time.
+class Trial {
+ public:
+  Trial(ingest::Parser& parser, const std::string& name, const std::vector<std::string>& headers, std::int64_t now_ns)
+      : parser_(parser), origin_(intern_origin("file", {}, name)) {
+    parts_.receive_time_ns = now_ns;
+    for (const std::string& header : headers) {
+      const std::size_t equals = header.find('=');
+      const std::string_view text = header;
+      parts_.headers.push_back({text.substr(0, equals), text.substr(equals == std::string::npos ? text.size() : equals + 1)});
+    }
+  }
+
+  ingest::Explanation run(Batch& batch, std::string_view message, bool explain) {
+    parts_.value = message;
+    append_message(batch, origin_, 0, number_++, -1, parts_);
+    if (explain) return parser_.explain(batch, batch.records.front());
+    parser_.parse(batch);
+    return {};
+  }
+  static std::size_t arena_bytes(std::string_view message) { return message.size() * 3 + (1 << 16); }
+
+ private:
+  ingest::Parser& parser_;
+  const Origin* origin_;
+  BodyParts parts_;
+  std::uint64_t number_ = 0;
+};
+
+Result<std::int64_t> received_at(const std::string& text) {
+  if (text.empty()) return SystemClock().now_ns();
+  if (const auto time = parse_rfc3339(text)) return *time;
+  return fail(Code::invalid_argument, "--received: '" + text + "' is no RFC 3339 time");
+}
+
+/// False when a message was rejected.
+bool normalize(ingest::Parser& parser, const std::string& name, std::string_view text, const NormalizeOptions& options,
+               std::int64_t now_ns) {
+  Trial trial(parser, name, options.headers, now_ns);
+  bool good = true;
+  std::string out;
+  for (const SampleMessage& message : sample_messages(text)) {
+    Batch batch(Trial::arena_bytes(message.text));
+    trial.run(batch, message.text, false);
+    const Record& record = batch.records.front();
+    if (record.kind == RecordKind::reject) {
+      std::size_t place = 0;
+      ingest::check_json(message.text, limits, &place);
+      std::fprintf(stderr, "%s:%zu: rejected: %s at byte %zu of the message\n", name.c_str(), message.line,
+                   reject_reason_name(record.reason), place);
+      good = false;
+    }
+    for (const Event& event : batch.events) {
+      out.clear();
+      append_event_json(out, event, !options.unmask);
+      out += '\n';
+      std::fwrite(out.data(), 1, out.size(), stdout);
+    }
+  }
+  return good;
+}
+
+/// What a mapping file says of itself.
+struct Known {
+  std::string name, description, example;
+  int number = 0, version = 0;
+};
+
+Known known_of(const ingest::MappingFile& file) {
+  const Json mapping = Json::parse(file.json, nullptr, false);
+  Known known;
+  if (!mapping.is_object()) return known;
+  known.name = mapping.value("format", "");
+  known.description = mapping.value("description", "");
+  known.number = mapping.value("number", 0);
+  known.version = mapping.value("version", 0);
+  if (mapping.contains("example"))
+    known.example = mapping["example"].is_string() ? mapping["example"].get<std::string>() : mapping["example"].dump();
+  return known;
+}
+
+std::string value_of(const Json& event, std::string_view column) {
+  const Json* at = &event;
+  while (!column.empty()) {
+    const std::size_t dot = column.find('.');
+    const std::string key(column.substr(0, dot));
+    if (!at->is_object() || !at->contains(key)) return "";
+    at = &(*at)[key];
+    column = dot == std::string_view::npos ? std::string_view() : column.substr(dot + 1);
+  }
+  return at->is_string() ? at->get<std::string>() : at->dump();
+}
+
+void print_explanation(const ingest::Explanation& explanation, const std::vector<Json>& events, bool unmapped) {
+  if (unmapped) std::printf("No event of this format: the message would be one unmapped event.\n");
+  for (std::size_t sub = 0; sub < events.size() && !unmapped; ++sub) {
+    std::printf("event %zu\n", sub);
+    for (const auto& line : explanation.lines)
+      if (line.sub == sub)
+        std::printf("  %-28s %-44s %s\n", line.column.c_str(), line.source.c_str(), value_of(events[sub], line.column).c_str());
+  }
+  std::printf("keys that nothing reads:%s\n", explanation.unread.empty() ? " none" : "");
+  for (const std::string& key : explanation.unread) std::printf("  %s\n", key.c_str());
+}
+
+Result<ingest::MappingFile> one_mapping(const std::string& name) {
+  for (ingest::MappingFile& file : ingest::embedded_mappings())
+    if (known_of(file).name == name) return std::move(file);
+  TRY_ASSIGN(std::string text, text_of(name));
+  return ingest::MappingFile{name, std::move(text)};
+}
+
+}  // namespace
+
+int command_normalize(const NormalizeOptions& options) {
+  ingest::ParserOptions parser_options;
+  parser_options.limits = limits;
+  parser_options.strict = options.strict;
+  if (options.format != "auto") parser_options.format = options.format;
+  auto mappings = mapping_files(options.mappings);
+  if (!mappings) return complain(mappings.error());
+  parser_options.mappings = *mappings;
+  auto parser = ingest::Parser::create(std::move(parser_options));
+  if (!parser) return complain(parser.error());
+  const auto now = received_at(options.received);
+  if (!now) return complain(now.error());
+  int code = exit_ok;
+  for (const std::string& file : options.files.empty() ? std::vector<std::string>{"-"} : options.files) {
+    const auto text = text_of(file);
+    if (!text) return complain(text.error());
+    if (!normalize(**parser, file, *text, options, *now)) code = exit_finding;
+  }
+  return code;
+}
+
+int command_formats(const FormatsOptions& options) {
+  auto mappings = mapping_files(options.mappings);
+  if (!mappings) return complain(mappings.error());
+  std::vector<ingest::MappingFile> files = ingest::embedded_mappings();
+  files.insert(files.end(), mappings->begin(), mappings->end());
+  Json list = Json::array();
+  TextTable table({"format", "number", "version", "what it is"});
+  for (const ingest::MappingFile& file : files) {
+    const Known known = known_of(file);
+    if (!options.name.empty() && known.name != options.name) continue;
+    list.push_back({{"format", known.name}, {"number", known.number}, {"version", known.version},
+                    {"description", known.description}, {"example", known.example}});
+    table.add({known.name, std::to_string(known.number), std::to_string(known.version), known.description});
+  }
+  if (list.empty()) return complain(fail(Code::invalid_argument, "no format '" + options.name + "'"));
+  if (options.json) {
+    std::printf("%s\n", list.dump(2).c_str());
+  } else if (!options.name.empty()) {
+    std::printf("%s (number %d, version %d)\n%s\n\n%s\n", options.name.c_str(), list[0]["number"].get<int>(),
+                list[0]["version"].get<int>(), list[0]["description"].get<std::string>().c_str(),
+                list[0]["example"].get<std::string>().c_str());
+  } else {
+    std::printf("%s\nAn example of one: tidewaiter formats NAME\n", table.text().c_str());
+  }
+  return exit_ok;
+}
+
+int command_explain_mapping(const ExplainMappingOptions& options) {
+  auto mapping = one_mapping(options.mapping);
+  if (!mapping) return complain(mapping.error());
+  const auto text = text_of(options.sample);
+  if (!text) return complain(text.error());
+  ingest::ParserOptions parser_options;
+  parser_options.limits = limits;
+  parser_options.explain = true;
+  parser_options.format = known_of(*mapping).name;
+  auto parser = ingest::Parser::create(std::move(parser_options), {*mapping});
+  if (!parser) return complain(parser.error());
+  Trial trial(**parser, options.sample, options.headers, SystemClock().now_ns());
+  int code = exit_ok;
+  for (const SampleMessage& message : sample_messages(*text)) {
+    Batch batch(Trial::arena_bytes(message.text));
+    const ingest::Explanation explanation = trial.run(batch, message.text, true);
+    const Record& record = batch.records.front();
+    std::vector<Json> events;
+    for (const Event& event : batch.events) {
+      std::string out;
+      append_event_json(out, event, true);
+      events.push_back(Json::parse(out));
+    }
+    if (record.kind == RecordKind::reject) {
+      std::printf("rejected: %s\n", reject_reason_name(record.reason));
+      code = exit_finding;
+    } else if (options.json) {
+      Json lines = Json::array();
+      for (const auto& line : explanation.lines)
+        lines.push_back({{"event", line.sub}, {"column", line.column}, {"from", line.source},
+                         {"value", value_of(events.at(line.sub), line.column)}});
+      std::printf("%s\n", Json{{"mapped", record.kind == RecordKind::event}, {"columns", lines},
+                               {"unread", explanation.unread}}.dump(2).c_str());
+    } else {
+      print_explanation(explanation, events, record.kind != RecordKind::event);
+    }
+  }
+  return code;
+}
+
+}  // namespace tidewaiter::app

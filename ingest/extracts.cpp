@@ -1,0 +1,94 @@
+#include "ingest/extracts.hpp"
+
+#include <algorithm>
+
+#include "core/text.hpp"
+
+namespace tidewaiter::ingest {
+namespace {
+
+bool is_hex(char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); }
+
+std::string_view unbracketed(std::string_view host) {
+  if (host.starts_with('[') && host.ends_with(']')) return host.substr(1, host.size() - 2);
+  return host;
+}
+
+/// "host:port" of a URL, without user and path.
+std::string_view authority(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  if (scheme == std::string_view::npos) return {};
+  url.remove_prefix(scheme + 3);
+  url = url.substr(0, url.find_first_of("/?#"));
+  if (const std::size_t at = url.rfind('@'); at != std::string_view::npos) url.remove_prefix(at + 1);
+  return url;
+}
+
+/// Where the colon before a port stands, or npos.
+std::size_t port_colon(std::string_view endpoint) {
+  const std::size_t colon = endpoint.rfind(':');
+  if (colon == std::string_view::npos || colon + 1 == endpoint.size()) return std::string_view::npos;
+  const std::string_view port = endpoint.substr(colon + 1);
+  if (port.find_first_not_of("0123456789") != std::string_view::npos) return std::string_view::npos;
+  return colon;
+}
+
+}  // namespace
+
+std::string_view url_host(std::string_view url) {
+  const std::string_view all = authority(url);
+  if (all.starts_with('[')) return unbracketed(all.substr(0, all.find(']') + 1));
+  return all.substr(0, all.find(':'));
+}
+
+std::string_view url_port(std::string_view url) {
+  const std::string_view all = authority(url);
+  if (all.empty()) return {};
+  const std::size_t colon = port_colon(all);
+  if (colon != std::string_view::npos && (!all.starts_with('[') || all[colon - 1] == ']')) return all.substr(colon + 1);
+  if (url.starts_with("https://") || url.starts_with("wss://")) return "443";
+  if (url.starts_with("http://") || url.starts_with("ws://")) return "80";
+  return {};
+}
+
+std::string_view endpoint_host(std::string_view endpoint) {
+  const std::size_t colon = port_colon(endpoint);
+  return unbracketed(colon == std::string_view::npos ? endpoint : endpoint.substr(0, colon));
+}
+
+std::string_view endpoint_port(std::string_view endpoint) {
+  const std::size_t colon = port_colon(endpoint);
+  return colon == std::string_view::npos ? std::string_view() : endpoint.substr(colon + 1);
+}
+
+std::string_view tuple_side(std::string_view tuple, bool destination) {
+  const std::size_t arrow = tuple.find("->");
+  if (arrow == std::string_view::npos) return {};
+  return destination ? tuple.substr(arrow + 2) : tuple.substr(0, arrow);
+}
+
+std::string_view sha256_in(std::string_view text) {
+  constexpr std::size_t digits = 64;
+  for (std::size_t at = text.find("sha256"); at != std::string_view::npos; at = text.find("sha256", at + 1)) {
+    std::string_view rest = text.substr(at + 6);
+    if (rest.starts_with("%3A") || rest.starts_with("%3a")) rest.remove_prefix(3);
+    else if (rest.starts_with(':') || rest.starts_with('=')) rest.remove_prefix(1);
+    else continue;
+    if (rest.size() >= digits && std::all_of(rest.begin(), rest.begin() + digits, is_hex) &&
+        (rest.size() == digits || !is_hex(rest[digits])))
+      return rest.substr(0, digits);
+  }
+  return {};
+}
+
+bool is_host_name(std::string_view text) {
+  bool letter = false;
+  for (const char c : text) {
+    const bool is_letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+    letter = letter || is_letter;
+    if (!is_letter && !(c >= '0' && c <= '9') && c != '-' && c != '_' && c != '.') return false;
+  }
+  return letter && !parse_ip(text);
+}
+
+}  // namespace tidewaiter::ingest

@@ -1,0 +1,27 @@
+// What mappings read out of a text: parts of URLs, of "address:port", of "a:p->b:q", digests in references.
+// Pure; an empty result means that there is no such thing in the text.
+#pragma once
+
+#include <string_view>
+
+namespace tidewaiter::ingest {
+
+/// Host of "scheme://user@host:port/path", brackets of IPv6 removed.
+std::string_view url_host(std::string_view url);
+/// Port as written, else that of the scheme (http, https).
+std::string_view url_port(std::string_view url);
+
+/// Of "10.0.0.1:443", "[::1]:443", "host:443": what stands before the last colon, and behind it.
+std::string_view endpoint_host(std::string_view endpoint);
+std::string_view endpoint_port(std::string_view endpoint);
+
+/// Of "10.0.0.1:40000->10.0.0.2:443": the endpoint before or behind the arrow.
+std::string_view tuple_side(std::string_view tuple, bool destination);
+
+/// The 64 hex digits behind "sha256:" (or "sha256%3A", "sha256=") anywhere in the text.
+std::string_view sha256_in(std::string_view text);
+
+/// A name of a machine and no address: letters, digits, '-', '_', '.', at least one letter, nothing else.
+bool is_host_name(std::string_view text);
+
+}  // namespace tidewaiter::ingest

@@ -1,0 +1,131 @@
+#include "ingest/mapping_words.hpp"
+
+#include <map>
+#include <memory>
+#include <mutex>
+
+namespace tidewaiter::ingest {
+namespace {
+
+/// One WordTable per enumeration, never destroyed.
+const WordTable* word_table(const EnumTable* words) {
+  static std::mutex mutex;
+  static auto* tables = new std::map<const EnumTable*, std::unique_ptr<WordTable>>;
+  std::lock_guard lock(mutex);
+  auto& table = (*tables)[words];
+  if (!table) table = std::make_unique<WordTable>(*words);
+  return table.get();
+}
+
+std::uint64_t largest(const ColumnInfo& column) {
+  if (column.kind != ColumnKind::number) return UINT64_MAX;
+  const auto num = static_cast<Num>(column.slot);
+  if (num == Num::src_port || num == Num::dst_port) return 65'535;
+  if (num == Num::activity_id) return 255;
+  if (num == Num::class_uid || num == Num::resource_count) return UINT32_MAX;
+  return UINT64_MAX;
+}
+
+template <class T, std::size_t n>
+std::optional<T> look_up(const std::pair<std::string_view, T> (&words)[n], std::string_view word) {
+  for (const auto& [name, meaning] : words)
+    if (name == word) return meaning;
+  return std::nullopt;
+}
+
+}  // namespace
+
+Transform natural_transform(ColumnKind kind) {
+  switch (kind) {
+    case ColumnKind::string: return Transform::copy;
+    case ColumnKind::number: return Transform::uint;
+    case ColumnKind::time: return Transform::time;
+    case ColumnKind::enumeration: return Transform::word;
+    case ColumnKind::set: return Transform::word_set;
+    case ColumnKind::ip: return Transform::ip;
+  }
+  return Transform::copy;
+}
+
+std::optional<Transform> transform_of(std::string_view word) {
+  static constexpr std::pair<std::string_view, Transform> words[] = {
+      {"copy", Transform::copy},     {"lower", Transform::lower},       {"host", Transform::host},
+      {"enum", Transform::word},     {"set", Transform::word_set},      {"join", Transform::join_words},
+      {"uint", Transform::uint},     {"ip", Transform::ip},             {"time", Transform::time}};
+  return look_up(words, word);
+}
+
+std::optional<Extract> extract_of(std::string_view word) {
+  static constexpr std::pair<std::string_view, Extract> words[] = {
+      {"hash", Extract::hash},
+      {"size", Extract::size},
+      {"count", Extract::count},
+      {"hex_of_base64", Extract::hex_of_base64},
+      {"digest", Extract::digest},
+      {"url_host", Extract::url_host},
+      {"url_port", Extract::url_port},
+      {"host_name", Extract::host_name},
+      {"endpoint_ip", Extract::endpoint_ip},
+      {"endpoint_host", Extract::endpoint_host},
+      {"endpoint_port", Extract::endpoint_port},
+      {"tuple_src_ip", Extract::tuple_src_ip},
+      {"tuple_src_port", Extract::tuple_src_port},
+      {"tuple_dst_ip", Extract::tuple_dst_ip},
+      {"tuple_dst_port", Extract::tuple_dst_port}};
+  return look_up(words, word);
+}
+
+std::optional<TimeForm> form_of(std::string_view word) {
+  static constexpr std::pair<std::string_view, TimeForm> words[] = {
+      {"rfc3339", TimeForm::rfc3339}, {"s", TimeForm::seconds},             {"ms", TimeForm::millis},
+      {"us", TimeForm::micros},       {"ns", TimeForm::nanos},              {"float_s", TimeForm::float_seconds},
+      {"civil", TimeForm::civil},     {"any", TimeForm::any}};
+  return look_up(words, word);
+}
+
+bool is_plain_form(std::string_view word) { return word != "us" && word != "any"; }
+
+std::optional<std::uint64_t> flag_of(std::string_view word) {
+  for (std::size_t i = 0; i < std::size(flag_words); ++i)
+    if (flag_words[i] == word) return std::uint64_t{1} << i;
+  return std::nullopt;
+}
+
+bool fits(Transform as, ColumnKind kind) {
+  if (natural_transform(kind) == as) return true;
+  return kind == ColumnKind::string &&
+         (as == Transform::lower || as == Transform::host || as == Transform::join_words);
+}
+
+Leaf leaf_of(const ColumnInfo& column) {
+  Leaf made;
+  made.as = natural_transform(column.kind);
+  made.kind = column.kind;
+  made.slot = column.slot;
+  made.limit_bytes = column.limit_bytes;
+  made.max = largest(column);
+  if (column.words != nullptr) made.words = word_table(column.words);
+  return made;
+}
+
+Result<Default> default_of(std::string_view name, std::string_view value) {
+  const auto column = find_column(name);
+  if (!column) return fail(Code::invalid_argument, "no such column");
+  Default made{column->kind, column->slot, 0, {}};
+  if (column->kind == ColumnKind::string) {
+    made.text = lasting_text(value);
+  } else if (column->kind == ColumnKind::enumeration) {
+    const auto word = column->words->find(value);
+    if (!word) return fail(Code::invalid_argument, "not a word of this column");
+    made.number = *word;
+  } else if (column->kind == ColumnKind::number) {
+    const auto number = read_unsigned(value);
+    if (!number) return fail(Code::invalid_argument, "not a number");
+    made.number = number->value;
+  } else {
+    return fail(Code::invalid_argument, "only strings, numbers and words can be constant");
+  }
+  return made;
+}
+
+}  // namespace tidewaiter::ingest

@@ -1,0 +1,30 @@
+// The words of the mapping language and what they mean for a column: shared by the compilers of Plan and Recipe.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "core/column.hpp"
+#include "core/result.hpp"
+#include "ingest/plan.hpp"
+#include "ingest/recipe.hpp"
+
+namespace tidewaiter::ingest {
+
+std::optional<Transform> transform_of(std::string_view word);
+std::optional<Extract> extract_of(std::string_view word);
+std::optional<TimeForm> form_of(std::string_view word);
+/// A form that the quick way for plain mappings knows.
+bool is_plain_form(std::string_view word);
+/// The bit of a word of the `flags` column.
+std::optional<std::uint64_t> flag_of(std::string_view word);
+
+Transform natural_transform(ColumnKind kind);
+/// May a column of this kind be filled this way?
+bool fits(Transform as, ColumnKind kind);
+/// A leaf that fills the column in its natural way.
+Leaf leaf_of(const ColumnInfo& column);
+/// A constant for a column. Error: invalid_argument.
+Result<Default> default_of(std::string_view column, std::string_view value);
+
+}  // namespace tidewaiter::ingest

@@ -1,0 +1,488 @@
+#include "ingest/recipe.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "ingest/mapping_words.hpp"
+
+namespace tidewaiter::ingest {
+namespace {
+
+using json = nlohmann::ordered_json;  // keeps the order of keys
+using Kind = PathStep::Kind;
+
+/// Grows the tree of nodes.
+class Tree {
+ public:
+  explicit Tree(std::vector<RecipeNode>& nodes) : nodes_(nodes) { nodes_.emplace_back(); }
+
+  std::uint32_t reach(std::uint32_t from, const Path& path) {
+    for (const PathStep& step : path) from = reach(from, step);
+    return from;
+  }
+
+  std::uint32_t reach(std::uint32_t from, const PathStep& step) {
+    switch (step.kind) {
+      case Kind::key: return key(from, step.key);
+      case Kind::each: return only(from, &RecipeNode::each, "[]");
+      case Kind::text: return only(from, &RecipeNode::text, "{text}");
+      case Kind::json: return only(from, &RecipeNode::embedded, "{json}");
+      case Kind::base64_json: {
+        const std::uint32_t to = only(from, &RecipeNode::embedded, "{base64_json}");
+        nodes_[from].base64 = true;
+        return to;
+      }
+      case Kind::kv: {
+        const std::uint32_t to = only(from, &RecipeNode::kv, "{kv}");
+        nodes_[from].kv_key = step.key;
+        return to;
+      }
+      case Kind::index: break;
+    }
+    for (const auto& [index, node] : nodes_[from].at)
+      if (index == step.index) return node;
+    const std::uint32_t made = add(from, "[" + std::to_string(step.index) + "]");
+    nodes_[from].at.emplace_back(step.index, made);
+    return made;
+  }
+
+ private:
+  std::uint32_t add(std::uint32_t from, const std::string& step) {
+    const std::string before = nodes_[from].path;
+    nodes_.emplace_back();
+    nodes_.back().path = before + step;
+    return static_cast<std::uint32_t>(nodes_.size() - 1);
+  }
+  std::uint32_t only(std::uint32_t from, std::int32_t RecipeNode::* which, const char* step) {
+    if (nodes_[from].*which < 0) {
+      const std::uint32_t made = add(from, step);
+      nodes_[from].*which = static_cast<std::int32_t>(made);
+    }
+    return static_cast<std::uint32_t>(nodes_[from].*which);
+  }
+  std::uint32_t key(std::uint32_t from, const std::string& key) {
+    if (const auto found = nodes_[from].by_key.find(key); found != nodes_[from].by_key.end()) return found->second;
+    const std::uint32_t made = add(from, (nodes_[from].path.empty() ? "" : ".") + key);
+    RecipeNode& node = nodes_[made];
+    node.key = key;
+    if (key.size() < node.key_bytes.size()) {
+      std::memcpy(node.key_bytes.data(), key.data(), key.size());
+      node.key_bytes[key.size()] = '"';
+      node.key_mask = static_cast<std::uint32_t>((std::uint64_t{2} << key.size()) - 1);
+    }
+    nodes_[from].children.push_back(made);
+    nodes_[from].by_key.emplace(key, made);
+    return made;
+  }
+
+  std::vector<RecipeNode>& nodes_;
+};
+
+class RecipeCompiler {
+ public:
+  RecipeCompiler(std::string_view name, Recipe& recipe) : name_(name), recipe_(recipe) {}
+
+  Result<void> run(const json& mapping) {
+    TRY(head(mapping));
+    TRY(detection(mapping.value("detect", json::object())));
+    for (const auto& [column, sources] : mapping.at("fields").items()) TRY(field(column, sources));
+    for (const json& mark : mapping.value("marks", json::array())) TRY(add_mark(mark));
+    const json defaults = mapping.value("defaults", json::object());
+    for (const auto& [column, value] : defaults.items()) TRY(constant(column, value));
+    for (const json& path : mapping.value("ignore", json::array())) {
+      TRY_ASSIGN(ParsedPath parsed, read_path(path.get<std::string>()));
+      ignored_.push_back(std::move(parsed));
+    }
+    return plant();
+  }
+
+ private:
+  struct Place {
+    Path path;
+    Shape shape;
+  };
+
+  Error wrong(std::string_view place, std::string_view what) const {
+    return fail(Code::invalid_argument, "mapping " + name_ + ": " + std::string(place) + ": " + std::string(what));
+  }
+  Result<ParsedPath> read_path(std::string_view text) const {
+    auto parsed = parse_path(text);
+    if (!parsed) return wrong("paths", parsed.error().message);
+    return parsed;
+  }
+
+  Result<void> head(const json& mapping) {
+    for (const char* key : {"format", "number", "version", "fields"})
+      if (!mapping.contains(key)) return wrong(key, "is missing");
+    recipe_.format = mapping["format"].get<std::string>();
+    recipe_.number = mapping["number"].get<std::uint16_t>();
+    recipe_.version = mapping["version"].get<std::uint16_t>();
+    recipe_.description = mapping.value("description", "");
+    if (mapping.contains("example")) {
+      const json& example = mapping["example"];
+      recipe_.example = example.is_string() ? example.get<std::string>() : example.dump();
+    }
+    if (mapping.contains("text")) {
+      for (const json& word : mapping["text"].at("columns")) recipe_.text_columns.push_back(word.get<std::string>());
+      for (const json& word : mapping["text"].at("header")) recipe_.text_header.push_back(word.get<std::string>());
+    }
+    for (const json& location : mapping.value("events", json::array({""}))) {
+      TRY_ASSIGN(const ParsedPath parsed, read_path(location.get<std::string>()));
+      if (parsed.origin != ParsedPath::Origin::event || parsed.up > 0) return wrong("events", "a path of keys expected");
+      for (const Path& way : parsed.ways) places_.push_back({way, {}});
+      for (std::size_t i = 0; i < parsed.ways.size(); ++i)
+        recipe_.locations.push_back({location.get<std::string>(), false, false, 0});
+    }
+    if (places_.size() > Recipe::locations_max) return wrong("events", "more than 16 places");
+    return {};
+  }
+
+  /// The cell of a path within one location; the same path has one cell.
+  Result<std::uint16_t> cell(const std::string& text) {
+    if (const auto known = cells_.find(text); known != cells_.end()) return known->second;
+    TRY_ASSIGN(ParsedPath parsed, read_path(text));
+    const auto number = static_cast<std::uint16_t>(paths_.size());
+    cells_.emplace(text, number);
+    if (parsed.origin == ParsedPath::Origin::header) recipe_.headers.emplace_back(parsed.header, number);
+    if (parsed.origin == ParsedPath::Origin::message_key) recipe_.key_cell = number;
+    paths_.push_back(std::move(parsed));
+    return number;
+  }
+
+  static std::vector<std::string> words_of(const json& value) {
+    if (value.is_array()) return value.get<std::vector<std::string>>();
+    return {value.get<std::string>()};
+  }
+
+  Result<Condition> condition(const json& value) {
+    Condition made;
+    if (value.is_string()) {
+      TRY_ASSIGN(made.cell, cell(value.get<std::string>()));
+      return made;
+    }
+    if (value.contains("absent")) {
+      made.negated = true;
+      TRY_ASSIGN(made.cell, cell(value["absent"].get<std::string>()));
+      return made;
+    }
+    TRY_ASSIGN(made.cell, cell(value.at("path").get<std::string>()));
+    made.negated = value.contains("not");
+    for (const std::string& word : words_of(made.negated ? value["not"] : value.at("is")))
+      made.is.push_back(Pattern::of(word));
+    return made;
+  }
+
+  Result<std::vector<Condition>> conditions(const json& value) {
+    std::vector<Condition> made;
+    for (const json& one : value.is_array() ? value : json::array({value})) {
+      TRY_ASSIGN(Condition next, condition(one));
+      made.push_back(std::move(next));
+    }
+    return made;
+  }
+
+  Result<void> detection(const json& detect) {
+    json ways = json::array();
+    if (detect.contains("any")) ways = detect["any"];
+    else if (detect.contains("present")) ways.push_back(detect["present"]);
+    else return wrong("detect", "'any' or 'present' is missing");
+    for (const json& way : ways) {
+      TRY_ASSIGN(std::vector<Condition> all, conditions(way));
+      recipe_.detect.push_back(std::move(all));
+    }
+    if (detect.contains("unless"))
+      for (const json& other : detect["unless"]) {
+        Condition foreign;
+        TRY_ASSIGN(foreign.cell, cell(other.at("path").get<std::string>()));
+        foreign.negated = true;
+        foreign.is.push_back(Pattern::of(other.at("starts").get<std::string>() + "*"));
+        for (auto& way : recipe_.detect) way.push_back(foreign);
+      }
+    return {};
+  }
+
+  Result<void> field(const std::string& name, const json& sources) {
+    const auto column = find_column(name);
+    if (!column) return wrong("fields." + name, "no such column");
+    ColumnSources made{*column, {}};
+    for (const json& entry : sources.is_array() ? sources : json::array({sources})) {
+      const json source = entry.is_string() ? json{{"path", entry.get<std::string>()}} : entry;
+      TRY_ASSIGN(ColumnSource next, read_source(*column, source));
+      made.sources.push_back(std::move(next));
+    }
+    recipe_.columns.push_back(std::move(made));
+    return {};
+  }
+
+  Result<ColumnSource> read_source(const ColumnInfo& column, const json& source) {
+    ColumnSource made;
+    TRY(texts(column, source, made));
+    TRY(transforms(column, source, made));
+    if (source.contains("when")) {
+      TRY_ASSIGN(made.when, conditions(source["when"]));
+    }
+    if (source.contains("flag")) {
+      const auto bit = flag_of(source["flag"].get<std::string>());
+      if (!bit) return wrong(column.name, "no such flag");
+      made.flag = *bit;
+    }
+    return made;
+  }
+
+  /// Where the text comes from.
+  Result<void> texts(const ColumnInfo& column, const json& source, ColumnSource& made) {
+    if (source.contains("which")) {
+      for (const auto& [path, text] : source["which"].items()) {
+        TRY_ASSIGN(const std::uint16_t number, cell(path));
+        made.which.emplace_back(number, lasting_text(text.get<std::string>()));
+      }
+      made.description = "which";
+      return {};
+    }
+    std::vector<std::string> paths;
+    if (source.contains("value")) paths = {"=" + as_text(source["value"])};
+    else if (source.contains("paths")) paths = source["paths"].get<std::vector<std::string>>();
+    else if (source.contains("path")) paths = {source["path"].get<std::string>()};
+    else return wrong(column.name, "path, paths, which or value is missing");
+    made.with = lasting_text(source.value("with", " "));
+    made.some_suffice = source.value("some", false);
+    for (const std::string& path : paths) {
+      made.description += (made.description.empty() ? "" : " + ") + path;
+      SourcePart part;
+      if (path.starts_with('=')) {
+        part.literal = lasting_text(std::string_view(path).substr(1));
+      } else {
+        TRY_ASSIGN(part.cell, cell(path));
+      }
+      made.parts.push_back(part);
+    }
+    return {};
+  }
+
+  static std::string as_text(const json& scalar) {
+    return scalar.is_string() ? scalar.get<std::string>() : scalar.dump();
+  }
+
+  Result<void> transforms(const ColumnInfo& column, const json& source, ColumnSource& made) {
+    made.leaf = leaf_of(column);
+    if (source.contains("as")) {
+      const auto word = source["as"].get<std::string>();
+      if (const auto extract = extract_of(word)) {
+        made.extract = *extract;
+        if (*extract == Extract::url_host || *extract == Extract::host_name || *extract == Extract::endpoint_host)
+          made.leaf.as = column.kind == ColumnKind::string ? Transform::host : made.leaf.as;
+      } else {
+        const auto as = transform_of(word);
+        const bool puts_together = source.contains("paths") && word == "join";
+        if (!as || (!fits(*as, column.kind) && !puts_together)) return wrong(column.name, "this 'as' does not fit the column");
+        made.leaf.as = puts_together ? natural_transform(column.kind) : *as;
+      }
+    }
+    if (source.contains("form")) {
+      const auto form = form_of(source["form"].get<std::string>());
+      if (!form) return wrong(column.name, "'form' must be rfc3339, s, ms, us, ns, float_s, civil or any");
+      made.leaf.form = *form;
+    }
+    if (source.contains("separator")) {
+      made.separator = source["separator"].get<std::string>().at(0);
+      made.segment = source.at("segment").get<int>();
+    }
+    if (source.contains("table")) TRY(table(column, source["table"], made));
+    return {};
+  }
+
+  Result<void> table(const ColumnInfo& column, const json& rows, ColumnSource& made) {
+    for (const auto& [from, to] : rows.items()) {
+      TableRow row{Pattern::of(from), lasting_text(as_text(to)), as_text(to) == "="};
+      if (column.words != nullptr && !row.keep && !column.words->find(row.to))
+        return wrong(column.name, "'" + std::string(row.to) + "' is no word of this column");
+      made.table.push_back(std::move(row));
+    }
+    return {};
+  }
+
+  Result<void> add_mark(const json& value) {
+    const auto bit = flag_of(value.at("flag").get<std::string>());
+    if (!bit) return wrong("marks", "no such flag");
+    TRY_ASSIGN(std::vector<Condition> when, conditions(value.at("when")));
+    recipe_.marks.push_back({*bit, std::move(when)});
+    return {};
+  }
+
+  Result<void> constant(const std::string& name, const json& value) {
+    auto made = default_of(name, as_text(value));
+    if (!made) return wrong("defaults." + name, made.error().message);
+    recipe_.defaults.push_back(*made);
+    return {};
+  }
+
+  // ---- the tree ----
+
+  Result<void> plant() {
+    recipe_.path_count = static_cast<std::uint16_t>(paths_.size());
+    if (places_.size() * paths_.size() > Recipe::cells_max) return wrong("fields", "too many paths");
+    Tree tree(recipe_.nodes);
+    for (std::size_t l = 0; l < places_.size(); ++l) {
+      const Path& path = places_[l].path;
+      const std::uint32_t at = tree.reach(0, path);
+      if (recipe_.nodes[at].location >= 0) return wrong("events", "the same place twice");
+      recipe_.nodes[at].location = static_cast<std::int32_t>(l);
+      Location& location = recipe_.locations[l];
+      location.first_cell = static_cast<std::uint16_t>(l * paths_.size());
+      location.wrapped = !path.empty();
+      location.many = std::any_of(path.begin(), path.end(), [](const PathStep& step) {
+        return step.kind == Kind::each || step.kind == Kind::text;
+      });
+      for (std::size_t p = 0; p < paths_.size(); ++p)
+        TRY(plant(tree, path, paths_[p], static_cast<std::int32_t>(location.first_cell + p)));
+      for (const ParsedPath& ignored : ignored_) TRY(plant(tree, path, ignored, -1));
+      if (recipe_.nodes[at].path.ends_with("{text}")) plant_columns(tree, at);
+      shapes_of(path);
+    }
+    settle(0);
+    return {};
+  }
+
+  Result<void> plant(Tree& tree, const Path& location, const ParsedPath& path, std::int32_t cell) {
+    if (path.origin == ParsedPath::Origin::header || path.origin == ParsedPath::Origin::message_key) return {};
+    Path base = path.origin == ParsedPath::Origin::root ? Path() : location;
+    for (int i = 0; i < path.up; ++i) {
+      if (base.empty()) return {};  // this location has nothing so far out
+      base = outer_path(base);
+    }
+    for (const Path& way : path.ways) {
+      const std::uint32_t at = tree.reach(tree.reach(0, base), way);
+      if (cell >= 0) recipe_.nodes[at].cells.push_back(static_cast<std::uint16_t>(cell));
+    }
+    return {};
+  }
+
+  void plant_columns(Tree& tree, std::uint32_t at) {
+    recipe_.is_text = true;
+    for (const std::string& column : recipe_.text_columns) {
+      const std::uint32_t node = tree.reach(at, PathStep{Kind::key, column, 0});
+      recipe_.nodes[at].columns.push_back(node);
+    }
+  }
+
+  /// Which top-level keys a message must have that holds an event at this place.
+  void shapes_of(const Path& location) {
+    for (const std::vector<Condition>& way : recipe_.detect) {
+      Shape shape;
+      const bool array = !location.empty() && location[0].kind == Kind::each;
+      shape.array = array;
+      const std::size_t depth = array ? 1 : 0;
+      if (location.size() > depth && location[depth].kind == Kind::key) shape.keys.push_back(location[depth].key);
+      for (const Condition& condition : way) {
+        const ParsedPath& path = paths_[condition.cell];
+        if (condition.negated) continue;
+        if (path.origin == ParsedPath::Origin::header) shape.any_header = true;
+        const bool top = path.origin == ParsedPath::Origin::root || (location.size() == depth && path.up == 0);
+        if (!top || path.ways.size() != 1 || path.ways[0].empty() || path.ways[0][0].kind != Kind::key) continue;
+        if (path.origin != ParsedPath::Origin::event && path.origin != ParsedPath::Origin::root) continue;
+        if (path.origin == ParsedPath::Origin::root && array) continue;
+        shape.keys.push_back(path.ways[0][0].key);
+      }
+      recipe_.shapes.push_back(std::move(shape));
+    }
+  }
+
+  /// Which nodes have events below, and which have to wait for their siblings. Returns how many cells lie outside of
+  /// places with events.
+  std::size_t settle(std::uint32_t at) {
+    std::vector<std::uint32_t> below = recipe_.nodes[at].children;
+    for (const std::int32_t one : {recipe_.nodes[at].each, recipe_.nodes[at].embedded, recipe_.nodes[at].kv})
+      if (one >= 0) below.push_back(static_cast<std::uint32_t>(one));
+    if (recipe_.nodes[at].text >= 0) below.push_back(static_cast<std::uint32_t>(recipe_.nodes[at].text));
+    for (const auto& [index, node] : recipe_.nodes[at].at) below.push_back(node);
+    std::size_t cells = recipe_.nodes[at].cells.size(), outside = 0;
+    bool holds = recipe_.nodes[at].location >= 0 && at != 0;
+    for (const std::uint32_t child : below) {
+      const std::size_t inside = settle(child);
+      cells += inside;
+      if (recipe_.nodes[child].holds_location) holds = true;
+      else outside += inside;
+    }
+    for (const std::uint32_t child : recipe_.nodes[at].children)
+      recipe_.nodes[child].later = recipe_.nodes[child].holds_location && outside > 0;
+    recipe_.nodes[at].holds_location = holds;
+    return cells;
+  }
+
+  std::string name_;
+  Recipe& recipe_;
+  std::vector<Place> places_;
+  std::map<std::string, std::uint16_t> cells_;
+  std::vector<ParsedPath> paths_, ignored_;
+};
+
+}  // namespace
+
+Pattern Pattern::of(std::string_view text) {
+  Pattern made;
+  if (text == "*") return {"", true, true};
+  if (text.size() > 1 && text.starts_with('*')) {
+    made.open_start = true;
+    text.remove_prefix(1);
+  }
+  if (text.size() > 1 && text.ends_with('*')) {
+    made.open_end = true;
+    text.remove_suffix(1);
+  }
+  made.text = text;
+  return made;
+}
+
+bool Pattern::matches(std::string_view word) const {
+  if (open_start && open_end) return word.find(text) != std::string_view::npos;
+  if (open_start) return word.ends_with(text);
+  if (open_end) return word.starts_with(text);
+  return word == text;
+}
+
+bool Condition::holds(const Cell* cells) const {
+  const Cell& at = cells[cell];
+  bool there = at.kind != Cell::Kind::none;
+  if (there && !is.empty())
+    there = std::any_of(is.begin(), is.end(), [&](const Pattern& pattern) { return pattern.matches(at.text); });
+  return there != negated;
+}
+
+Result<std::unique_ptr<Recipe>> Recipe::compile(std::string_view text, std::string_view name) {
+  const json mapping = json::parse(text, nullptr, false);
+  const std::string who = "mapping " + std::string(name);
+  if (!mapping.is_object()) return fail(Code::invalid_argument, who + ": not a JSON object");
+  auto recipe = std::make_unique<Recipe>();
+  try {
+    TRY(RecipeCompiler(name, *recipe).run(mapping));
+  } catch (const std::exception& error) {  // a value of another type than schemas/mapping.schema.json asks for
+    return fail(Code::invalid_argument, who + ": " + error.what());
+  }
+  return recipe;
+}
+
+bool is_plain_mapping(std::string_view text) {
+  const json mapping = json::parse(text, nullptr, false);
+  if (!mapping.is_object() || mapping.contains("events") || mapping.contains("text") || mapping.contains("marks"))
+    return false;
+  if (!mapping.contains("detect") || mapping["detect"].contains("any")) return false;
+  static const std::set<std::string> plain = {"path", "as", "form", "separator", "segment", "paths"};
+  auto is_plain_path = [](const std::string& path) { return path.find_first_of("[]{}'()^/@:=") == std::string::npos; };
+  const json fields = mapping.value("fields", json::object());
+  for (const auto& [column, sources] : fields.items())
+    for (const json& source : sources.is_array() ? sources : json::array({sources})) {
+      if (source.is_string() && !is_plain_path(source.get<std::string>())) return false;
+      if (!source.is_object()) continue;
+      for (const auto& [key, value] : source.items())
+        if (!plain.contains(key)) return false;
+      if (source.contains("path") && !is_plain_path(source["path"].get<std::string>())) return false;
+      if (source.contains("as") && !transform_of(source["as"].get<std::string>())) return false;
+      if (source.contains("segment") && source["segment"].get<int>() < 0) return false;
+      if (source.contains("form") && !is_plain_form(source["form"].get<std::string>())) return false;
+    }
+  return true;
+}
+
+}  // namespace tidewaiter::ingest

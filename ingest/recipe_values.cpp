@@ -1,0 +1,192 @@
+#include "ingest/recipe_values.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "core/text.hpp"
+#include "ingest/extracts.hpp"
+#include "ingest/json_text.hpp"
+
+namespace tidewaiter::ingest {
+namespace {
+
+bool is_text(const Cell& cell) { return cell.kind == Cell::Kind::string || cell.kind == Cell::Kind::scalar; }
+
+bool all_hold(const std::vector<Condition>& conditions, const Cell* cells) {
+  return std::all_of(conditions.begin(), conditions.end(), [&](const Condition& one) { return one.holds(cells); });
+}
+
+std::string_view segment_of(std::string_view text, char separator, int segment) {
+  if (segment < 0) {
+    for (; segment < -1; ++segment) {
+      const std::size_t at = text.rfind(separator);
+      if (at == std::string_view::npos) return {};
+      text = text.substr(0, at);
+    }
+    const std::size_t at = text.rfind(separator);
+    return at == std::string_view::npos ? text : text.substr(at + 1);
+  }
+  for (; segment > 0; --segment) {
+    const std::size_t at = text.find(separator);
+    if (at == std::string_view::npos) return {};
+    text.remove_prefix(at + 1);
+  }
+  return text.substr(0, text.find(separator));
+}
+
+/// Calls `visit` with each string of a JSON array, escapes still in it.
+template <class Visit>
+void for_each_string(std::string_view list, Visit visit) {
+  int depth = 0;
+  for (std::size_t at = 0; at < list.size(); ++at) {
+    if (list[at] == '[' || list[at] == '{') ++depth;
+    if (list[at] == ']' || list[at] == '}') --depth;
+    if (list[at] != '"') continue;
+    const StringExtent extent = string_extent(list.data() + at + 1);
+    if (depth == 1) visit(list.substr(at + 1, extent.length), extent.escaped);
+    at += extent.length + 1;
+  }
+}
+
+}  // namespace
+
+bool RecipeValues::fits(const Recipe& recipe, const Cell* cells) {
+  return std::any_of(recipe.detect.begin(), recipe.detect.end(),
+                     [&](const std::vector<Condition>& way) { return all_hold(way, cells); });
+}
+
+void RecipeValues::fill(const Recipe& recipe, const Cell* cells, Batch& batch, const Record& record, Event& event,
+                        std::uint64_t flags, Explanation* explanation) {
+  batch_ = &batch;
+  writer_.begin(batch, event, flags);
+  for (const ColumnSources& column : recipe.columns)
+    for (const ColumnSource& source : column.sources)
+      if (offer(source, cells)) {
+        writer_.flag(source.flag);
+        if (explanation != nullptr)
+          explanation->lines.push_back({event.sub, std::string(column.column.name), source.description});
+        break;
+      }
+  for (const Mark& mark : recipe.marks)
+    if (all_hold(mark.when, cells)) writer_.flag(mark.flag);
+  writer_.finish(record, recipe.defaults, recipe.number, recipe.version);
+}
+
+std::string_view RecipeValues::keep(std::string_view text) {
+  char* out = EventWriter::derive(*batch_, text.size());
+  std::memcpy(out, text.data(), text.size());
+  return {out, text.size()};
+}
+
+bool RecipeValues::offer(const ColumnSource& source, const Cell* cells) {
+  if (!all_hold(source.when, cells)) return false;
+  if (source.parts.size() == 1 && source.parts[0].cell >= 0) {
+    const Cell& cell = cells[source.parts[0].cell];
+    if (cell.kind == Cell::Kind::none) return false;
+    if (source.extract == Extract::count) {
+      if (cell.kind != Cell::Kind::array) return false;
+      char digits[16];
+      const char* end = std::to_chars(digits, digits + sizeof digits, cell.count).ptr;
+      return writer_.offer(source.leaf, {digits, static_cast<std::size_t>(end - digits)});
+    }
+    if (cell.kind == Cell::Kind::array && source.extract == Extract::none) return offer_list(source, cell.text);
+    if (!is_text(cell) && source.extract != Extract::hash && source.extract != Extract::size) return false;
+  }
+  std::string_view text;
+  return text_of(source, cells, text) && offer_text(source, text);
+}
+
+bool RecipeValues::offer_text(const ColumnSource& source, std::string_view text) {
+  if (source.separator != 0) text = segment_of(text, source.separator, source.segment);
+  if (text.empty() || !extract(source.extract, text)) return false;
+  if (!source.table.empty()) {
+    const auto row = std::find_if(source.table.begin(), source.table.end(),
+                                  [&](const TableRow& one) { return one.from.matches(text); });
+    if (row == source.table.end()) return false;
+    if (!row->keep) text = row->to;
+  }
+  return !text.empty() && writer_.offer(source.leaf, text);
+}
+
+/// Arrays fill sets, and columns of joined words.
+bool RecipeValues::offer_list(const ColumnSource& source, std::string_view list) {
+  if (source.leaf.as != Transform::word_set && source.leaf.as != Transform::join_words) return false;
+  bool any = false;
+  for_each_string(list, [&](std::string_view text, bool escaped) {
+    if (escaped) {
+      char* out = EventWriter::derive(*batch_, text.size());
+      text = {out, unescape_json(text, out).length};
+    }
+    any = offer_text(source, text) || any;
+  });
+  return any;
+}
+
+bool RecipeValues::text_of(const ColumnSource& source, const Cell* cells, std::string_view& text) {
+  for (const auto& [cell, literal] : source.which)
+    if (cells[cell].kind != Cell::Kind::none) {
+      text = literal;
+      return true;
+    }
+  if (source.parts.empty()) return false;
+  if (source.parts.size() > 1) return put_together(source, cells, text);
+  const SourcePart& part = source.parts[0];
+  text = part.cell < 0 ? part.literal : cells[part.cell].text;
+  return true;
+}
+
+bool RecipeValues::put_together(const ColumnSource& source, const Cell* cells, std::string_view& text) {
+  std::size_t size = 0;
+  bool any = false;
+  for (const SourcePart& part : source.parts) {
+    const bool there = part.cell < 0 || (is_text(cells[part.cell]) && !cells[part.cell].text.empty());
+    if (!there && !source.some_suffice) return false;
+    if (!there) continue;
+    any = any || part.cell >= 0;
+    size += source.with.size() + (part.cell < 0 ? part.literal.size() : cells[part.cell].text.size());
+  }
+  if (!any) return false;
+  char* const out = EventWriter::derive(*batch_, size);
+  char* at = out;
+  for (const SourcePart& part : source.parts) {
+    const std::string_view piece = part.cell < 0 ? part.literal : is_text(cells[part.cell]) ? cells[part.cell].text : "";
+    if (piece.empty()) continue;
+    if (at != out) at = std::copy(source.with.begin(), source.with.end(), at);
+    at = std::copy(piece.begin(), piece.end(), at);
+  }
+  text = {out, static_cast<std::size_t>(at - out)};
+  return true;
+}
+
+bool RecipeValues::extract(Extract what, std::string_view& text) {
+  switch (what) {
+    case Extract::none: case Extract::count: return true;
+    case Extract::hash: text = keep("sha256:" + to_hex(as_view(hash_.digest(text)))); return true;
+    case Extract::size: text = keep(std::to_string(text.size())); return true;
+    case Extract::hex_of_base64: {
+      const auto bytes = from_base64(text);
+      if (!bytes) return false;
+      text = keep(to_hex(*bytes));
+      return true;
+    }
+    case Extract::digest:
+      text = sha256_in(text);
+      if (text.empty()) return false;
+      text = keep("sha256:" + std::string(text));
+      return true;
+    case Extract::url_host: text = url_host(text); break;
+    case Extract::url_port: text = url_port(text); break;
+    case Extract::host_name: return is_host_name(text);
+    case Extract::endpoint_ip: text = endpoint_host(text); break;
+    case Extract::endpoint_host: text = endpoint_host(text); return is_host_name(text);
+    case Extract::endpoint_port: text = endpoint_port(text); break;
+    case Extract::tuple_src_ip: text = endpoint_host(tuple_side(text, false)); break;
+    case Extract::tuple_src_port: text = endpoint_port(tuple_side(text, false)); break;
+    case Extract::tuple_dst_ip: text = endpoint_host(tuple_side(text, true)); break;
+    case Extract::tuple_dst_port: text = endpoint_port(tuple_side(text, true)); break;
+  }
+  return !text.empty();
+}
+
+}  // namespace tidewaiter::ingest

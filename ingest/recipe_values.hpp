@@ -1,0 +1,33 @@
+// From the cells of one event to its columns, by the sources of a Recipe. Owned by one thread. Cost: a few comparisons a
+// column; text is derived into the batch's arena only where a mapping puts parts together or changes them.
+#pragma once
+
+#include "core/sha256.hpp"
+#include "ingest/event_writer.hpp"
+#include "ingest/explanation.hpp"
+#include "ingest/recipe.hpp"
+
+namespace tidewaiter::ingest {
+
+class RecipeValues {
+ public:
+  /// `cells` are those of the event's location.
+  static bool fits(const Recipe& recipe, const Cell* cells);
+  void fill(const Recipe& recipe, const Cell* cells, Batch& batch, const Record& record, Event& event,
+            std::uint64_t flags, Explanation* explanation);
+
+ private:
+  bool offer(const ColumnSource& source, const Cell* cells);
+  bool offer_list(const ColumnSource& source, std::string_view list);
+  bool offer_text(const ColumnSource& source, std::string_view text);
+  bool text_of(const ColumnSource& source, const Cell* cells, std::string_view& text);
+  bool put_together(const ColumnSource& source, const Cell* cells, std::string_view& text);
+  bool extract(Extract what, std::string_view& text);
+  std::string_view keep(std::string_view text);
+
+  Batch* batch_ = nullptr;
+  EventWriter writer_;
+  Sha256 hash_;
+};
+
+}  // namespace tidewaiter::ingest

@@ -1,0 +1,476 @@
+#include "ingest/recipe_walker.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "core/text.hpp"
+#include "ingest/json_text.hpp"
+#include "ingest/record_headers.hpp"
+
+namespace tidewaiter::ingest {
+namespace {
+
+namespace ondemand = simdjson::ondemand;
+
+std::string_view trimmed(std::string_view token) {
+  const std::size_t end = token.find_last_not_of(" \t\r\n");
+  return token.substr(0, end == std::string_view::npos ? 0 : end + 1);
+}
+
+std::string without_spaces(std::string_view text) {
+  std::string out;
+  for (const char c : text)
+    if (c == '-') out += '+';
+    else if (c == '_') out += '/';
+    else if (c != '\n' && c != '\r') out += c;
+  while (out.size() % 4 != 0) out += '=';
+  return out;
+}
+
+}  // namespace
+
+RecipeWalker::RecipeWalker(std::unique_ptr<Recipe> recipe) : recipe_(std::move(recipe)), steps_(recipe_->nodes.size()) {
+  for (std::uint32_t i = 0; i < steps_.size(); ++i) {
+    const RecipeNode& node = recipe_->nodes[i];
+    steps_[i].key_bytes = node.key_bytes;
+    steps_[i].key_mask = node.key_mask;
+    steps_[i].later = node.later;
+    if (!node.children.empty()) steps_[i].first = node.children[0];
+    for (std::size_t c = 1; c < node.children.size(); ++c) steps_[node.children[c - 1]].next = node.children[c];
+  }
+  cells_.resize(std::max<std::size_t>(1, recipe_->locations.size() * recipe_->path_count));
+}
+
+void RecipeWalker::begin(Batch& batch, const Record& record, const WalkLimits& limits, Explanation* explanation) {
+  batch_ = &batch;
+  record_ = &record;
+  limits_ = limits;
+  explanation_ = explanation;
+  result_ = {};
+  level_ = depth_ = 0;
+  flags_ = 0;
+  forget(0);
+  if (!recipe_->headers.empty() || recipe_->key_cell >= 0) read_headers(record);
+}
+
+void RecipeWalker::read_headers(const Record& record) {
+  if (record.body.empty()) return;
+  auto put = [&](std::uint16_t cell, std::string_view text) {
+    for (const Location& location : recipe_->locations) {
+      const auto at = static_cast<std::uint16_t>(location.first_cell + cell);
+      cells_[at] = {text, Cell::Kind::string, 0};
+      touched_.push_back(at);
+    }
+  };
+  if (recipe_->key_cell >= 0 && record.key.data() != nullptr)
+    put(static_cast<std::uint16_t>(recipe_->key_cell), record.key);
+  for_each_header(record, [&](std::string_view name, std::string_view text) {
+    for (const auto& [wanted, cell] : recipe_->headers)
+      if (equal_ignoring_case(name, wanted)) put(cell, text);
+  });
+}
+
+WalkResult RecipeWalker::document(ondemand::document& document, Batch& batch, const Record& record,
+                                  const WalkLimits& limits, Explanation* explanation) {
+  begin(batch, record, limits, explanation);
+  document_ = &document;
+  document_text_ = record.value;
+  result_.broken = !root_value(document) || document.current_location().error() != simdjson::OUT_OF_BOUNDS;
+  if (!result_.broken && result_.events == 0 && recipe_->nodes[0].location >= 0) {
+    set(0, Cell::Kind::object, trimmed(record.value));
+    emit(0);
+  }
+  return result_;
+}
+
+bool RecipeWalker::root_value(ondemand::document& document) {
+  ondemand::json_type type;
+  if (document.type().get(type) != simdjson::SUCCESS) return false;
+  if (type == ondemand::json_type::object) {
+    ondemand::object fields;
+    return document.get_object().get(fields) == simdjson::SUCCESS && object(fields, 0);
+  }
+  ondemand::array elements;
+  return type == ondemand::json_type::array && document.get_array().get(elements) == simdjson::SUCCESS &&
+         array(elements, 0);
+}
+
+bool RecipeWalker::object(ondemand::object& fields, std::uint32_t at) {
+  const std::uint64_t visit = ++visit_;
+  ++depth_;
+  bool passed_over = false;
+  std::uint32_t* guess = &steps_[at].first;
+  for (auto result : fields) {
+    ondemand::field field;
+    if (std::move(result).get(field) != simdjson::SUCCESS) return false;
+    const char* key = field.key().raw();
+    std::uint32_t child = follow(*guess, key);
+    if (child == none) [[unlikely]] {
+      child = look_up(at, key);
+      if (child == none) {
+        unread(at, key);
+        continue;
+      }
+      *guess = child;
+    }
+    Step& step = steps_[child];
+    guess = &step.next;
+    if (step.seen == visit) [[unlikely]] {
+      flags_ |= flag::duplicate_key;  // the first one counts
+      continue;
+    }
+    step.seen = visit;
+    if (step.later) passed_over = true;
+    else if (!value(field.value(), child)) return false;
+  }
+  if (passed_over) {
+    bool is_object = false;
+    if (fields.reset().get(is_object) != simdjson::SUCCESS) return false;
+    const std::uint64_t again = ++visit_;
+    for (auto result : fields) {
+      ondemand::field field;
+      if (std::move(result).get(field) != simdjson::SUCCESS) return false;
+      const std::uint32_t child = look_up(at, field.key().raw());
+      if (child == none || !steps_[child].later || steps_[child].seen == again) continue;
+      steps_[child].seen = again;
+      if (!value(field.value(), child)) return false;
+    }
+  }
+  --depth_;
+  return true;
+}
+
+std::uint32_t RecipeWalker::follow(std::uint32_t guess, const char* key) const {
+  for (int i = 0; i < 4 && guess != none; ++i, guess = steps_[guess].next) {
+    const Step& step = steps_[guess];
+    if (step.key_mask == 0) {
+      const std::string& whole = recipe_->nodes[guess].key;
+      if (std::memcmp(key, whole.data(), whole.size()) == 0 && key[whole.size()] == '"') return guess;
+      continue;
+    }
+#if defined(__AVX2__)
+    const __m256i same = _mm256_cmpeq_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(key)),
+                                           _mm256_load_si256(reinterpret_cast<const __m256i*>(step.key_bytes.data())));
+    if ((~static_cast<std::uint32_t>(_mm256_movemask_epi8(same)) & step.key_mask) == 0) return guess;
+#else
+    if (std::memcmp(key, step.key_bytes.data(), recipe_->nodes[guess].key.size() + 1) == 0) return guess;
+#endif
+  }
+  return none;
+}
+
+std::uint32_t RecipeWalker::look_up(std::uint32_t at, const char* key) {
+  const StringExtent extent = string_extent(key);
+  char buffer[256];
+  std::string_view text(key, extent.length);
+  if (extent.escaped) {
+    if (extent.length > sizeof buffer) return none;
+    text = {buffer, unescape_json(text, buffer).length};
+  }
+  const auto& by_key = recipe_->nodes[at].by_key;
+  const auto found = by_key.find(text);
+  return found == by_key.end() ? none : found->second;
+}
+
+void RecipeWalker::unread(std::uint32_t at, const char* key) {
+  ++result_.unread_keys;
+  if (explanation_ == nullptr) return;
+  const std::string& path = recipe_->nodes[at].path;
+  std::string whole = path + (path.empty() ? "" : ".") + std::string(key, string_extent(key).length);
+  if (std::find(explanation_->unread.begin(), explanation_->unread.end(), whole) == explanation_->unread.end())
+    explanation_->unread.push_back(std::move(whole));
+}
+
+// The first character of a value decides what it is. Values that are not entered are skipped by the iterator.
+bool RecipeWalker::value(ondemand::value value, std::uint32_t at) {
+  const std::string_view token = value.raw_json_token();
+  switch (token[0]) {
+    case '"': text(string(token.data() + 1), at); return true;
+    case '{': return entered_object(value, at, token.data());
+    case '[': {
+      ondemand::array elements;
+      if (value.get_array().get(elements) != simdjson::SUCCESS) return false;
+      const bool good = recipe_->nodes[at].kv >= 0 ? key_values(elements, at) : array(elements, at);
+      if (good && !recipe_->nodes[at].cells.empty() && cells_[recipe_->nodes[at].cells[0]].kind == Cell::Kind::array)
+        for (const std::uint16_t cell : recipe_->nodes[at].cells) cells_[cell].text = up_to_here(token.data());
+      return good;
+    }
+    default: {
+      const std::string_view scalar = trimmed(token);
+      if (is_json_number(scalar) || (is_json_literal(scalar) && scalar != "null"))
+        set(at, Cell::Kind::scalar, scalar);
+      else
+        result_.odd = result_.odd || scalar != "null";
+      return true;
+    }
+  }
+}
+
+bool RecipeWalker::entered_object(ondemand::value& value, std::uint32_t at, const char* start) {
+  const RecipeNode& node = recipe_->nodes[at];
+  ondemand::object inner;
+  if (value.get_object().get(inner) != simdjson::SUCCESS) return false;
+  // An object where JSON in a string was expected, and a map where a list of pairs was, are read all the same.
+  const std::uint32_t into = node.embedded >= 0 ? static_cast<std::uint32_t>(node.embedded)
+                             : node.kv >= 0 && node.children.empty() ? static_cast<std::uint32_t>(node.kv)
+                                                                     : at;
+  const RecipeNode& target = recipe_->nodes[into];
+  if (!target.children.empty()) {
+    if (!object(inner, into)) return false;
+  } else {
+    std::string_view raw;
+    if (inner.raw_json().get(raw) != simdjson::SUCCESS) return false;
+  }
+  if (!node.cells.empty() || !target.cells.empty() || node.location >= 0 || target.location >= 0) {
+    const std::string_view raw = up_to_here(start);
+    set(at, Cell::Kind::object, raw);
+    if (into != at) set(into, Cell::Kind::object, raw);
+  }
+  if (node.location >= 0) emit(at);
+  if (into != at && target.location >= 0) emit(into);
+  return true;
+}
+
+bool RecipeWalker::array(ondemand::array& elements, std::uint32_t at) {
+  const RecipeNode& node = recipe_->nodes[at];
+  ++depth_;
+  std::uint32_t count = 0;
+  std::size_t last_mark = touched_.size();
+  const bool events_below = node.each >= 0 && recipe_->nodes[static_cast<std::uint32_t>(node.each)].holds_location;
+  for (auto result : elements) {
+    ondemand::value one;
+    if (std::move(result).get(one) != simdjson::SUCCESS) return false;
+    const int number = static_cast<int>(count++);
+    bool used = false;
+    for (const auto& [index, child] : node.at) {
+      if (used || (index != number && index != -1)) continue;
+      if (index == -1) {
+        forget(last_mark);
+        last_mark = touched_.size();
+      }
+      used = true;
+      if (!value(one, child)) return false;
+    }
+    if (used || node.each < 0) continue;
+    if (!element(one, static_cast<std::uint32_t>(node.each), events_below)) return false;
+  }
+  if (count == 0 && events_below) result_.no_element = true;
+  --depth_;
+  set(at, Cell::Kind::array, {}, count);
+  return true;
+}
+
+/// One element of an array. If events stand in it, what it says is forgotten behind it, and it is never lost.
+bool RecipeWalker::element(ondemand::value one, std::uint32_t each, std::uint32_t events_below) {
+  if (events_below == 0) return value(one, each);
+  const std::size_t mark = touched_.size();
+  const std::uint64_t outer_flags = flags_;
+  const char kind = one.raw_json_token()[0];
+  if (kind != '{' && (kind != '"' || recipe_->nodes[each].embedded < 0))
+    emit_unmapped(flag::wrapped);
+  else if (!value(one, each))
+    return false;
+  flags_ = outer_flags;
+  forget(mark);
+  return true;
+}
+
+// [{"key":"k","value":...}, ...] as if it were an object.
+bool RecipeWalker::key_values(ondemand::array& elements, std::uint32_t at) {
+  depth_ += 2;
+  for (auto result : elements) {
+    ondemand::value one;
+    if (std::move(result).get(one) != simdjson::SUCCESS) return false;
+    if (one.raw_json_token()[0] != '{') continue;
+    ondemand::object pair;
+    if (one.get_object().get(pair) != simdjson::SUCCESS || !key_value(pair, at)) return false;
+  }
+  depth_ -= 2;
+  return true;
+}
+
+bool RecipeWalker::key_value(ondemand::object& pair, std::uint32_t at) {
+  const std::string& key_name = recipe_->nodes[at].kv_key;
+  const auto into = static_cast<std::uint32_t>(recipe_->nodes[at].kv);
+  std::uint32_t child = none;
+  bool known = false, missed = false;
+  for (int round = 0; round < 2; ++round) {
+    for (auto result : pair) {
+      ondemand::field field;
+      if (std::move(result).get(field) != simdjson::SUCCESS) return false;
+      const char* name = field.key().raw();
+      const std::string_view text(name, string_extent(name).length);
+      if (text == key_name) {
+        const std::string_view token = field.value().raw_json_token();
+        if (!known && token[0] == '"') {
+          child = look_up(into, token.data() + 1);
+          if (child == none) unread(into, token.data() + 1);
+        }
+        known = true;
+      } else if (!known) {
+        missed = true;  // the value stands before its key
+      } else if (child != none && (round == 0 || missed)) {
+        if (!any_value(field.value(), child)) return false;
+        child = none;
+      }
+    }
+    if (!missed || child == none) return true;
+    bool is_object = false;
+    if (pair.reset().get(is_object) != simdjson::SUCCESS) return false;
+  }
+  return true;
+}
+
+/// A value, or the wrapper of OTLP around one: {"stringValue":"v"}, {"arrayValue":{"values":[...]}}.
+bool RecipeWalker::any_value(ondemand::value one, std::uint32_t at) {
+  if (one.raw_json_token()[0] != '{') return value(one, at);
+  ondemand::object wrapper;
+  if (one.get_object().get(wrapper) != simdjson::SUCCESS) return false;
+  ++depth_;
+  for (auto result : wrapper) {
+    ondemand::field field;
+    if (std::move(result).get(field) != simdjson::SUCCESS) return false;
+    const char* name = field.key().raw();
+    const std::string_view text(name, string_extent(name).length);
+    if (text.ends_with("Value") && !value(field.value(), at)) return false;
+  }
+  --depth_;
+  return true;
+}
+
+void RecipeWalker::text(std::string_view text, std::uint32_t at) {
+  const RecipeNode& node = recipe_->nodes[at];
+  set(at, Cell::Kind::string, text);
+  if (node.embedded >= 0) embedded(text, at);
+  if (node.text >= 0) text_lines(text, static_cast<std::uint32_t>(node.text));
+}
+
+/// JSON in a string. When it is broken its event is not lost: it becomes an unmapped one.
+void RecipeWalker::embedded(std::string_view text, std::uint32_t at) {
+  const RecipeNode& node = recipe_->nodes[at];
+  const auto into = static_cast<std::uint32_t>(node.embedded);
+  const std::uint32_t events = result_.events;
+  bool good = level_ < levels_max;
+  if (good && node.base64) {
+    auto bytes = from_base64(text);
+    if (!bytes) bytes = from_base64(without_spaces(text));
+    good = bytes.has_value();
+    if (good) {
+      char* out = EventWriter::derive(*batch_, bytes->size());
+      std::memcpy(out, bytes->data(), bytes->size());
+      text = {out, bytes->size()};
+    }
+  }
+  if (good) {
+    ondemand::document* const outer = document_;
+    const std::string_view outer_text = document_text_;
+    const std::size_t depth = depth_;
+    ++level_;
+    good = embedded_document(text, into);
+    --level_;
+    depth_ = depth;
+    document_ = outer;
+    document_text_ = outer_text;
+  }
+  const bool has_events = recipe_->nodes[into].holds_location;
+  if (!good && has_events && result_.events == events) emit_unmapped(flag::wrapped);
+}
+
+bool RecipeWalker::embedded_document(std::string_view text, std::uint32_t at) {
+  if (text.empty() || text.size() > limits_.json.message_bytes_max) return false;
+  JsonLimits limits = limits_.json;
+  if (depth_ >= limits.depth_max) return false;
+  limits.depth_max -= depth_;
+  const Marks marks = count_marks(text);
+  if (limits_.strict || marks.opened > limits.depth_max || marks.colons > limits.keys_max)
+    if (check_json(text, limits) != RejectReason::none) return false;
+  ondemand::parser& parser = parsers_[level_ - 1];
+  if (text.size() > parser.capacity() &&
+      parser.allocate(std::bit_ceil(std::max<std::size_t>(text.size(), 4096))) != simdjson::SUCCESS)
+    return false;
+  ondemand::document document;
+  if (parser.iterate(text.data(), text.size(), text.size() + simdjson::SIMDJSON_PADDING).get(document) != simdjson::SUCCESS)
+    return false;
+  document_ = &document;
+  document_text_ = text;
+  ondemand::json_type type;
+  if (document.type().get(type) != simdjson::SUCCESS) return false;
+  if (type == ondemand::json_type::array) {
+    ondemand::array elements;
+    return document.get_array().get(elements) == simdjson::SUCCESS && array(elements, at);
+  }
+  ondemand::object fields;
+  if (type != ondemand::json_type::object || document.get_object().get(fields) != simdjson::SUCCESS) return false;
+  if (!object(fields, at)) return false;
+  if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return false;
+  set(at, Cell::Kind::object, trimmed(text));
+  if (recipe_->nodes[at].location >= 0) emit(at);
+  return true;
+}
+
+std::string_view RecipeWalker::string(const char* inside) {
+  const StringExtent extent = string_extent(inside);
+  if (!extent.escaped) return {inside, extent.length};
+  char* out = EventWriter::derive(*batch_, extent.length);
+  const Unescaped made = unescape_json({inside, extent.length}, out);
+  if (made.replaced) flags_ |= flag::bad_utf8_replaced;
+  result_.odd = result_.odd || made.broken;
+  return {out, made.length};
+}
+
+/// The text of the value that began at `start` and was just left.
+std::string_view RecipeWalker::up_to_here(const char* start) const {
+  const char* end = document_text_.data() + document_text_.size();
+  const char* here = nullptr;
+  if (document_->current_location().get(here) == simdjson::SUCCESS) end = here;
+  while (end > start && end[-1] != '}' && end[-1] != ']') --end;
+  return {start, static_cast<std::size_t>(end - start)};
+}
+
+void RecipeWalker::set(std::uint32_t at, Cell::Kind kind, std::string_view text, std::uint32_t count) {
+  for (const std::uint16_t cell : recipe_->nodes[at].cells) {
+    if (cells_[cell].kind != Cell::Kind::none) continue;  // the first one counts
+    cells_[cell] = {text, kind, count};
+    touched_.push_back(cell);
+  }
+}
+
+void RecipeWalker::forget(std::size_t mark) {
+  while (touched_.size() > mark) {
+    cells_[touched_.back()].kind = Cell::Kind::none;
+    touched_.pop_back();
+  }
+}
+
+void RecipeWalker::emit(std::uint32_t at) {
+  const Location& location = recipe_->locations[static_cast<std::size_t>(recipe_->nodes[at].location)];
+  const Cell* cells = cells_.data() + location.first_cell;
+  if (!RecipeValues::fits(*recipe_, cells)) {
+    if (location.many) emit_unmapped(flag::wrapped);
+    return;
+  }
+  if (result_.events >= limits_.events_max) {
+    result_.too_many = true;
+    return;
+  }
+  Event& event = batch_->events.emplace_back();
+  event.sub = result_.events++;
+  event.record = static_cast<std::uint32_t>(record_ - batch_->records.data());
+  ++result_.fitting;
+  values_.fill(*recipe_, cells, *batch_, *record_, event, flags_ | (location.wrapped ? flag::wrapped : 0), explanation_);
+}
+
+void RecipeWalker::emit_unmapped(std::uint64_t flags) {
+  if (result_.events >= limits_.events_max) {
+    result_.too_many = true;
+    return;
+  }
+  Event& event = batch_->events.emplace_back();
+  EventWriter::unmapped(*record_, event);
+  event.set(Num::flags, flags_ | flags);
+  event.sub = result_.events++;
+  event.record = static_cast<std::uint32_t>(record_ - batch_->records.data());
+}
+
+}  // namespace tidewaiter::ingest

@@ -1,0 +1,118 @@
+// RecipeWalker: execution of one Recipe on one message. Owned by one Parser. With parser.cpp the only user of simdjson.
+//
+// One pass over the message; objects that hold events and say something about them outside are gone through twice (the
+// second time to enter what was passed over). The order of keys is guessed from the last message, as in parser.cpp.
+// JSON in strings gets a parser of its own per level, with what is left of the limits.
+#pragma once
+
+#include <simdjson.h>
+
+#include <array>
+#include <map>
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "ingest/json_check.hpp"
+#include "ingest/recipe.hpp"
+#include "ingest/recipe_values.hpp"
+
+namespace tidewaiter::ingest {
+
+struct WalkLimits {
+  JsonLimits json;
+  std::size_t events_max = 10'000;
+  bool strict = false;  // check the grammar of embedded documents, too
+};
+
+struct WalkResult {
+  bool broken = false;         // no JSON: the exact check must say why
+  bool too_many = false;
+  bool odd = false;            // something under a read path is no JSON token
+  bool no_element = false;     // the place of events is there, and empty
+  std::uint32_t events = 0, fitting = 0;
+  std::uint64_t unread_keys = 0;
+};
+
+class RecipeWalker {
+ public:
+  explicit RecipeWalker(std::unique_ptr<Recipe> recipe);
+
+  const Recipe& recipe() const { return *recipe_; }
+
+  /// Appends the events of the message to batch.events. The caller removes them if it does not like the result.
+  WalkResult document(simdjson::ondemand::document& document, Batch& batch, const Record& record,
+                      const WalkLimits& limits, Explanation* explanation = nullptr);
+  /// The message is lines of text.
+  WalkResult lines(std::string_view text, Batch& batch, const Record& record, const WalkLimits& limits,
+                   Explanation* explanation = nullptr);
+  /// Order of columns for what follows; a header line changes it for its partition.
+  void set_text_columns(const std::vector<std::string>& names);
+
+ private:
+  using Value = simdjson::ondemand::value;
+  using Object = simdjson::ondemand::object;
+  static constexpr std::uint32_t none = 0xFFFFFFFF;
+  static constexpr std::size_t levels_max = 4;
+
+  /// What the walk needs of one key, and what it has learned.
+  struct alignas(64) Step {
+    std::array<char, 32> key_bytes{};
+    std::uint32_t key_mask = 0;
+    std::uint32_t next = none;   // the key that came after this one last time
+    std::uint32_t first = none;  // the key that came first in this object
+    std::uint64_t seen = 0;      // the visit of its parent in which it was there
+    bool later = false;
+  };
+
+  void begin(Batch& batch, const Record& record, const WalkLimits& limits, Explanation* explanation);
+  void read_headers(const Record& record);
+  bool value(Value value, std::uint32_t at);
+  bool root_value(simdjson::ondemand::document& document);
+  bool object(Object& fields, std::uint32_t at);
+  bool entered_object(Value& value, std::uint32_t at, const char* start);
+  bool array(simdjson::ondemand::array& elements, std::uint32_t at);
+  bool element(Value element, std::uint32_t each, std::uint32_t event_count);
+  bool key_values(simdjson::ondemand::array& elements, std::uint32_t at);
+  bool key_value(Object& pair, std::uint32_t at);
+  bool any_value(Value value, std::uint32_t at);
+  void text(std::string_view text, std::uint32_t at);
+  void embedded(std::string_view text, std::uint32_t at);
+  bool embedded_document(std::string_view text, std::uint32_t at);
+  void text_lines(std::string_view text, std::uint32_t at);
+  void text_line(std::string_view line, std::uint32_t at);
+  bool is_header(std::string_view line, std::uint32_t at);
+
+  std::uint32_t follow(std::uint32_t guess, const char* key) const;
+  std::uint32_t look_up(std::uint32_t at, const char* key);
+  void unread(std::uint32_t at, const char* key);
+  std::string_view string(const char* inside);
+  std::string_view up_to_here(const char* start) const;
+  void set(std::uint32_t at, Cell::Kind kind, std::string_view text, std::uint32_t count = 0);
+  void forget(std::size_t mark);
+  void emit(std::uint32_t at);
+  void emit_unmapped(std::uint64_t flags);
+
+  std::unique_ptr<Recipe> recipe_;
+  std::vector<Step> steps_;  // by node
+  std::vector<Cell> cells_;
+  std::vector<std::uint16_t> touched_;
+  RecipeValues values_;
+  std::array<simdjson::ondemand::parser, levels_max> parsers_;
+
+  /// By partition and text node: what its last header line said.
+  std::map<std::tuple<const Origin*, std::uint32_t, std::uint32_t>, std::vector<std::uint32_t>> line_columns_;
+
+  // of the message in work
+  Batch* batch_ = nullptr;
+  const Record* record_ = nullptr;
+  Explanation* explanation_ = nullptr;
+  WalkLimits limits_;
+  WalkResult result_;
+  simdjson::ondemand::document* document_ = nullptr;
+  std::string_view document_text_;
+  std::size_t level_ = 0, depth_ = 0;
+  std::uint64_t visit_ = 0, flags_ = 0;
+};
+
+}  // namespace tidewaiter::ingest

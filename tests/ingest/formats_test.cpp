@@ -1,0 +1,139 @@
+// The tests beside the mappings: tests/ingest/formats/NAME/input.jsonl holds a message a line, expected.jsonl what becomes
+// of each: {"events":[...]} in the words of schemas/event.schema.json, without observed_time, format and mapping_version;
+// null in the place of an event that is unmapped; or {"reject":"reason"}, or {"unmapped":true}. "headers" are those of the
+// message. Expected lines are written from the documentation of the format.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/text.hpp"
+#include "tests/ingest/batches.hpp"
+
+namespace tidewaiter::ingest {
+namespace {
+
+using Json = nlohmann::json;
+using testing::make_parser;
+using testing::TestBatch;
+
+const std::filesystem::path folder = TIDEWAITER_FORMAT_TESTS;
+
+std::vector<std::string> lines_of(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+std::vector<std::string> format_names() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.is_directory()) names.push_back(entry.path().filename());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+struct Case {
+  std::string message;
+  std::vector<std::pair<std::string, std::string>> headers;
+  Json expected;
+};
+
+std::vector<Case> cases_of(const std::string& name) {
+  const auto input = lines_of(folder / name / "input.jsonl"), expected = lines_of(folder / name / "expected.jsonl");
+  EXPECT_EQ(input.size(), expected.size()) << name;
+  std::vector<Case> cases;
+  for (std::size_t i = 0; i < std::min(input.size(), expected.size()); ++i) {
+    Case one{input[i], {}, Json::parse(expected[i])};
+    const Json headers = one.expected.value("headers", Json::object());
+    for (const auto& [header, value] : headers.items())
+      one.headers.emplace_back(header, value.get<std::string>());
+    one.expected.erase("headers");
+    cases.push_back(std::move(one));
+  }
+  return cases;
+}
+
+/// What became of the message, in the words of expected.jsonl.
+Json outcome_of(Parser& parser, const Case& one, std::string_view topic) {
+  TestBatch batch(one.message.size() * 4 + (1 << 16));
+  batch.add(one.message, one.headers, topic).parse(parser);
+  const Record& record = batch.record();
+  if (record.kind == RecordKind::reject) return {{"reject", reject_reason_name(record.reason)}};
+  if (record.kind == RecordKind::unmapped) return {{"unmapped", true}};
+  Json events = Json::array();
+  for (std::uint32_t i = 0; i < record.event_count; ++i) {
+    const Event& event = batch.batch.events.at(record.first_event + i);
+    EXPECT_EQ(event.sub, i);
+    if (event.get(Num::class_uid) == 0 && !event.has(Num::format)) {
+      events.push_back(nullptr);
+      continue;
+    }
+    std::string text;
+    append_event_json(text, event);
+    Json columns = Json::parse(text);
+    for (const char* own : {"observed_time", "format", "mapping_version"}) columns.erase(own);
+    events.push_back(std::move(columns));
+  }
+  return {{"events", events}};
+}
+
+class Formats : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(Formats, give_the_expected_events) {
+  auto parser = make_parser();
+  std::size_t line = 0;
+  for (const Case& one : cases_of(GetParam()))
+    EXPECT_EQ(outcome_of(*parser, one, GetParam()).dump(1), one.expected.dump(1)) << GetParam() << " line " << ++line;
+}
+
+TEST_P(Formats, are_known_whatever_the_topic_held_before) {
+  std::vector<Case> others;
+  for (const std::string& name : format_names())
+    if (name != GetParam()) others.push_back(cases_of(name).at(0));
+  for (const Case& one : cases_of(GetParam())) {
+    if (one.message[0] != '{' && one.message[0] != '[') continue;  // a header line is remembered by its partition
+    for (const Case& other : others) {
+      auto parser = make_parser();
+      outcome_of(*parser, other, "mixed");
+      EXPECT_EQ(outcome_of(*parser, one, "mixed"), one.expected) << "after " << other.message.substr(0, 200);
+    }
+  }
+}
+
+TEST_P(Formats, give_the_same_events_when_every_value_is_checked) {
+  ParserOptions options;
+  options.strict = true;
+  auto parser = make_parser(options);
+  for (const Case& one : cases_of(GetParam())) EXPECT_EQ(outcome_of(*parser, one, GetParam()), one.expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Mappings, Formats, ::testing::ValuesIn(format_names()),
+                         [](const auto& param_info) { return param_info.param; });
+
+TEST(FormatTests, every_mapping_has_some) {
+  for (const MappingFile& file : embedded_mappings()) {
+    const std::string name = Json::parse(file.json).at("format");
+    EXPECT_TRUE(std::filesystem::exists(folder / name / "input.jsonl")) << name;
+    EXPECT_EQ(name, file.name);
+  }
+}
+
+TEST(FormatTests, the_example_of_every_mapping_is_an_event_of_its_format) {
+  std::map<int, std::string> numbers;
+  for (const MappingFile& file : embedded_mappings()) {
+    const Json mapping = Json::parse(file.json);
+    EXPECT_TRUE(numbers.emplace(mapping.at("number").get<int>(), file.name).second) << file.name << ": number is taken";
+    const Json& example = mapping.at("example");
+    auto parser = make_parser();
+    TestBatch batch;
+    batch.add(example.is_string() ? example.get<std::string>() : example.dump()).parse(*parser);
+    ASSERT_EQ(batch.record().kind, RecordKind::event) << file.name;
+    EXPECT_EQ(batch.event().get(Num::format), mapping.at("number").get<std::uint64_t>()) << file.name;
+  }
+}
+
+}  // namespace
+}  // namespace tidewaiter::ingest

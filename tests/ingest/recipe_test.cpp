@@ -1,0 +1,251 @@
+// The language of mappings: paths, sources, places of events, and what is said about a mapping that is wrong.
+#include "ingest/recipe.hpp"
+
+#include <gtest/gtest.h>
+
+#include "core/text.hpp"
+#include "tests/ingest/batches.hpp"
+
+namespace tidewaiter::ingest {
+namespace {
+
+using testing::TestBatch;
+
+/// A parser with this mapping alone.
+class Mapped {
+ public:
+  explicit Mapped(const std::string& rest, ParserOptions options = {}) {
+    const std::string text = R"({"format":"test","number":9,"version":3,)" + rest + "}";
+    auto made = Parser::create(std::move(options), {{"test", text}});
+    EXPECT_TRUE(made) << (made ? "" : made.error().message);
+    if (made) parser_ = std::move(*made);
+  }
+  TestBatch& parse(std::string_view message, std::vector<std::pair<std::string, std::string>> headers = {}) {
+    batches_.push_back(std::make_unique<TestBatch>());
+    return batches_.back()->add(message, std::move(headers)).parse(*parser_);
+  }
+  /// The column of the only event.
+  std::string resource(std::string_view message) { return std::string(parse(message).event().get(Str::resource)); }
+
+ private:
+  std::unique_ptr<Parser> parser_;
+  std::vector<std::unique_ptr<TestBatch>> batches_;
+};
+
+Mapped reading(const std::string& source, const std::string& rest = "") {
+  return Mapped(R"("detect":{"any":[["k"]]},"fields":{"resource":)" + source + "}" + rest);
+}
+
+std::string wrong(const std::string& rest) {
+  auto made = Recipe::compile(R"({"format":"test","number":9,"version":3,)" + rest + "}", "test");
+  return made ? "" : made.error().message;
+}
+
+TEST(Paths, keys_with_dots_are_quoted) {
+  EXPECT_EQ(reading(R"("a.'b.c'.d")").resource(R"({"k":1,"a":{"b.c":{"d":"x"},"b":{"c":{"d":"y"}}}})"), "x");
+}
+
+TEST(Paths, one_of_several_keys) {
+  EXPECT_EQ(reading(R"("(p|q).n")").resource(R"({"k":1,"q":{"n":"x"}})"), "x");
+}
+
+TEST(Paths, elements_by_place_from_the_start_or_the_end) {
+  EXPECT_EQ(reading(R"("l[1]")").resource(R"({"k":1,"l":["a","b","c"]})"), "b");
+  EXPECT_EQ(reading(R"("l[-1].n")").resource(R"({"k":1,"l":[{"n":"a"},{"n":"b"}]})"), "b");
+  EXPECT_EQ(reading(R"("l[-1].n")").resource(R"({"k":1,"l":[{"n":"a"},{}]})"), "");
+}
+
+TEST(Paths, the_first_element_that_has_a_value) {
+  EXPECT_EQ(reading(R"("l[].n")").resource(R"({"k":1,"l":[{"m":1},{"n":null},{"n":"b"},{"n":"c"}]})"), "b");
+}
+
+TEST(Paths, json_in_a_string_or_in_its_place) {
+  auto mapped = reading(R"("s{json}.n")");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"s":"{\"n\":\"x\\\"y\"}"})"), "x\"y");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"s":{"n":"z"}})"), "z");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"s":"{\"n\":"})"), "");
+}
+
+TEST(Paths, json_in_base64_of_either_alphabet) {
+  auto mapped = reading(R"("s{base64_json}.n")");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"s":"eyJuIjoieD8/In0="})"), "x??");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"s":"eyJuIjoieD8_In0"})"), "x??");
+}
+
+TEST(Paths, lists_of_keys_and_values_are_read_as_objects_in_any_order) {
+  auto mapped = reading(R"("l{kv}.'a.b'")");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"l":[{"key":"c","value":1},{"key":"a.b","value":{"stringValue":"x"}}]})"), "x");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"l":[{"value":{"intValue":"7"},"key":"a.b"}]})"), "7");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"l":{"a.b":"y"}})"), "y");
+  EXPECT_EQ(reading(R"("l{kv:name}.h")").resource(R"({"k":1,"l":[{"name":"h","value":"x"}]})"), "x");
+}
+
+TEST(Sources, parts_are_put_together_with_literals) {
+  auto mapped = reading(R"([{"paths":["a","=:","b"],"with":""},{"paths":["a","c"],"with":"/","some":true}])");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"a":"x","b":2,"c":"z"})"), "x:2");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"a":"x","c":"z"})"), "x/z");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"c":"z"})"), "z");
+}
+
+TEST(Sources, conditions_choose) {
+  auto mapped = reading(R"([{"value":"one","when":{"path":"a","is":["x*","*y"]}},{"value":"two","when":{"absent":"a"}},
+    {"value":"three","when":["a",{"path":"b","not":"q"}]}])");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"a":"xz"})"), "one");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"a":"zy"})"), "one");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"a":null})"), "two");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"a":"z"})"), "three");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"a":"z","b":"q"})"), "");
+}
+
+TEST(Sources, the_first_path_that_is_there_names_the_value) {
+  auto mapped = reading(R"({"which":{"a":"A","b":"B"}})");
+  EXPECT_EQ(mapped.resource(R"({"b":{},"k":1})"), "B");
+  EXPECT_EQ(mapped.resource(R"({"b":{},"a":[],"k":1})"), "A");
+}
+
+TEST(Sources, tables_segments_and_extracts) {
+  EXPECT_EQ(reading(R"({"path":"a","table":{"Get*":"read","*":"="}})").resource(R"({"k":1,"a":"GetX"})"), "read");
+  EXPECT_EQ(reading(R"({"path":"a","table":{"Get*":"read","*":"="}})").resource(R"({"k":1,"a":"PutX"})"), "PutX");
+  EXPECT_EQ(reading(R"({"path":"a","separator":"/","segment":-2})").resource(R"({"k":1,"a":"x/y/z"})"), "y");
+  EXPECT_EQ(reading(R"({"path":"a","as":"url_host"})").resource(R"({"k":1,"a":"https://u:p@H.Example:8443/x?y=@z"})"), "h.example");
+  EXPECT_EQ(reading(R"({"path":"a","as":"url_port"})").resource(R"({"k":1,"a":"https://[::1]/"})"), "443");
+  EXPECT_EQ(reading(R"({"path":"a","as":"tuple_dst_ip"})").resource(R"({"k":1,"a":"10.0.0.1:5->10.0.0.2:443"})"), "10.0.0.2");
+  EXPECT_EQ(reading(R"({"path":"a","as":"endpoint_port"})").resource(R"({"k":1,"a":"[fe80::1]:53"})"), "53");
+  EXPECT_EQ(reading(R"({"path":"a","as":"count"})").resource(R"({"k":1,"a":[1,{"x":[]},3]})"), "3");
+  EXPECT_EQ(reading(R"({"path":"a","as":"size"})").resource(R"({"k":1,"a":{ "b" : [1, 2] }, "c":1})"), "16");
+  EXPECT_EQ(reading(R"({"path":"a","as":"hash"})").resource(R"({"k":1,"a":"abc"})"),
+            "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(reading(R"({"path":"a","as":"host_name"})").resource(R"({"k":1,"a":"10.0.0.1"})"), "");
+}
+
+TEST(Sources, headers_and_the_key_of_the_message) {
+  auto mapped = reading(R"({"paths":["header:X-Event","a"],"with":"."})");
+  EXPECT_EQ(mapped.parse(R"({"k":1,"a":"b"})", {{"x-event", "push"}}).event().get(Str::resource), "push.b");
+}
+
+constexpr const char* nested = R"("events":["rs[].ss[].es[]"],"detect":{"any":[["n"]]},
+  "fields":{"resource":"n","app":"^^.r.name","operation":"^.scope","role":"/env"})";
+
+TEST(Events, stand_in_nested_lists_and_know_what_holds_them_in_any_order) {
+  Mapped mapped(nested);
+  TestBatch& batch = mapped.parse(
+      R"({"rs":[{"ss":[{"es":[{"n":"1"},{"n":"2"}],"scope":"s1"}],"r":{"name":"a"}},{"r":{"name":"b"},"ss":[{"es":[{"n":"3"}]}]}],"env":"e"})");
+  ASSERT_EQ(batch.record().event_count, 3u);
+  const auto& events = batch.batch.events;
+  EXPECT_EQ(events[0].get(Str::app), "a");
+  EXPECT_EQ(events[1].get(Str::operation), "s1");
+  EXPECT_EQ(events[1].get(Str::resource), "2");
+  EXPECT_EQ(events[2].get(Str::app), "b");
+  EXPECT_FALSE(events[2].has(Str::operation));  // nothing is left over from its neighbour
+  EXPECT_EQ(events[2].get(Str::role), "e");
+  for (std::uint32_t i = 0; i < 3; ++i) EXPECT_EQ(events[i].sub, i);
+  EXPECT_NE(events[0].get(Num::flags) & flag::wrapped, 0u);
+}
+
+TEST(Events, a_bad_element_does_not_lose_its_siblings) {
+  Mapped mapped(nested);
+  TestBatch& batch = mapped.parse(R"({"rs":[{"ss":[{"es":[{"n":"1"},null,7,{"m":1},{"n":"2"}]}]}]})");
+  ASSERT_EQ(batch.record().event_count, 5u);
+  EXPECT_EQ(batch.batch.events[0].get(Str::resource), "1");
+  for (int i : {1, 2, 3}) EXPECT_EQ(batch.batch.events[static_cast<std::size_t>(i)].get(Num::class_uid), 0u) << i;
+  EXPECT_EQ(batch.batch.events[4].get(Str::resource), "2");
+}
+
+TEST(Events, broken_json_in_a_string_is_one_unmapped_event) {
+  Mapped mapped(R"("events":["l[].m{json}"],"detect":{"any":[["n"]]},"fields":{"resource":"n"})");
+  TestBatch& batch = mapped.parse(R"({"l":[{"m":"{\"n\":1}"},{"m":"{\"n\":"},{"m":"{\"n\":3}"}]})");
+  ASSERT_EQ(batch.record().event_count, 3u);
+  EXPECT_EQ(batch.batch.events[1].get(Num::class_uid), 0u);
+  EXPECT_EQ(batch.batch.events[2].get(Str::resource), "3");
+}
+
+TEST(Events, too_many_are_a_reject) {
+  ParserOptions options;
+  options.events_max = 2;
+  Mapped mapped(R"("events":["[]"],"detect":{"any":[["n"]]},"fields":{"resource":"n"})", options);
+  EXPECT_EQ(mapped.parse(R"([{"n":1},{"n":2}])").record().kind, RecordKind::event);
+  EXPECT_EQ(mapped.parse(R"([{"n":1},{"n":2},{"n":3}])").record().reason, RejectReason::too_many_events);
+}
+
+TEST(Events, a_configured_format_without_any_event_in_it_is_a_reject_and_another_shape_is_not) {
+  ParserOptions options;
+  options.format = "test";
+  Mapped mapped(nested, options);
+  EXPECT_EQ(mapped.parse(R"({"rs":[]})").record().reason, RejectReason::no_event);
+  EXPECT_EQ(mapped.parse(R"({"other":1})").record().kind, RecordKind::unmapped);
+}
+
+TEST(Events, depth_counts_across_json_in_strings) {
+  ParserOptions options;
+  options.limits.depth_max = 4;
+  Mapped mapped(R"("events":["a.m{json}"],"detect":{"any":[["n"]]},"fields":{"resource":"n"})", options);
+  EXPECT_EQ(mapped.parse(R"({"a":{"m":"{\"n\":1,\"x\":[]}"}})").record().kind, RecordKind::event);
+  EXPECT_EQ(mapped.parse(R"({"a":{"m":"{\"n\":1,\"x\":[[[]]]}"}})").record().kind, RecordKind::unmapped);
+}
+
+TEST(Events, duplicate_keys_are_flagged_and_the_first_counts) {
+  Mapped mapped(nested);
+  TestBatch& batch = mapped.parse(R"({"rs":[{"ss":[{"es":[{"n":"1","n":"2"},{"n":"3"}]}]}]})");
+  EXPECT_EQ(batch.batch.events[0].get(Str::resource), "1");
+  EXPECT_NE(batch.batch.events[0].get(Num::flags) & flag::duplicate_key, 0u);
+  EXPECT_EQ(batch.batch.events[1].get(Num::flags) & flag::duplicate_key, 0u);
+}
+
+TEST(Events, strict_checks_what_nothing_reads_also_inside_of_strings) {
+  ParserOptions options;
+  options.strict = true;
+  Mapped fast(R"("events":["l[].m{json}"],"detect":{"any":[["n"]]},"fields":{"resource":"n"})");
+  Mapped strict(R"("events":["l[].m{json}"],"detect":{"any":[["n"]]},"fields":{"resource":"n"})", options);
+  const char* message = R"({"l":[{"m":"{\"n\":1,\"x\":tru}"},{"m":"{\"n\":2}"}]})";
+  EXPECT_EQ(fast.parse(message).batch.events[0].get(Str::resource), "1");
+  TestBatch& batch = strict.parse(message);
+  ASSERT_EQ(batch.record().event_count, 2u);
+  EXPECT_EQ(batch.batch.events[0].get(Num::class_uid), 0u);
+  EXPECT_EQ(batch.batch.events[1].get(Str::resource), "2");
+}
+
+TEST(Recipes, say_what_is_wrong_with_a_mapping) {
+  EXPECT_NE(wrong(R"("detect":{"any":[["k"]]},"fields":{"nonsense":"a"})").find("fields.nonsense: no such column"), std::string::npos);
+  EXPECT_NE(wrong(R"("detect":{"any":[["k"]]},"fields":{"action":{"path":"a","table":{"x":"fly"}}})").find("'fly'"), std::string::npos);
+  EXPECT_NE(wrong(R"("detect":{"any":[["k"]]},"fields":{"resource":"a[x]"})").find("a[x]"), std::string::npos);
+  EXPECT_NE(wrong(R"("detect":{"any":[["k"]]},"fields":{"time":{"path":"a","as":"ip"}})").find("time"), std::string::npos);
+  EXPECT_NE(wrong(R"("fields":{"resource":"a"})").find("detect"), std::string::npos);
+}
+
+TEST(Parser, a_mapping_of_ones_own_replaces_a_built_in_one) {
+  ParserOptions options;
+  options.mappings.push_back({"mine", R"({"format":"cloudevents","number":1,"version":9,"detect":{"any":[["specversion"]]},
+    "fields":{"resource":"subject"}})"});
+  auto parser = testing::make_parser(options);
+  TestBatch batch;
+  batch.add(R"({"specversion":"1.0","subject":"s"})").parse(*parser);
+  EXPECT_EQ(batch.event().get(Num::mapping_version), 9u);
+  EXPECT_EQ(batch.event().get(Str::resource), "s");
+}
+
+TEST(Parser, a_topic_with_an_unknown_format_is_an_error) {
+  ParserOptions options;
+  options.topic_formats["t"] = "nonsense";
+  const auto made = Parser::create(options);
+  ASSERT_FALSE(made);
+  EXPECT_NE(made.error().message.find("'nonsense'"), std::string::npos);
+}
+
+TEST(Parser, counts_events_and_unread_keys_by_format) {
+  auto parser = testing::make_parser();
+  TestBatch batch;
+  batch.add(R"({"apiVersion":"audit.k8s.io/v1","kind":"Event","verb":"get","novel":1})").add(R"({"x":1})").add("{").parse(*parser);
+  for (const FormatCount& count : parser->counts()) {
+    if (count.format == "k8s_audit") {
+      EXPECT_EQ(count.events, 1u);
+      EXPECT_EQ(count.unread_keys, 1u);
+    }
+    if (count.format == "unknown") {
+      EXPECT_EQ(count.events, 1u);
+      EXPECT_EQ(count.rejects[static_cast<std::size_t>(RejectReason::truncated)], 1u);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tidewaiter::ingest
