@@ -26,7 +26,7 @@ bench: deps ## measure: CPU per event of each stage, beside bare primitives
 	@cmake --build $(BUILD) -j $(JOBS) --target tidewaiter benches
 	@for program in $(BUILD)/bench/*; do [ ! -x $$program -o -d $$program ] || $$program $(ARGS) || exit; done
 
-torture: deps test-deps ## kill service and broker at random moments (MINUTES=10, SEED=... to replay)
+torture: deps test-deps ## kill service and broker at random moments and at every failpoint (MINUTES=10, SEED=... to replay)
 	@cmake --preset release -DTIDEWAITER_TESTS=ON > $(BUILD).configure.log || { cat $(BUILD).configure.log; exit 1; }
 	@cmake --build $(BUILD) -j $(JOBS) --target tidewaiter kafka_tool
 	@TIDEWAITER_BIN=$(CURDIR)/$(BUILD)/tidewaiter PYTHONPATH=tests /usr/bin/python3 tests/e2e/torture_test.py \

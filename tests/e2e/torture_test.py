@@ -207,6 +207,9 @@ class Campaign:
         self.killed["at random"] += 1
         round_.after_kill()
 
+    def kinds(self):
+        return "; ".join(f"{name} {count}" for name, count in self.killed.items())
+
     def report(self):
         return (f"{self.kills()} kills of the service ({self.killed['at random']} at random, the rest at failpoints), "
                 f"{self.killed['broker']} of the broker; {self.rounds} rounds, {self.messages} messages, "
@@ -239,9 +242,9 @@ def main():
                 print(campaign.report(), flush=True)
         except BaseException:
             print(f"seed {options.seed}, round {campaign.rounds}, after {campaign.kills()} kills, at {campaign.doing}: "
-                  f"it failed; --seed {options.seed} does the same again", flush=True)
+                  f"it failed; --seed {options.seed} does the same again\n{campaign.kinds()}", flush=True)
             raise
-        print("; ".join(f"{name} {count}" for name, count in campaign.killed.items()))
+        print(campaign.kinds())
     print("1 passed, 0 failed")
 
 
