@@ -29,7 +29,7 @@ from servers.kafka import Kafka, require_kafka
 from servers.process import Scratch, Server, free_port, wait_until
 
 TOKEN = "4d0b8a52-6f0e-4f0e-9d59-0d1e3c1f7a11"
-RATE = 3_000
+RATE = 2_000
 EVENT_LOGS = ("agent-high", "agent", "ci", "runtime-low", "runtime", "other", "rejects")
 # Passed more than once a second while messages come in.
 FREQUENT = ("commit-", "checkpoint-", "head-file-", "alerts-")
@@ -221,7 +221,7 @@ def main():
     options.add_argument("--minutes", type=float, default=0)
     options.add_argument("--kills", type=int, default=0)
     options.add_argument("--every-failpoint", action="store_true", help="until each failpoint was reached once")
-    options.add_argument("--messages", type=int, default=120_000, help="of a round")
+    options.add_argument("--messages", type=int, default=80_000, help="of a round")
     options.add_argument("--seed", type=int, default=int(time.time()))
     options = options.parse_args()
     require_kafka()

@@ -153,6 +153,36 @@ TEST_F(PowerLoss, what_was_confirmed_survives_it_at_any_write_of_an_open_that_re
   EXPECT_GT(points, 20u);
 }
 
+TEST_F(PowerLoss, a_store_whose_making_was_interrupted_is_no_store_yet_and_is_made_when_opened_again) {
+  constexpr std::uint64_t step = 5;  // a reader waits some seconds for the state of a store that has none yet
+  std::uint64_t points = 0;
+  for (bool whole = false; !whole; points += step) {
+    std::filesystem::remove_all(options_.directory);
+    auto fragile = std::make_shared<FragileFileSystem>();
+    options_.file_system = fragile;
+    fragile->fail_after(points);
+    {
+      Metrics metrics;
+      auto log = Log::open(options_, metrics);
+      whole = static_cast<bool>(log);
+      if (whole) fragile->fail_after(0);
+    }
+    fragile->lose_power();
+    options_.file_system = nullptr;
+    Metrics metrics;
+    if (auto reader = Reader::open(options_.directory); !reader && !whole) {
+      const Error& error = reader.error();
+      EXPECT_TRUE(error.code == Code::not_found || error.code == Code::unavailable) << error.message;
+    }
+    auto log = Log::open(options_, metrics);
+    ASSERT_OK(log) << "after " << points << " writes";
+    log->reset();
+    expect_confirmed(options_, 0);
+    if (HasFailure()) FAIL() << "after " << points << " writes";
+  }
+  EXPECT_GT(points, 20u);
+}
+
 TEST_F(PowerLoss, a_store_whose_syncs_are_lies_loses_what_it_confirmed) {
   auto lying = std::make_shared<FragileFileSystem>(false);
   options_.file_system = lying;
