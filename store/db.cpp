@@ -122,6 +122,9 @@ class Xxh3Factory final : public rocksdb::FileChecksumGenFactory {
 rocksdb::DBOptions db_options() {
   rocksdb::DBOptions options;
   options.max_open_files = -1;
+  // All families together: damage to any live write-ahead log then leaves a whole prefix of commits, never tables that
+  // are ahead of their log.
+  options.atomic_flush = true;
   options.db_write_buffer_size = 80u << 20;
   options.max_total_wal_size = 256u << 20;
   options.max_background_jobs = 2;
