@@ -361,6 +361,17 @@ TEST(Verify, a_store_without_a_head_yet_is_no_more_than_consistent_whatever_the_
   EXPECT_STREQ(report.verdict(), "consistent");
 }
 
+TEST(Verify, so_is_one_that_a_crash_has_left_with_a_coverage_record_and_no_head) {
+  SampleStore store;
+  store.add(30);
+  store.checkpoint();
+  store.close();
+  test::forget_heads(store.directory());
+  const VerifyReport report = verify(store);
+  EXPECT_TRUE(report.good()) << said(report);
+  EXPECT_STREQ(report.verdict(), "consistent");
+}
+
 TEST(Verify, a_place_without_a_store_is_an_error_and_no_finding) {
   VerifyRequest request;
   request.directory = "/nonexistent/tidewaiter";
