@@ -133,6 +133,7 @@ Result<int> begin_generation(const RecoverOptions& options) {
   Metrics metrics;
   TRY_ASSIGN(auto log, store::Log::open(std::move(open), metrics));
   TRY(log->publish_checkpoint());
+  if (log->head_files_error()) return *log->head_files_error();
   fmt::print("the store goes on as generation {}; older heads are kept in its control log\n", log->generation());
   return exit_ok;
 }

@@ -5,9 +5,32 @@
 
 namespace tidewaiter::app {
 
-ForwardStage::ForwardStage(std::unique_ptr<forward::Connector> connector, CommitFeed& feed, Writer& writer,
+std::vector<std::string> names_of(const std::vector<store::LogInfo>& logs) {
+  std::vector<std::string> names;
+  for (const store::LogInfo& log : logs) {
+    if (names.size() <= log.id) names.resize(log.id + 1u);
+    names[log.id] = log.name;
+  }
+  return names;
+}
+
+Result<std::unique_ptr<forward::Connector>> restore_connector(const forward::ConnectorConfig& config,
+                                                              std::vector<std::string> log_names,
+                                                              const Result<std::string>& cursor,
+                                                              const store::Counters& counters, const Clock& clock,
+                                                              Metrics& metrics) {
+  TRY_ASSIGN(auto connector, forward::Connector::create(config, std::move(log_names), clock, metrics));
+  if (cursor) {
+    TRY(connector->restore(*cursor, counters.connector));
+  } else if (cursor.error().code != Code::not_found) {
+    return cursor.error();
+  }
+  return connector;
+}
+
+ForwardStage::ForwardStage(std::unique_ptr<forward::Connector> connector, CommitFeed& feed, HandOver hand_over,
                            const Clock& clock)
-    : connector_(std::move(connector)), feed_(feed), writer_(writer), clock_(clock) {
+    : connector_(std::move(connector)), feed_(feed), hand_over_(std::move(hand_over)), clock_(clock) {
   status_ = connector_->status();
   next_commit_ = connector_->next_commit();
 }
@@ -34,7 +57,7 @@ Result<void> ForwardStage::run(std::stop_token stop) {
   if (auto cursor = connector_->take_cursor()) {
     WriterWork work;
     work.cursors.push_back(std::move(*cursor));
-    writer_.submit(std::move(work));
+    hand_over_(std::move(work));
   }
   return {};
 }
@@ -56,7 +79,7 @@ void ForwardStage::hand_over(forward::StepResult result) {
   work.own = std::move(result.receipts);
   work.connector_counts = std::move(result.counts);
   if (result.cursor) work.cursors.push_back(std::move(*result.cursor));
-  writer_.submit(std::move(work));
+  hand_over_(std::move(work));
 }
 
 forward::Status ForwardStage::status() const {

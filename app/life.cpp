@@ -1,8 +1,11 @@
 #include "app/life.hpp"
 
+#include <iterator>
+
 #include "app/command_replay.hpp"
 #include "core/check.hpp"
 #include "core/log_line.hpp"
+#include "core/sha256.hpp"
 #include "core/text.hpp"
 #include "core/thread_name.hpp"
 #include "filter/filter.hpp"
@@ -13,6 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::string_view policy_cursor = "policy";
+constexpr std::string_view access_cursor = "kept_access";  // SHA-256 of the last kept reads that were written down
 
 /// The record goes to the log with the longest retention that any of its events asks for (semantics 4).
 Result<store::Log::Route> make_route(const std::vector<std::pair<std::string, std::string>>& routes,
@@ -44,13 +48,9 @@ Result<store::Log::Route> make_route(const std::vector<std::pair<std::string, st
   });
 }
 
-std::vector<std::string> names_of(const std::vector<store::LogInfo>& logs) {
-  std::vector<std::string> names;
-  for (const store::LogInfo& log : logs) {
-    if (names.size() <= log.id) names.resize(log.id + 1u);
-    names[log.id] = log.name;
-  }
-  return names;
+template <class T>
+void move_append(std::vector<T>& to, std::vector<T>& from) {
+  to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
 OwnRecord policy_record(const PolicyText& policy, std::int64_t now_ns) {
@@ -59,44 +59,49 @@ OwnRecord policy_record(const PolicyText& policy, std::int64_t now_ns) {
 
 }  // namespace
 
-Result<void> Life::open() {
+Result<void> Life::open(Intake& intake) {
+  intake_ = &intake;
   TRY_ASSIGN(log_, store::Log::open(config_.store, metrics_));
   TRY_ASSIGN(auto route, make_route(config_.routes, log_->logs(), clock_.now_ns()));
   if (route) log_->set_route(std::move(route));
   feed_ = std::make_unique<CommitFeed>(config_.tail_commits_max, log_->last_commit(),
                                        [this] { return store::Reader::open(*log_); });
-  SourceContext context;
-  context.position_for = [this](const Origin& origin, std::uint32_t partition) -> std::optional<std::uint64_t> {
-    for (const store::Position& p : writer_->positions())
-      if (p.cluster == origin.cluster && p.topic_id == origin.topic_id && p.partition == partition &&
-          (p.topic == origin.topic || origin.topic_id != TopicId{}))
-        return p.next_offset;
-    return std::nullopt;
-  };
-  context.commit_metadata = [this](const Origin& origin) { return commit_metadata(origin); };
-  context.record_control = [this](std::string json) {
-    std::lock_guard lock(asked_mutex_);
-    asked_control_.push_back(control_record(std::move(json), clock_.now_ns()));
-  };
-  context.clock = &clock_;
-  context.metrics = &metrics_;
-  TRY_ASSIGN(sources_, config_.make_sources(context));
-  std::vector<ingest::Source*> borrowed;
-  for (const auto& source : sources_) {
-    borrowed.push_back(source.get());
-    TRY_ASSIGN(auto parser, config_.make_parser(policy_, metrics_));
-    parsers_.push_back(std::move(parser));
-  }
-  writer_ = std::make_unique<Writer>(config_.writer, *log_, *feed_, std::move(borrowed), clock_);
+  TRY(intake.open(policy_));
+  writer_ = std::make_shared<Writer>(config_.writer, *log_, *feed_, intake.sources(), clock_);
   writer_->on_checkpoint([this](const std::vector<store::Head>& heads) {
-    std::lock_guard lock(head_mutex_);
-    if (!heads.empty()) newest_head_ = heads.back().note;
+    if (!heads.empty()) intake_->set_newest_head(heads.back().note);
   });
   DetectStageConfig detect = config_.detect;
   for (const store::LogInfo& log : log_->logs()) detect.engine.log_names[log.id] = log.name;
   detect_ = std::make_unique<DetectStage>(std::move(detect), *feed_, *writer_, clock_, metrics_);
   TRY_ASSIGN(auto reader, store::Reader::open(*log_));
-  TRY(detect_->restore(*reader));
+  return detect_->restore(*reader);
+}
+
+Result<void> Life::take_over(KeptWork& kept) {
+  WriterWork work;
+  for (auto& [name, of] : kept.connectors) {
+    // Another place than the one it began from: a commit that had failed is there after all. Then it is sent again.
+    if (log_->cursor(forward::Connector::cursor_name(name)).value_or("") != of.cursor_before) continue;
+    move_append(work.own, of.work.own);
+    move_append(work.cursors, of.work.cursors);
+    for (const auto& [counter, count] : of.work.connector_counts) work.connector_counts[counter] += count;
+  }
+  if (!kept.access.empty()) {
+    Sha256 sha;
+    std::string all;
+    for (const OwnRecord& read : kept.access) all += read.body + "\n";
+    const Hash hash = sha.digest(all);
+    std::string mark = to_hex(as_view(hash));
+    if (log_->cursor(std::string(access_cursor)).value_or("") != mark) {
+      work.own.insert(work.own.end(), kept.access.begin(), kept.access.end());
+      work.cursors.push_back({std::string(access_cursor), std::move(mark)});
+    }
+  }
+  TRY_ASSIGN(CommitPtr commit, log_->commit(nullptr, {}, std::move(work.own), std::move(work.cursors),
+                                            std::move(work.connector_counts)));
+  if (commit->number != 0) feed_->append(std::move(commit));
+  kept = {};
   TRY_ASSIGN(auto stages, make_connectors(connector_configs_));
   for (auto& stage : stages) connectors_.push_back({std::move(stage), {}});
   return {};
@@ -131,78 +136,6 @@ void Life::start() {
         guard([&] { return stage->run(stop); });
       });
   }
-  sources_running_.store(sources_.size());
-  for (std::size_t i = 0; i < sources_.size(); ++i)
-    source_threads_.emplace_back([this, i](std::stop_token stop) {
-      name_thread("source " + std::to_string(i));
-      run_source(i, stop);
-      sources_running_.fetch_sub(1);
-    });
-}
-
-std::shared_ptr<Parse> Life::parser(std::size_t index) const {
-  std::lock_guard lock(parsers_mutex_);
-  return parsers_[index];
-}
-
-void Life::run_source(std::size_t index, std::stop_token stop) {
-  ingest::Source& source = *sources_[index];
-  bool complained = false;
-  while (!stop.stop_requested() && !source.finished()) {
-    auto polled = source.poll(100);
-    if (!polled) {
-      if (!complained)
-        log_line(Level::warn, "source: " + polled.error().message, {{"code", code_name(polled.error().code)}});
-      complained = true;
-      std::this_thread::sleep_for(milliseconds(100));
-      continue;
-    }
-    complained = false;
-    hand_over_control();
-    if (!*polled) continue;
-    parser(index)->parse(**polled);
-    if (!hand_to_writer(index, std::move(*polled), stop)) return;
-  }
-}
-
-// A source asks for control records in the middle of poll(), where it must not wait for the writer.
-void Life::hand_over_control() {
-  WriterWork work;
-  {
-    std::lock_guard lock(asked_mutex_);
-    work.control = std::exchange(asked_control_, {});
-  }
-  if (!work.control.empty()) writer_->submit(std::move(work));
-}
-
-// A full queue pauses the source; polling goes on, so the broker does not think that we are dead.
-bool Life::hand_to_writer(std::size_t index, std::unique_ptr<Batch> batch, std::stop_token) {
-  ingest::Source& source = *sources_[index];
-  WriterWork work;
-  work.batch = std::move(batch);
-  work.source = index;
-  if (writer_->submit_for(work, milliseconds(50))) return true;
-  source.pause();
-  std::vector<WriterWork> waiting;
-  waiting.push_back(std::move(work));
-  bool alive = true;
-  while (alive && !waiting.empty()) {
-    if (writer_->submit_for(waiting.front(), milliseconds(50))) {
-      waiting.erase(waiting.begin());
-      continue;
-    }
-    alive = !failed();
-    // What was under way before the pause took effect: at most a few batches.
-    if (auto more = source.poll(0); more && *more) {
-      parser(index)->parse(**more);
-      WriterWork next;
-      next.batch = std::move(*more);
-      next.source = index;
-      waiting.push_back(std::move(next));
-    }
-  }
-  source.resume();
-  return alive;
 }
 
 bool Life::settled() const {
@@ -215,8 +148,6 @@ bool Life::settled() const {
 }
 
 void Life::stop() {
-  for (auto& thread : source_threads_) thread.request_stop();
-  source_threads_.clear();  // joins; what they handed over is in the writer's queue
   const auto wait = [&](auto done, std::int64_t limit_ms) {
     for (std::int64_t waited = 0; waited < limit_ms && !failed() && !done(); waited += 5)
       std::this_thread::sleep_for(milliseconds(5));
@@ -228,7 +159,6 @@ void Life::stop() {
   writer_->close();
   if (writer_thread_.joinable()) writer_thread_.join();
   feed_->close();
-  sources_.clear();  // leaves the group after the last offset commit
 }
 
 void Life::stop_connectors(std::int64_t drain_ms) {
@@ -253,29 +183,22 @@ Result<std::vector<std::unique_ptr<ForwardStage>>> Life::make_connectors(
   std::vector<std::unique_ptr<ForwardStage>> stages;
   const store::Counters counters = log_->counters();
   for (const forward::ConnectorConfig& config : configs) {
-    TRY_ASSIGN(auto connector, forward::Connector::create(config, names_of(log_->logs()), clock_, metrics_));
-    if (auto cursor = log_->cursor(forward::Connector::cursor_name(config.name))) {
-      TRY(connector->restore(*cursor, counters.connector));
-    } else if (cursor.error().code != Code::not_found) {
-      return std::move(cursor).error();
-    }
-    stages.push_back(std::make_unique<ForwardStage>(std::move(connector), *feed_, *writer_, clock_));
+    TRY_ASSIGN(auto connector,
+               restore_connector(config, names_of(log_->logs()), log_->cursor(forward::Connector::cursor_name(config.name)),
+                                 counters, clock_, metrics_));
+    stages.push_back(std::make_unique<ForwardStage>(
+        std::move(connector), *feed_, [this](WriterWork work) { return writer_->submit(std::move(work)); }, clock_));
   }
   return stages;
 }
 
 Result<void> Life::reload_policy(PolicyText policy) {
-  std::vector<std::shared_ptr<Parse>> parsers;
-  for (std::size_t i = 0; i < sources_.size(); ++i) {
-    TRY_ASSIGN(auto parser, config_.make_parser(policy, metrics_));
-    parsers.push_back(std::move(parser));
-  }
+  TRY(config_.make_parser(policy, metrics_));
   WriterWork work;
   work.control.push_back(policy_record(policy, clock_.now_ns()));
   work.cursors.push_back({std::string(policy_cursor), policy.hash});
   if (!writer_->submit(std::move(work))) return fail(Code::unavailable, "the writer has stopped");
-  std::lock_guard lock(parsers_mutex_);
-  parsers_ = std::move(parsers);
+  TRY(intake_->use_policy(policy));
   policy_ = std::move(policy);
   return {};
 }
@@ -308,28 +231,14 @@ void Life::fail_with(Error error) {
   feed_->close();
 }
 
-std::string Life::commit_metadata(const Origin& origin) const {
-  std::string head;
-  {
-    std::lock_guard lock(head_mutex_);
-    head = newest_head_;
-  }
-  std::string out = "{\"store\":\"" + log_->store_id() + "\",\"topic_id\":\"" +
-                    to_hex({reinterpret_cast<const char*>(origin.topic_id.data()), origin.topic_id.size()}) +
-                    "\",\"head\":";
-  append_json_string(out, head);
-  return out += '}';
-}
-
 void Life::fill(PipelineStatus& status) const {
   status.last_commit = feed_->last_commit();
   status.judged = detect_->judged();
   status.alerts = detect_->alerts();
   status.detect = detect_->engine_status();
   status.last_checkpoint_ns = writer_->last_checkpoint_ns();
+  status.head_files_problem = writer_->head_files_problem();
   status.counters = log_->counters();
-  for (const auto& source : sources_) status.sources.push_back(source->status());
-  status.sources_finished = sources_finished();
   std::lock_guard lock(connectors_mutex_);
   for (const Connector& connector : connectors_) status.connectors.push_back(connector.stage->status());
 }

@@ -9,7 +9,8 @@
 //   - only the writer appends; only it tells a source what is durable;
 //   - the writer waits for nobody: followers pull from the feed, so no cycle of waiting exists;
 //   - a full queue holds the sources back: they pause, and go on polling;
-//   - a stage that fails ends the life of all of them; the next life begins from the store.
+//   - a stage that fails ends the life of all of them but the sources, which wait (app/intake.hpp); the next life begins
+//     from the store. In between nothing is written, and connectors go on over what is stored (app/vigil.hpp).
 #pragma once
 
 #include <algorithm>
@@ -22,7 +23,9 @@
 #include <vector>
 
 #include "app/forward_stage.hpp"
+#include "app/intake.hpp"
 #include "app/pipeline.hpp"
+#include "app/vigil.hpp"
 
 namespace tidewaiter::app {
 
@@ -35,9 +38,12 @@ class Life {
       : config_(config), policy_(std::move(policy)), connector_configs_(std::move(connectors)), clock_(clock),
         metrics_(metrics) {}
 
-  Result<void> open();
+  /// Opens the store, and the intake if it is not open yet.
+  Result<void> open(Intake& intake);
+  /// Writes down what was kept while there was no life, and makes the connectors. After an error this life is over.
+  Result<void> take_over(KeptWork& kept);
   void start();
-  /// In flow order. After it, failure() tells how the life ended.
+  /// In flow order, once the intake has stopped or is disconnected. After it, failure() tells how the life ended.
   void stop();
 
   bool failed() const {
@@ -49,10 +55,6 @@ class Life {
     return failure_.value_or(Error{Code::internal, "no failure"});
   }
 
-  bool sources_finished() const {
-    return std::all_of(sources_.begin(), sources_.end(), [](const auto& s) { return s->finished(); }) &&
-           sources_running_.load() == 0;
-  }
   bool settled() const;
   Result<void> reload_policy(PolicyText policy);
   Result<void> reload_connectors(std::vector<forward::ConnectorConfig> connectors);
@@ -60,6 +62,8 @@ class Life {
   void fill(PipelineStatus& status) const;
   Result<std::unique_ptr<store::Reader>> open_reader() const { return store::Reader::open(*log_); }
   std::vector<store::Position> positions() const { return writer_->positions(); }
+  std::shared_ptr<Writer> writer() const { return writer_; }
+  std::string store_id() const { return log_->store_id(); }
   bool submit(WriterWork work) { return writer_->submit_for(work, std::chrono::milliseconds(2'000)); }
 
  private:
@@ -71,16 +75,11 @@ class Life {
   Result<std::vector<std::unique_ptr<ForwardStage>>> make_connectors(
       const std::vector<forward::ConnectorConfig>& configs);
   void stop_connectors(std::int64_t drain_ms);
-  void run_source(std::size_t index, std::stop_token stop);
-  void hand_over_control();
-  bool hand_to_writer(std::size_t index, std::unique_ptr<Batch> batch, std::stop_token stop);
-  std::shared_ptr<Parse> parser(std::size_t index) const;
   void fail_with(Error error);
   template <class Stage>
   void guard(Stage&& stage) {
     if (auto result = stage(); !result) fail_with(std::move(result).error());
   }
-  std::string commit_metadata(const Origin& origin) const;
 
   const PipelineConfig& config_;
   PolicyText policy_;
@@ -90,21 +89,13 @@ class Life {
 
   std::unique_ptr<store::Log> log_;
   std::unique_ptr<CommitFeed> feed_;
-  std::vector<std::unique_ptr<ingest::Source>> sources_;
-  mutable std::mutex parsers_mutex_;
-  std::vector<std::shared_ptr<Parse>> parsers_;
-  std::unique_ptr<Writer> writer_;
+  Intake* intake_ = nullptr;
+  std::shared_ptr<Writer> writer_;  // the intake may still hold it for a moment after us
   std::unique_ptr<DetectStage> detect_;
   mutable std::mutex connectors_mutex_;
   std::vector<Connector> connectors_;
-  std::mutex asked_mutex_;
-  std::vector<OwnRecord> asked_control_;
-  mutable std::mutex head_mutex_;
-  std::string newest_head_;
 
   std::jthread writer_thread_, detect_thread_;
-  std::vector<std::jthread> source_threads_;
-  std::atomic<std::size_t> sources_running_{0};
   mutable std::mutex failure_mutex_;
   std::optional<Error> failure_;
 };

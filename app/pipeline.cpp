@@ -2,19 +2,36 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <shared_mutex>
 #include <thread>
 
+#include "app/intake.hpp"
 #include "app/life.hpp"
 #include "app/status_metrics.hpp"
+#include "app/vigil.hpp"
 #include "core/log_line.hpp"
+#include "store/disk_probe.hpp"
 
 namespace tidewaiter::app {
 
 using std::chrono::milliseconds;
 
-// Lives, one after the other: the supervisor ends one that has failed and begins the next.
+// Lives, one after the other: the supervisor ends one that has failed and begins the next. In between a vigil is kept.
+
+namespace {
+
+constexpr std::size_t kept_reads_max = 1'000;
+constexpr std::int64_t backoff_max_ms = 10'000;
+constexpr std::int64_t vigil_retry_ns = 2'000'000'000;
+
+bool is_store(const std::string& directory) {
+  std::error_code ignored;
+  return std::filesystem::exists(directory + "/CURRENT", ignored);
+}
+
+}  // namespace
 
 struct Pipeline::State {
   State(PipelineConfig c, const Clock& k, Metrics& m) : config(std::move(c)), clock(k), metrics(m) {}
@@ -22,12 +39,23 @@ struct Pipeline::State {
   void supervise(std::stop_token stop);
   Result<void> begin_life();
   void end_life();
+  void pause(const Error& reason);
+  void keep_vigil();
+  void end_vigil();
+  void try_again();
+  void export_now();
+  bool keep_access(OwnRecord record);
   void set(std::string state, std::string reason);
   bool sleep(std::stop_token stop, std::int64_t ms);
   PipelineStatus status() const;
   void watch_detection(const PipelineStatus& current, std::int64_t now_ns);
 
   const PipelineConfig config;
+  std::unique_ptr<Intake> intake;
+  std::unique_ptr<Vigil> vigil;  // guarded by `mutex`, as `life`; there is never both
+  KeptWork kept;                 // access: guarded by words_mutex; connectors: the supervisor's
+  PipelineStatus last_status;    // of the life before; guarded by `mutex`
+  std::int64_t backoff_ms = 0, next_try_ns = 0, next_vigil_ns = 0, exported_ns = 0;
   StallWatch stall_watch;
   bool detect_stalled = false;
   const Clock& clock;
@@ -49,11 +77,27 @@ void Pipeline::State::set(std::string new_state, std::string new_reason) {
 }
 
 Result<void> Pipeline::State::begin_life() {
+  if (!intake) intake = std::make_unique<Intake>(config, clock, metrics);
+  if (is_store(config.store.directory))
+    TRY(store::probe_disk(config.store.directory, config.store.block_bytes_max * 16));
   auto next = std::make_unique<Life>(config, policy, connectors, clock, metrics);
-  TRY(next->open());
+  TRY(next->open(*intake));
+  end_vigil();
+  KeptWork taken;
+  {
+    std::lock_guard lock(words_mutex);
+    taken = {std::exchange(kept.connectors, {}), kept.access};
+  }
+  const std::size_t reads = taken.access.size();
+  TRY(next->take_over(taken));  // what connectors settled is sent again when this fails
+  {
+    std::lock_guard lock(words_mutex);
+    kept.access.erase(kept.access.begin(), kept.access.begin() + static_cast<std::ptrdiff_t>(reads));
+  }
   std::unique_lock lock(mutex);
   life = std::move(next);
   life->start();
+  intake->connect(life->writer(), life->store_id());
   set("running", "");
   return {};
 }
@@ -64,9 +108,53 @@ void Pipeline::State::end_life() {
     std::shared_lock lock(mutex);
     current = life.get();
   }
-  if (current != nullptr) current->stop();
+  if (current == nullptr) return;
+  intake->disconnect();
+  current->stop();
   std::unique_lock lock(mutex);
+  last_status = {};
+  life->fill(last_status);
+  last_status.connectors.clear();
   life.reset();
+}
+
+void Pipeline::State::pause(const Error& error) {
+  set("paused", error.message);
+  metrics.counter("tidewaiter_pauses_total", "Times that ingestion was paused by an error of the store").add();
+  log_line(Level::error, "ingestion is paused, the store will be reopened",
+           {{"reason", error.message}, {"retry_ms", std::to_string(backoff_ms)}});
+  next_try_ns = clock.now_ns() + backoff_ms * 1'000'000;
+}
+
+void Pipeline::State::keep_vigil() {
+  if (vigil || clock.now_ns() < next_vigil_ns) return;
+  auto begun = Vigil::begin(config.store.directory, connectors, clock, metrics);
+  if (!begun) {
+    next_vigil_ns = clock.now_ns() + vigil_retry_ns;
+    return log_line(Level::warn, "the paused store cannot be read", {{"reason", begun.error().message}});
+  }
+  std::unique_lock lock(mutex);
+  vigil = std::move(*begun);
+}
+
+void Pipeline::State::end_vigil() {
+  if (!vigil) return;
+  auto settled = vigil->end();
+  {
+    std::lock_guard lock(words_mutex);
+    kept.connectors = std::move(settled);
+  }
+  std::unique_lock lock(mutex);
+  vigil.reset();
+}
+
+/// Reads go on while the store takes nothing: each is in the service's own log at once, and in the store later.
+bool Pipeline::State::keep_access(OwnRecord record) {
+  std::lock_guard lock(words_mutex);
+  if (kept.access.size() >= kept_reads_max) return false;
+  log_line(Level::warn, "read while ingestion is paused", {{"access", record.body}});
+  kept.access.push_back(std::move(record));
+  return true;
 }
 
 bool Pipeline::State::sleep(std::stop_token stop, std::int64_t ms) {
@@ -88,40 +176,42 @@ void Pipeline::State::watch_detection(const PipelineStatus& current, std::int64_
 }
 
 void Pipeline::State::supervise(std::stop_token stop) {
-  std::int64_t backoff_ms = config.reopen_backoff_ms, exported_ns = 0;
   while (sleep(stop, 20)) {
-    bool broken = false;
-    {
-      std::shared_lock lock(mutex);
-      broken = !life || life->failed();
-      if (life && broken) set("paused", life->failure().message);
+    export_now();
+    if (life && !life->failed()) continue;
+    if (life) {
+      pause(life->failure());
+      end_life();
     }
-    if (clock.now_ns() - exported_ns >= 1'000'000'000) {
-      exported_ns = clock.now_ns();
-      const PipelineStatus current = status();
-      export_status(current, exported_ns, metrics);
-      watch_detection(current, exported_ns);
-    }
-    if (!broken) continue;
-    end_life();
-    {
-      std::lock_guard lock(words_mutex);
-      log_line(Level::error, "ingestion is paused, the store will be reopened",
-               {{"reason", reason}, {"retry_ms", std::to_string(backoff_ms)}});
-    }
-    if (!sleep(stop, backoff_ms)) return;
-    if (auto begun = begin_life(); begun) {
-      log_line(Level::info, "ingestion runs again");
-      backoff_ms = config.reopen_backoff_ms;
-    } else {
-      set("paused", begun.error().message);
-      backoff_ms = std::min<std::int64_t>(backoff_ms * 2, 30'000);
-    }
+    keep_vigil();
+    if (clock.now_ns() >= next_try_ns) try_again();
   }
+}
+
+void Pipeline::State::export_now() {
+  if (clock.now_ns() - exported_ns < 1'000'000'000) return;
+  exported_ns = clock.now_ns();
+  const PipelineStatus current = status();
+  export_status(current, exported_ns, metrics);
+  watch_detection(current, exported_ns);
+  if (current.state == "running" && exported_ns - next_try_ns > 60'000'000'000) backoff_ms = config.reopen_backoff_ms;
+}
+
+void Pipeline::State::try_again() {
+  backoff_ms = std::min(backoff_ms * 2, backoff_max_ms);
+  if (auto begun = begin_life(); begun) {
+    log_line(Level::info, "ingestion runs again");
+  } else {
+    set("paused", begun.error().message);
+    log_line(Level::warn, "the store cannot be opened yet",
+             {{"reason", begun.error().message}, {"retry_ms", std::to_string(backoff_ms)}});
+  }
+  next_try_ns = clock.now_ns() + backoff_ms * 1'000'000;
 }
 
 Pipeline::Pipeline(PipelineConfig config, const Clock& clock, Metrics& metrics)
     : state_(std::make_unique<State>(std::move(config), clock, metrics)) {
+  state_->backoff_ms = state_->config.reopen_backoff_ms;
   state_->policy = state_->config.policy;
   state_->connectors = state_->config.connectors;
 }
@@ -129,7 +219,10 @@ Pipeline::Pipeline(PipelineConfig config, const Clock& clock, Metrics& metrics)
 Pipeline::~Pipeline() { stop(); }
 
 Result<void> Pipeline::start() {
-  TRY(state_->begin_life());
+  if (auto begun = state_->begin_life(); !begun) {
+    if (begun.error().code != Code::disk || !is_store(state_->config.store.directory)) return begun;
+    state_->pause(begun.error());
+  }
   state_->supervisor = std::jthread([this](std::stop_token stop) { state_->supervise(stop); });
   return {};
 }
@@ -140,7 +233,10 @@ void Pipeline::stop() {
     state_->supervisor.join();
   }
   state_->set("stopping", "");
+  if (state_->intake) state_->intake->stop();
   state_->end_life();
+  state_->end_vigil();
+  state_->intake.reset();  // leaves the group after the last offset commit
   state_->set("stopped", "");
 }
 
@@ -190,7 +286,16 @@ PipelineStatus Pipeline::State::status() const {
     status.reason = reason;
   }
   std::shared_lock lock(mutex);
-  if (life) life->fill(status);
+  if (life) {
+    life->fill(status);
+  } else {
+    const std::string state = std::exchange(status.state, {}), why = std::exchange(status.reason, {});
+    status = last_status;
+    status.state = state;
+    status.reason = why;
+    if (vigil) status.connectors = vigil->connectors();
+  }
+  if (intake) intake->fill(status);
   return status;
 }
 
@@ -207,6 +312,7 @@ serve::Health Pipeline::health() const {
   const bool running = status.state == "running";
   health.ready = running;
   health.parts.push_back({"store", running ? "ok" : status.state, status.reason});
+  health.parts.push_back({"checkpoint", status.head_files_problem.empty() ? "ok" : "failing", status.head_files_problem});
   for (const ingest::SourceStatus& source : status.sources)
     health.parts.push_back({"source", source.state == ingest::SourceState::parked ? "parked" : "ok", source.reason});
   health.parts.push_back({"detect", "ok", "judged commit " + std::to_string(status.judged) + " of " +
@@ -227,9 +333,13 @@ serve::Backend Pipeline::backend() {
   backend.health = [this] { return health(); };
   backend.record_access = [this](OwnRecord record) -> Result<void> {
     std::shared_lock lock(state_->mutex);
+    if (!state_->life || state_->life->failed()) {
+      if (state_->keep_access(std::move(record))) return {};
+      return fail(Code::unavailable, "the store has taken no records for too many reads: no more can be written down");
+    }
     WriterWork work;
     work.own.push_back(std::move(record));
-    if (!state_->life || !state_->life->submit(std::move(work)))
+    if (!state_->life->submit(std::move(work)))
       return fail(Code::unavailable, "the store takes no records right now: reads cannot be written down");
     return {};
   };

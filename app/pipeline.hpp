@@ -1,6 +1,7 @@
 // Pipeline: the running service. It wires sources, writer, detection and connectors around one store and starts every
-// thread of the process but HTTP's. After an error of the store everything is torn down and built again from the
-// store, with back-off: the same code as at start, so there is no second recovery path.
+// thread of the process but HTTP's. After an error of the store everything that writes is torn down and built again from
+// the store, with back-off: the same code as at start, so there is no second recovery path. Meanwhile ingestion is paused:
+// the sources stay in their group, queries and connectors go on over what is stored.
 // start(), stop() and reload are called from the main thread; status() from any.
 #pragma once
 
@@ -66,6 +67,7 @@ struct PipelineStatus {
   std::string reason;
   std::uint64_t last_commit = 0, judged = 0, alerts = 0;
   std::int64_t last_checkpoint_ns = 0;
+  std::string head_files_problem;  // why the newest heads are not in their files; empty when they are
   store::Counters counters;
   std::vector<ingest::SourceStatus> sources;
   std::vector<forward::Status> connectors;
@@ -79,7 +81,7 @@ class Pipeline {
   ~Pipeline();
 
   /// Opens the store and starts. Errors that no retry can mend (another owner, a forked head, wrong settings) come
-  /// back at once; later ones pause and retry.
+  /// back at once; those of a store that is there and whose disk is full or failing pause and retry, as later ones do.
   Result<void> start();
   /// Stops in flow order: sources, writer, detection, connectors, last checkpoint. Loses nothing.
   void stop();

@@ -69,6 +69,8 @@ void export_status(const PipelineStatus& status, std::int64_t now_ns, Metrics& m
       .set(static_cast<double>(status.last_commit - std::min(status.last_commit, status.judged)));
   metrics.gauge("tidewaiter_checkpoint_age_seconds", "Since the newest signed head")
       .set(static_cast<double>(now_ns - status.last_checkpoint_ns) / 1e9);
+  metrics.gauge("tidewaiter_head_files_failing", "1 when the newest heads cannot be written to their files: an alarm")
+      .set(status.head_files_problem.empty() ? 0 : 1);
   metrics.gauge("tidewaiter_balance_differences", "Counters that do not balance: an alarm when not 0")
       .set(static_cast<double>(balance_findings(status).size()));
   for (const forward::Status& s : status.connectors) {

@@ -35,6 +35,7 @@ Writer::Writer(WriterConfig config, store::Log& log, CommitFeed& feed, std::vect
       queue_(config.queue_items_max),
       ticker_(config.ticker),
       positions_(log.positions()),
+      checkpoint_tried_ns_(clock.now_ns()),
       last_checkpoint_ns_(clock.now_ns()) {}
 
 Result<void> Writer::run() {
@@ -168,7 +169,7 @@ Result<void> Writer::run_timers() {
     work.control.push_back(control_record(std::move(*tick), now));
     TRY(append_commit(std::move(work), {}));
   }
-  if (now - last_checkpoint_ns_.load() >= config_.checkpoint_interval_ms * 1'000'000) TRY(publish_checkpoint());
+  if (now - checkpoint_tried_ns_ >= config_.checkpoint_interval_ms * 1'000'000) TRY(publish_checkpoint());
   return seal_a_little();
 }
 
@@ -190,10 +191,25 @@ Result<void> Writer::publish_checkpoint() {
     TRY_ASSIGN(CommitPtr commit, reader->commit(log_.last_commit(), true));
     feed_.append(std::move(commit));
     checkpoints_.fetch_add(1);
-    if (on_checkpoint_) on_checkpoint_(heads);
   }
-  last_checkpoint_ns_.store(clock_.now_ns());
+  checkpoint_tried_ns_ = clock_.now_ns();
+  note_head_files();
+  if (log_.head_files_error()) return {};
+  last_checkpoint_ns_.store(checkpoint_tried_ns_);
+  if (on_checkpoint_) on_checkpoint_(heads);
   return {};
+}
+
+// Heads that cannot be put outside are an alarm, but no reason to take nothing any more.
+void Writer::note_head_files() {
+  const std::string now = log_.head_files_error() ? log_.head_files_error()->message : "";
+  std::lock_guard lock(positions_mutex_);
+  if (now == head_files_problem_) return;
+  if (!now.empty())
+    log_line(Level::error, "alarm: head files cannot be written, and no head is sent anywhere", {{"reason", now}});
+  else
+    log_line(Level::info, "head files are written again");
+  head_files_problem_ = now;
 }
 
 }  // namespace tidewaiter::app

@@ -52,6 +52,11 @@ class Writer {
   }
   std::uint64_t checkpoints() const { return checkpoints_.load(); }
   std::int64_t last_checkpoint_ns() const { return last_checkpoint_ns_.load(); }
+  /// Why the newest heads are not in their files; empty when they are.
+  std::string head_files_problem() const {
+    std::lock_guard lock(positions_mutex_);
+    return head_files_problem_;
+  }
   std::int64_t last_commit_ns() const { return last_commit_ns_.load(); }
   /// Called after each checkpoint, on the writer's thread: other places keep heads too.
   void on_checkpoint(std::function<void(const std::vector<store::Head>&)> callback) {
@@ -75,6 +80,7 @@ class Writer {
   Result<void> run_timers();
   Result<void> seal_a_little();
   Result<void> publish_checkpoint();
+  void note_head_files();
   /// Own work that waits already rides along in the same commit: one sync for all.
   WriterWork gather(WriterWork first);
 
@@ -91,6 +97,8 @@ class Writer {
   std::function<void(const std::vector<store::Head>&)> on_checkpoint_;
   mutable std::mutex positions_mutex_;
   std::vector<store::Position> positions_;
+  std::string head_files_problem_;
+  std::int64_t checkpoint_tried_ns_;
   std::atomic<bool> busy_{false}, end_of_input_{false};
   std::atomic<std::uint64_t> checkpoints_{0};
   std::atomic<std::int64_t> last_checkpoint_ns_{0}, last_commit_ns_{0};

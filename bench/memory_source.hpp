@@ -45,6 +45,7 @@ class MemorySource final : public ingest::Source {
   }
   void committed(const std::vector<ingest::DurableOffset>&) override { ++calls_; }
   void abandoned() override { ++calls_; }
+  Result<void> restart() override { return fail(Code::unavailable, "a corpus is read once"); }
   void pause() override { paused_.store(true); }
   void resume() override { paused_.store(false); }
   bool finished() const override { return finished_.load(); }

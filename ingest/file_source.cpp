@@ -269,6 +269,21 @@ void FileSource::publish() {
   status_.bytes_done = done;
 }
 
+Result<void> FileSource::restart() {
+  builder_.take();
+  reader_.reset();
+  next_path_ = 0;
+  holds_ = false;
+  {
+    std::lock_guard lock(mutex_);
+    status_.partitions.clear();
+    status_.state = SourceState::running;
+  }
+  const auto& paths = options_.paths;
+  if (std::find(paths.begin(), paths.end(), stdin_path) == paths.end()) return {};
+  return fail(Code::unavailable, "standard input cannot be read twice: lines may be missing");
+}
+
 void FileSource::pause() {
   std::lock_guard lock(mutex_);
   if (status_.state == SourceState::running) status_.state = SourceState::paused;

@@ -41,6 +41,7 @@ class FileSource final : public Source {
   std::size_t claim(Batch&) override { return 0; }
   void committed(const std::vector<DurableOffset>&) override {}
   void abandoned() override {}
+  Result<void> restart() override;
   void pause() override;
   void resume() override;
   bool finished() const override;

@@ -195,6 +195,24 @@ void KafkaSource::State::unassign(rd_kafka_topic_partition_list_t* list) {
     rd_kafka_assign(client.get(), nullptr);
 }
 
+/// What is under way is dropped, and every partition begins anew where the store says.
+void KafkaSource::State::read_again() {
+  drop_held();
+  builder.take();
+  pending.clear();
+  PartitionListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
+  for (const auto& [name, partition] : partitions)
+    rd_kafka_topic_partition_list_add(list.get(), name.first.c_str(), name.second);
+  const PartitionListPtr committed = list->cnt > 0 ? committed_of(list.get()) : nullptr;
+  for (int i = 0; i < list->cnt; ++i) {
+    auto& entry = list->elems[i];
+    enter(entry, committed ? rd_kafka_topic_partition_list_find(committed.get(), entry.topic, entry.partition)
+                           : nullptr);
+  }
+  last_partition = nullptr;
+  if (list->cnt > 0 && !seek(list.get())) rejoin_at_ns = clock.now_ns();
+}
+
 void KafkaSource::State::rejoin_if_needed() {
   if (rejoin_at_ns == 0 || clock.now_ns() < rejoin_at_ns) return;
   rejoin_at_ns = 0;

@@ -328,6 +328,13 @@ void KafkaSource::abandoned() {
   state_->settled.notify_all();
 }
 
+Result<void> KafkaSource::restart() {
+  abandoned();
+  state_->apply_pause();  // a seek of a paused partition would not last
+  state_->read_again();
+  return {};
+}
+
 void KafkaSource::pause() { state_->pause_wanted.store(true); }
 void KafkaSource::resume() { state_->pause_wanted.store(false); }
 

@@ -54,6 +54,7 @@ class KafkaSource final : public Source {
   std::size_t claim(Batch& batch) override;
   void committed(const std::vector<DurableOffset>& durable) override;
   void abandoned() override;
+  Result<void> restart() override;
   void pause() override;
   void resume() override;
   bool finished() const override { return false; }

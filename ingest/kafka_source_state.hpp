@@ -65,6 +65,7 @@ struct KafkaSource::State {
   void topic_made_anew(const std::string& topic, const TopicId& id);
   bool is_same_topic(const std::string& topic, std::int32_t number, std::uint64_t offset);
   bool seek(rd_kafka_topic_partition_list_t* list);
+  void read_again();
   void rejoin_if_needed();
   std::vector<std::string> assigned_topics() const;
 

@@ -72,6 +72,10 @@ class Source {
   /// Nothing that was claimed and not committed is stored.
   virtual void abandoned() = 0;
 
+  /// The thread of poll(), after an abandoned() or lost batches: drops what is under way and reads again from where the
+  /// store ends, which position_for tells.
+  virtual Result<void> restart() = 0;
+
   virtual void pause() = 0;
   virtual void resume() = 0;
 

@@ -137,13 +137,19 @@ Result<void> Log::State::write_head_files(const std::vector<Head>& heads) const 
   return replace_file(options.head_file, encode_head_file(state.store_id, state.generation, named));
 }
 
+void Log::State::try_head_files() {
+  auto written = write_head_files(newest_heads);
+  head_files_written = written.has_value();
+  head_files_error.reset();
+  if (!written) head_files_error = std::move(written).error();
+}
+
 Result<std::vector<Head>> Log::State::publish() {
   if (failed) return failed_error();
   const bool nothing_new = state.coverage_commit == state.commit && !newest_heads.empty() &&
                            newest_heads.back().size == state.logs[own_log::control].tree.size;
   if (nothing_new) {
-    if (!head_files_written) TRY(write_head_files(newest_heads));  // a crash may have come before them
-    head_files_written = true;
+    if (!head_files_written) try_head_files();  // a crash may have come before them
     return newest_heads;
   }
   head_files_written = false;
@@ -167,9 +173,8 @@ Result<std::vector<Head>> Log::State::publish() {
   TRY(write_batch(true));
   failpoint(Failpoint::checkpoint_after_store);
   newest_heads = heads;
-  TRY(write_head_files(heads));
+  try_head_files();
   failpoint(Failpoint::checkpoint_after_files);
-  head_files_written = true;
   return heads;
 }
 

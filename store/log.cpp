@@ -234,6 +234,7 @@ Result<void> Log::put_snapshot(const std::string& name, std::uint64_t commit, st
 }
 
 Result<std::vector<Head>> Log::publish_checkpoint() { return state_->publish(); }
+const std::optional<Error>& Log::head_files_error() const { return state_->head_files_error; }
 Result<bool> Log::seal_one_segment() { return state_->seal_one(); }
 std::vector<Head> Log::newest_heads() const { return state_->newest_heads; }
 const std::vector<LogInfo>& Log::logs() const { return state_->infos; }

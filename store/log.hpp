@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -120,7 +121,10 @@ class Log {
 
   /// Coverage record (its own commit), then heads signed at exactly those sizes, then the head files (semantics 21).
   /// Returns the heads, control's last. Nothing new since the last one: returns those.
+  /// Head files that cannot be written end nothing: the heads are in the store, head_files_error() says what is wrong,
+  /// and the next call tries again. Until then the heads must not be sent anywhere.
   Result<std::vector<Head>> publish_checkpoint();
+  const std::optional<Error>& head_files_error() const;
 
   /// Background duty, called when idle or between commits: one bounded step (some ms) of sealing the oldest full
   /// segment, packing its small blocks and building its index. False when there was nothing to do.

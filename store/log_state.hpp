@@ -105,6 +105,7 @@ struct Log::State {
   Result<std::vector<Head>> load_newest_heads();
   Result<Head> make_head(const LogState& log, std::int64_t time_ns);
   Result<void> write_head_files(const std::vector<Head>& heads) const;
+  void try_head_files();
   std::string origin_of(const LogInfo& log) const;
 
   // recover.cpp
@@ -130,6 +131,7 @@ struct Log::State {
   std::vector<Head> newest_heads;
   std::uint64_t publications = 0;
   bool head_files_written = false;
+  std::optional<Error> head_files_error;
   std::optional<SealJob> seal_job;
   bool failed = false;
 

@@ -1,0 +1,202 @@
+#include "app/intake.hpp"
+
+#include <algorithm>
+
+#include "core/log_line.hpp"
+#include "core/text.hpp"
+#include "core/thread_name.hpp"
+
+namespace tidewaiter::app {
+
+using std::chrono::milliseconds;
+
+Result<void> Intake::open(const PolicyText& policy) {
+  if (!sources_.empty()) return {};
+  TRY_ASSIGN(sources_, config_.make_sources(context()));
+  return use_policy(policy);
+}
+
+SourceContext Intake::context() {
+  SourceContext context;
+  context.position_for = [this](const Origin& origin, std::uint32_t partition) -> std::optional<std::uint64_t> {
+    const std::shared_ptr<Writer> now = writer();
+    std::vector<store::Position> positions;
+    if (now) {
+      positions = now->positions();
+    } else {
+      std::lock_guard lock(mutex_);
+      positions = last_known_;
+    }
+    for (const store::Position& p : positions)
+      if (p.cluster == origin.cluster && p.topic_id == origin.topic_id && p.partition == partition &&
+          (p.topic == origin.topic || origin.topic_id != TopicId{}))
+        return p.next_offset;
+    return std::nullopt;
+  };
+  context.commit_metadata = [this](const Origin& origin) { return commit_metadata(origin); };
+  context.record_control = [this](std::string json) {
+    std::lock_guard lock(mutex_);
+    asked_control_.push_back(control_record(std::move(json), clock_.now_ns()));
+  };
+  context.clock = &clock_;
+  context.metrics = &metrics_;
+  return context;
+}
+
+void Intake::connect(std::shared_ptr<Writer> writer, std::string store_id) {
+  {
+    std::lock_guard lock(mutex_);
+    writer_ = std::move(writer);
+    store_id_ = std::move(store_id);
+  }
+  if (!threads_.empty()) return;
+  running_.store(sources_.size());
+  for (std::size_t i = 0; i < sources_.size(); ++i)
+    threads_.emplace_back([this, i](std::stop_token stop) {
+      name_thread("source " + std::to_string(i));
+      run(i, stop);
+      running_.fetch_sub(1);
+    });
+}
+
+void Intake::disconnect() {
+  const std::shared_ptr<Writer> before = writer();
+  if (!before) return;
+  std::vector<store::Position> positions = before->positions();
+  std::lock_guard lock(mutex_);
+  last_known_ = std::move(positions);
+  writer_.reset();
+}
+
+void Intake::stop() {
+  for (auto& thread : threads_) thread.request_stop();
+  threads_.clear();
+}
+
+std::vector<ingest::Source*> Intake::sources() const {
+  std::vector<ingest::Source*> borrowed;
+  for (const auto& source : sources_) borrowed.push_back(source.get());
+  return borrowed;
+}
+
+Result<void> Intake::use_policy(const PolicyText& policy) {
+  std::vector<std::shared_ptr<Parse>> parsers;
+  for (std::size_t i = 0; i < sources_.size(); ++i) {
+    TRY_ASSIGN(auto parser, config_.make_parser(policy));
+    parsers.push_back(std::move(parser));
+  }
+  std::lock_guard lock(mutex_);
+  parsers_ = std::move(parsers);
+  return {};
+}
+
+void Intake::set_newest_head(std::string note) {
+  std::lock_guard lock(mutex_);
+  newest_head_ = std::move(note);
+}
+
+bool Intake::finished() const {
+  return running_.load() == 0 &&
+         std::all_of(sources_.begin(), sources_.end(), [](const auto& source) { return source->finished(); });
+}
+
+void Intake::fill(PipelineStatus& status) const {
+  for (const auto& source : sources_) status.sources.push_back(source->status());
+  status.sources_finished = finished();
+}
+
+std::shared_ptr<Writer> Intake::writer() const {
+  std::lock_guard lock(mutex_);
+  return writer_;
+}
+
+std::shared_ptr<Parse> Intake::parser(std::size_t index) const {
+  std::lock_guard lock(mutex_);
+  return parsers_[index];
+}
+
+std::string Intake::commit_metadata(const Origin& origin) const {
+  std::lock_guard lock(mutex_);
+  std::string out = "{\"store\":\"" + store_id_ + "\",\"topic_id\":\"" +
+                    to_hex({reinterpret_cast<const char*>(origin.topic_id.data()), origin.topic_id.size()}) +
+                    "\",\"head\":";
+  append_json_string(out, newest_head_);
+  return out += '}';
+}
+
+void Intake::run(std::size_t index, std::stop_token stop) {
+  ingest::Source& source = *sources_[index];
+  std::shared_ptr<Writer> last = writer();
+  bool complained = false;
+  while (!stop.stop_requested() && !source.finished()) {
+    const std::shared_ptr<Writer> now = writer();
+    if (!now) {
+      source.pause();
+      poll(source, 100, complained);  // what comes nevertheless is read again later
+      continue;
+    }
+    if (now != last) {
+      last = now;
+      source.resume();
+      if (auto again = source.restart(); !again)
+        log_line(Level::error, "source cannot read again from where the store ends: " + again.error().message);
+    }
+    auto batch = poll(source, 100, complained);
+    hand_over_control(*now);
+    if (!batch) continue;
+    parser(index)->parse(*batch);
+    hand_over(index, std::move(batch), now);
+  }
+}
+
+std::unique_ptr<Batch> Intake::poll(ingest::Source& source, int timeout_ms, bool& complained) {
+  auto polled = source.poll(timeout_ms);
+  if (polled) {
+    complained = false;
+    return std::move(*polled);
+  }
+  if (!std::exchange(complained, true))
+    log_line(Level::warn, "source: " + polled.error().message, {{"code", code_name(polled.error().code)}});
+  std::this_thread::sleep_for(milliseconds(100));
+  return nullptr;
+}
+
+// A source asks for control records in the middle of poll(), where it must not wait for the writer.
+void Intake::hand_over_control(Writer& writer) {
+  WriterWork work;
+  {
+    std::lock_guard lock(mutex_);
+    work.control = std::exchange(asked_control_, {});
+  }
+  if (!work.control.empty()) writer.submit(std::move(work));
+}
+
+// A full queue pauses the source; polling goes on, so the broker does not think that we are dead.
+void Intake::hand_over(std::size_t index, std::unique_ptr<Batch> batch, const std::shared_ptr<Writer>& to) {
+  ingest::Source& source = *sources_[index];
+  WriterWork work;
+  work.batch = std::move(batch);
+  work.source = index;
+  if (to->submit_for(work, milliseconds(50))) return;
+  source.pause();
+  bool complained = false;
+  std::vector<WriterWork> waiting;
+  waiting.push_back(std::move(work));
+  while (!waiting.empty() && writer() == to) {
+    if (to->submit_for(waiting.front(), milliseconds(50))) {
+      waiting.erase(waiting.begin());
+      continue;
+    }
+    // What was under way before the pause took effect: at most a few batches.
+    if (auto more = poll(source, 0, complained)) {
+      parser(index)->parse(*more);
+      WriterWork next;
+      next.batch = std::move(more);
+      next.source = index;
+      waiting.push_back(std::move(next));
+    }
+  }
+  if (waiting.empty()) source.resume();
+}
+
+}  // namespace tidewaiter::app

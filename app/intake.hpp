@@ -1,0 +1,68 @@
+// Intake: the sources with their parsers and threads. It outlives the lives of the store: while there is no writer to
+// hand to, the sources are paused and go on polling, so their group keeps them; with the next writer they read again
+// from where the store ends, and what was under way is dropped.
+// open(), connect(), disconnect() and stop() belong to the supervising thread; the rest may be called from any.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "app/pipeline.hpp"
+#include "app/writer.hpp"
+
+namespace tidewaiter::app {
+
+class Intake {
+ public:
+  Intake(const PipelineConfig& config, const Clock& clock, Metrics& metrics)
+      : config_(config), clock_(clock), metrics_(metrics) {}
+  ~Intake() { stop(); }
+
+  /// Makes sources and parsers; nothing the second time. Errors: settings that no source takes.
+  Result<void> open(const PolicyText& policy);
+  /// From here everything read goes to this writer. The first call starts the threads.
+  void connect(std::shared_ptr<Writer> writer, std::string store_id);
+  /// The writer takes nothing any more: pause.
+  void disconnect();
+  /// Ends the threads; what they handed over is in the writer's queue. The sources stay until the end of this object,
+  /// which gives them up after their last offset commit.
+  void stop();
+
+  /// For the writer: claim, committed, abandoned.
+  std::vector<ingest::Source*> sources() const;
+  Result<void> use_policy(const PolicyText& policy);
+  /// Goes into the metadata of offset commits.
+  void set_newest_head(std::string note);
+  bool finished() const;
+  void fill(PipelineStatus& status) const;
+
+ private:
+  std::shared_ptr<Writer> writer() const;
+  std::shared_ptr<Parse> parser(std::size_t index) const;
+  SourceContext context();
+  std::string commit_metadata(const Origin& origin) const;
+  void run(std::size_t index, std::stop_token stop);
+  std::unique_ptr<Batch> poll(ingest::Source& source, int timeout_ms, bool& complained);
+  void hand_over_control(Writer& writer);
+  void hand_over(std::size_t index, std::unique_ptr<Batch> batch, const std::shared_ptr<Writer>& writer);
+
+  const PipelineConfig& config_;
+  const Clock& clock_;
+  Metrics& metrics_;
+  mutable std::mutex mutex_;
+  std::shared_ptr<Writer> writer_;          // guarded, as everything down to the sources
+  std::vector<store::Position> last_known_;  // of the writer before, while there is none
+  std::string store_id_, newest_head_;
+  std::vector<std::shared_ptr<Parse>> parsers_;
+  std::vector<OwnRecord> asked_control_;
+  std::vector<std::unique_ptr<ingest::Source>> sources_;
+  std::vector<std::jthread> threads_;
+  std::atomic<std::size_t> running_{0};
+};
+
+}  // namespace tidewaiter::app
