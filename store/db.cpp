@@ -5,6 +5,7 @@
 #include <rocksdb/env.h>
 #include <rocksdb/file_checksum.h>
 #include <rocksdb/file_system.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/options.h>
 #include <rocksdb/sst_file_reader.h>
 #include <rocksdb/table.h>
@@ -18,12 +19,15 @@
 #include <array>
 #include <bit>
 #include <chrono>
+#include <cstdarg>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <thread>
 #include <vector>
 
 #include "core/check.hpp"
+#include "core/log_line.hpp"
 #include "core/text.hpp"
 
 namespace tidewaiter::store {
@@ -119,8 +123,36 @@ class Xxh3Factory final : public rocksdb::FileChecksumGenFactory {
   const char* Name() const override { return "tidewaiter-xxh3"; }
 };
 
-rocksdb::DBOptions db_options() {
+/// RocksDB's warnings go to our log, where a service's owner reads them. Its own file beside the tables would be one more
+/// thing to fail on a full disk, and the library as Debian builds it ends the process then. Readers say nothing.
+class Warnings final : public rocksdb::Logger {
+ public:
+  explicit Warnings(bool silent) : rocksdb::Logger(rocksdb::WARN_LEVEL), silent_(silent) {}
+  using rocksdb::Logger::Logv;
+  void Logv(const rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+    if (silent_ || level < rocksdb::WARN_LEVEL || level >= rocksdb::HEADER_LEVEL) return;
+    char text[512];
+    std::vsnprintf(text, sizeof text, format, arguments);
+    log_line(level >= rocksdb::ERROR_LEVEL ? Level::error : Level::warn, "rocksdb", {{"text", text}});
+  }
+
+ private:
+  const bool silent_;
+};
+
+/// After an error nothing is retried on the open handle: the store is closed and opened anew (semantics 13).
+class NoRetries final : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+};
+
+rocksdb::DBOptions db_options(bool secondary) {
   rocksdb::DBOptions options;
+  options.info_log = std::make_shared<Warnings>(secondary);
+  options.listeners.push_back(std::make_shared<NoRetries>());
+  options.max_bgerror_resume_count = 0;
   options.max_open_files = -1;
   // All families together: damage to any live write-ahead log then leaves a whole prefix of commits, never tables that
   // are ahead of their log.
@@ -129,10 +161,7 @@ rocksdb::DBOptions db_options() {
   options.max_total_wal_size = 256u << 20;
   options.max_background_jobs = 2;
   options.bytes_per_sync = 1u << 20;
-  options.keep_log_file_num = 4;
-  options.max_log_file_size = 4u << 20;
   options.stats_dump_period_sec = 0;
-  options.info_log_level = rocksdb::WARN_LEVEL;
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.file_checksum_gen_factory = std::make_shared<Xxh3Factory>();
   return options;
@@ -157,7 +186,6 @@ struct Db::State {
   DbOptions options;
   bool secondary = false;
   std::unique_ptr<rocksdb::Env> env;
-  std::string info_log_directory;  // secondary only, removed at close
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> handles;  // default first, then by Cf
 
@@ -172,8 +200,6 @@ struct Db::State {
       if (db && h) (void)db->DestroyColumnFamilyHandle(h);
     if (db) (void)db->Close();
     db.reset();
-    std::error_code ignored;
-    if (!info_log_directory.empty()) std::filesystem::remove_all(info_log_directory, ignored);
   }
 };
 
@@ -210,7 +236,7 @@ Db::~Db() = default;
 Result<std::shared_ptr<Db>> Db::open_primary(const DbOptions& options) {
   auto state = std::make_unique<State>();
   state->options = options;
-  rocksdb::DBOptions db_opts = db_options();
+  rocksdb::DBOptions db_opts = db_options(false);
   db_opts.create_if_missing = options.create_if_missing;
   db_opts.create_missing_column_families = true;
   state->use_file_system(db_opts);
@@ -231,18 +257,13 @@ Result<std::shared_ptr<Db>> Db::open_secondary(const DbOptions& options) {
   auto state = std::make_unique<State>();
   state->options = options;
   state->secondary = true;
-  rocksdb::DBOptions db_opts = db_options();
+  rocksdb::DBOptions db_opts = db_options(true);
   state->use_file_system(db_opts);
   if (!std::filesystem::exists(options.directory + "/CURRENT"))
     return fail(Code::not_found, "there is no store in " + options.directory);
-  std::error_code failed;
-  std::string place = std::filesystem::temp_directory_path(failed).string() + "/tidewaiter-reader-XXXXXX";
-  if (failed || ::mkdtemp(place.data()) == nullptr)
-    return fail(Code::disk, "no temporary directory for a reader: set TMPDIR");
-  state->info_log_directory = place;
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status = rocksdb::DB::OpenAsSecondary(db_opts, options.directory, place, descriptors(),
-                                                              &state->handles, &db);
+  const rocksdb::Status status = rocksdb::DB::OpenAsSecondary(db_opts, options.directory, options.directory,
+                                                              descriptors(), &state->handles, &db);
   if (!status.ok()) return open_error(status, options.directory);
   state->db.reset(db);
   return std::shared_ptr<Db>(new Db(std::move(state)));

@@ -1,7 +1,8 @@
 // The one door to RocksDB (7.8): column families, batches, iterators. No RocksDB type leaves it, but the
 // forward-declared FileSystem, with which a test may put its own file system under the store.
 // A primary has one owner process (RocksDB's LOCK file). A secondary follows it from another process, needs no write
-// permission in the store, keeps its info log in a temporary directory, and changes its view only in catch_up().
+// permission anywhere, and changes its view only in catch_up(). After a failed write or sync a primary takes nothing any
+// more and retries nothing: close it and open it again. RocksDB's warnings go to the process's log.
 // Errors: disk (IO), corruption, conflict (lock held by another process), not_found (no store there), unavailable.
 // Thread-safe, but catch_up(), which excludes every other use of the same Db.
 #pragma once
