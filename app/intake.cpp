@@ -82,7 +82,7 @@ std::vector<ingest::Source*> Intake::sources() const {
 Result<void> Intake::use_policy(const PolicyText& policy) {
   std::vector<std::shared_ptr<Parse>> parsers;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
-    TRY_ASSIGN(auto parser, config_.make_parser(policy));
+    TRY_ASSIGN(auto parser, config_.make_parser(policy, metrics_));
     parsers.push_back(std::move(parser));
   }
   std::lock_guard lock(mutex_);
