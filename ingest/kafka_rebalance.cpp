@@ -83,9 +83,12 @@ void KafkaSource::State::enter(rd_kafka_topic_partition_t& entry, const rd_kafka
     partition.anywhere = from_end;
   }
   partition.next_offset = partition.confirmed_offset = partition.asked_offset = start.value_or(0);
+  // After a commit that Kafka was not told of, no message may come for long that would tell it.
+  const std::uint64_t known = committed == nullptr ? UINT64_MAX
+                              : committed->offset < 0 ? 0 : static_cast<std::uint64_t>(committed->offset);
   {
     std::lock_guard lock(mutex);
-    ledger.assigned({partition.origin, number}, partition.next_offset);
+    ledger.assigned({partition.origin, number}, partition.next_offset, known);
   }
   partitions[Name(entry.topic, entry.partition)] = partition;
 }

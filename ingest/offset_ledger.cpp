@@ -4,8 +4,9 @@
 
 namespace tidewaiter::ingest {
 
-std::uint64_t OffsetLedger::assigned(Lane lane, std::uint64_t start) {
-  lanes_[lane] = State{++generation_, start, start, start, start, false};
+std::uint64_t OffsetLedger::assigned(Lane lane, std::uint64_t start, std::uint64_t committed) {
+  const std::uint64_t sent = std::min(start, committed);
+  lanes_[lane] = State{++generation_, sent, start, start, sent, false};
   return generation_;
 }
 

@@ -23,8 +23,9 @@ struct LaneOffset {
 
 class OffsetLedger {
  public:
-  /// A new assignment begins at `start`. Returns its generation: batches cut from now on carry it or a higher one.
-  std::uint64_t assigned(Lane lane, std::uint64_t start);
+  /// A new assignment begins at `start`, before which everything is durable; Kafka knows of `committed`, and what it does
+  /// not know is offered at once. Returns its generation: batches cut from now on carry it or a higher one.
+  std::uint64_t assigned(Lane lane, std::uint64_t start, std::uint64_t committed = UINT64_MAX);
   void revoked(Lane lane);
   /// Its topic is no more: nothing is committed for it, but what is under way may still be stored.
   void retire(Lane lane);

@@ -115,5 +115,19 @@ TEST(OffsetLedger, whatever_happens_only_durable_offsets_of_owned_partitions_are
   }
 }
 
+TEST(OffsetLedger, what_the_store_holds_and_kafka_does_not_know_is_offered_at_assignment) {
+  OffsetLedger ledger;
+  const Lane lane{intern_origin("cluster", {}, "known-to-the-store"), 0};
+  ledger.assigned(lane, 10, 7);
+  ASSERT_EQ(ledger.committable().size(), 1u);
+  EXPECT_EQ(ledger.committable()[0].next_offset, 10u);
+  ledger.sent(ledger.committable());
+  EXPECT_TRUE(ledger.committable().empty());
+  ledger.refused(lane);
+  EXPECT_EQ(ledger.committable().size(), 1u);
+  ledger.assigned(lane, 10, 12);  // moved by another tool: not ours to follow, nor to repeat
+  EXPECT_TRUE(ledger.committable().empty());
+}
+
 }  // namespace
 }  // namespace tidewaiter::ingest
