@@ -296,7 +296,7 @@ class RecipeCompiler {
   Result<void> table(const ColumnInfo& column, const json& rows, ColumnSource& made) {
     for (const auto& [from, to] : rows.items()) {
       TableRow row{Pattern::of(from), lasting_text(as_text(to)), as_text(to) == "="};
-      if (column.words != nullptr && !row.keep && !column.words->find(row.to))
+      if (column.words != nullptr && !row.keep && !row.to.empty() && !column.words->find(row.to))
         return wrong(column.name, "'" + std::string(row.to) + "' is no word of this column");
       made.table.push_back(std::move(row));
     }

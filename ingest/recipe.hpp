@@ -46,7 +46,7 @@ struct Condition {
 
 struct TableRow {
   Pattern from;
-  std::string_view to;  // lives as long as the process; empty = the text itself
+  std::string_view to;  // lives as long as the process; empty = no value
   bool keep = false;
 };
 

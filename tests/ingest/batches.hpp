@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -43,7 +44,9 @@ class TestBatch {
 };
 
 inline std::unique_ptr<Parser> make_parser(ParserOptions options = {}) {
-  return std::move(Parser::create(std::move(options))).value();
+  auto made = Parser::create(std::move(options));
+  if (!made) throw std::runtime_error(made.error().message);
+  return std::move(made).value();
 }
 
 /// A CloudEvents envelope around `data`.

@@ -103,6 +103,14 @@ TEST(Sources, the_first_path_that_is_there_names_the_value) {
   EXPECT_EQ(mapped.resource(R"({"b":{},"a":[],"k":1})"), "A");
 }
 
+TEST(Sources, a_row_of_a_table_may_give_no_value) {
+  auto mapped = reading(R"([{"path":"a","table":{"<NA>":"","*":"="}},"b"])");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"a":"x","b":"y"})"), "x");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"a":"<NA>","b":"y"})"), "y");
+  Mapped words(R"("detect":{"any":[["k"]]},"fields":{"action":[{"path":"a","table":{"-":""}},{"value":"read"}]})");
+  EXPECT_EQ(enums::action.word(words.parse(R"({"k":1,"a":"-"})").event().get(Num::action)), "read");
+}
+
 TEST(Sources, tables_segments_and_extracts) {
   EXPECT_EQ(reading(R"({"path":"a","table":{"Get*":"read","*":"="}})").resource(R"({"k":1,"a":"GetX"})"), "read");
   EXPECT_EQ(reading(R"({"path":"a","table":{"Get*":"read","*":"="}})").resource(R"({"k":1,"a":"PutX"})"), "PutX");
