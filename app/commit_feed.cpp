@@ -22,19 +22,26 @@ CommitFeed::Follower::~Follower() {
 void CommitFeed::prune(std::vector<CommitPtr>& dropped) {
   std::uint64_t wanted = followers_.empty() ? 0 : UINT64_MAX;
   for (const Follower* follower : followers_) wanted = std::min(wanted, follower->wants_);
-  while (!tail_.empty() && (tail_.size() > commits_max_ || tail_.front()->number < wanted)) {
-    dropped.push_back(std::move(tail_.front()));
+  const auto too_much = [&] {
+    return tail_.size() > commits_max_ || (tail_.size() > 1 && tail_bytes_ > tail_bytes_max);
+  };
+  while (!tail_.empty() && (too_much() || tail_.front().commit->number < wanted)) {
+    tail_bytes_ -= tail_.front().bytes;
+    dropped.push_back(std::move(tail_.front().commit));
     tail_.pop_front();
   }
 }
 
 void CommitFeed::append(CommitPtr commit) {
   std::vector<CommitPtr> dropped;
+  std::size_t bytes = commit->events.size() * sizeof(Event);
+  for (const Record& record : commit->records) bytes += sizeof(Record) + record.body.size();
   {
     std::lock_guard lock(mutex_);
     CHECK(commit->number == last_.load() + 1);
     last_.store(commit->number, std::memory_order_release);
-    tail_.push_back(std::move(commit));
+    tail_.push_back({std::move(commit), bytes});
+    tail_bytes_ += bytes;
     prune(dropped);
   }
   appended_.notify_all();
@@ -59,8 +66,8 @@ CommitPtr CommitFeed::wait_for(Follower& follower, std::uint64_t number, std::ch
     lock.lock();
   }
   appended_.wait_for(lock, timeout, [&] { return closed_ || last_.load() >= number; });
-  if (tail_.empty() || number < tail_.front()->number || number > last_.load()) return nullptr;
-  return tail_[number - tail_.front()->number];
+  if (tail_.empty() || number < tail_.front().commit->number || number > last_.load()) return nullptr;
+  return tail_[number - tail_.front().commit->number].commit;
 }
 
 Result<CommitPtr> CommitFeed::Follower::next(std::uint64_t number, std::chrono::milliseconds timeout) {

@@ -22,6 +22,9 @@ namespace tidewaiter::app {
 
 class CommitFeed {
  public:
+  /// The tail in memory holds at most so many bytes of bodies and events, and always the newest commit.
+  static constexpr std::size_t tail_bytes_max = 64u << 20;
+
   using OpenReader = std::function<Result<std::unique_ptr<store::Reader>>()>;
 
   /// Keeps at most `commits_max` commits in memory, and only those that a follower has still to take. `last_commit` = newest commit of the store at open.
@@ -65,7 +68,12 @@ class CommitFeed {
   const OpenReader open_reader_;
   std::mutex mutex_;
   std::condition_variable appended_;
-  std::deque<CommitPtr> tail_;
+  struct Kept {
+    CommitPtr commit;
+    std::size_t bytes;
+  };
+  std::deque<Kept> tail_;
+  std::size_t tail_bytes_ = 0;
   std::vector<Follower*> followers_;
   std::atomic<std::uint64_t> last_;
   bool closed_ = false;

@@ -172,6 +172,7 @@ Config typed(const json& root, const std::string& file) {
   http.read("api_address", config.http.api_address);
   http.read("metrics_address", config.http.metrics_address);
   http.read_path("token_file", config.http.token_file);
+  Section(root, folder).read_bytes("memory_limit_bytes", config.memory_limit_bytes);
   config.log_level = root.value("log_level", config.log_level);
   return config;
 }

@@ -103,6 +103,7 @@ struct Config {
   DetectConfig detect;
   std::vector<ConnectorEntry> connectors;
   HttpConfig http;
+  std::uint64_t memory_limit_bytes = 0;     // refused when the parts add up to more; 0 = whatever they add up to
   std::string log_level = "info";
 };
 

@@ -1,5 +1,6 @@
 #include "app/config_checks.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <regex>
 #include <set>
@@ -23,6 +24,7 @@ class Checker {
     check_topics();
     check_connector_names();
     check_http();
+    check_memory();
   }
 
  private:
@@ -110,6 +112,21 @@ class Checker {
       for (const auto& [key, text] : {std::pair{"alerts", connector.select_alerts}, std::pair{"events", connector.select_events}})
         if (text != "all" && text != "off") check_filter(pointer + "/select/" + key, text);
     }
+  }
+
+  void check_memory() {
+    constexpr std::uint64_t fixed = 448ull << 20, of_connector = 32ull << 20, under_way = 16;
+    if (config_.memory_limit_bytes == 0) return;
+    const std::uint64_t batches = under_way * std::max(config_.store.commit_bytes, config_.limits.message_bytes_max);
+    const std::uint64_t needed = fixed + config_.detect.memory_bytes + config_.store.cache_bytes + batches +
+                                 of_connector * config_.connectors.size();
+    if (needed <= config_.memory_limit_bytes) return;
+    wrong("/memory_limit_bytes", "the parts may add up to " + std::to_string(needed >> 20) + " MiB: detect.memory_bytes " +
+                                     std::to_string(config_.detect.memory_bytes >> 20) + ", store.cache_bytes " +
+                                     std::to_string(config_.store.cache_bytes >> 20) + ", batches under way " +
+                                     std::to_string(batches >> 20) + ", connectors " +
+                                     std::to_string(of_connector * config_.connectors.size() >> 20) + ", the rest " +
+                                     std::to_string(fixed >> 20));
   }
 
   static bool is_loopback(const std::string& address) {

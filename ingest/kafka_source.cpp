@@ -9,7 +9,7 @@
 namespace tidewaiter::ingest {
 namespace {
 
-constexpr std::size_t held_max = 512;
+constexpr std::size_t held_max = 512, held_bytes_max = 16u << 20;
 constexpr std::int64_t publish_every_ns = 50'000'000;
 
 const KafkaProperties defaults = {
@@ -90,13 +90,19 @@ Result<std::unique_ptr<Batch>> KafkaSource::poll(int timeout_ms) {
 
 /// One call to librdkafka: serves callbacks (rebalance among them) and fetches what is there.
 void KafkaSource::State::consume(int timeout_ms) {
-  held.resize(held_max);
-  const auto got = rd_kafka_consume_batch_queue(queue.get(), timeout_ms, held.data(), held_max);
+  const std::size_t most = held_next == 0 ? held_max : held_next;
+  held.resize(most);
+  const auto got = rd_kafka_consume_batch_queue(queue.get(), timeout_ms, held.data(), most);
   held.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
   held_at = 0;
   receive_ns = clock.now_ns();
   std::uint64_t bytes = 0;
-  for (const rd_kafka_message_t* message : held) bytes += message->len;
+  std::size_t largest = 1;
+  for (const rd_kafka_message_t* message : held) {
+    bytes += message->len;
+    largest = std::max(largest, message->len);
+  }
+  held_next = std::clamp<std::size_t>(held_bytes_max / largest, 1, held_max);
   std::lock_guard lock(mutex);
   public_status.messages += held.size();
   public_status.bytes += bytes;

@@ -87,6 +87,7 @@ struct KafkaSource::State {
   std::deque<std::unique_ptr<Batch>> pending;  // cut out of turn; handed over before anything else
   std::vector<rd_kafka_message_t*> held;     // consumed from librdkafka, not appended yet
   std::size_t held_at = 0;
+  std::size_t held_next = 0;                  // how many to take at once: few when they are large; 0 = not known yet
   std::vector<Header> headers;
   std::int64_t receive_ns = 0;
   std::map<Name, Partition> partitions;

@@ -115,6 +115,8 @@ def first_set(bench, dice):
     assert not bench.dead.received()
     doubles = sum(bench.calm.received().values()) - len(reference)
     assert doubles == 0, f"{doubles} items came twice to a receiver that never failed"
+    # With its faults on, so that there is something to get right.
+    wait_until(lambda: len(bench.flaky.received()) > EACH // 4, "the flaky receiver to get some", 60)
     bench.flaky.faults()
     expect_all_at(bench, "the flaky receiver", lambda: set(bench.flaky.received()), reference)
     expect_all_at(bench, "the foreign server", bench.front_uids, reference)
