@@ -127,6 +127,8 @@ class RecipeCompiler {
     if (mapping.contains("text")) {
       for (const json& word : mapping["text"].at("columns")) recipe_.text_columns.push_back(word.get<std::string>());
       for (const json& word : mapping["text"].at("header")) recipe_.text_header.push_back(word.get<std::string>());
+      recipe_.text_quotes = mapping["text"].value("quotes", false);
+      recipe_.text_words_min = mapping["text"].value("words_min", std::size_t{0});
     }
     for (const json& location : mapping.value("events", json::array({""}))) {
       TRY_ASSIGN(const ParsedPath parsed, read_path(location.get<std::string>()));
@@ -331,7 +333,7 @@ class RecipeCompiler {
       recipe_.nodes[at].location = static_cast<std::int32_t>(l);
       Location& location = recipe_.locations[l];
       location.first_cell = static_cast<std::uint16_t>(l * paths_.size());
-      location.wrapped = !path.empty();
+      location.wrapped = !path.empty() && path != Path{{Kind::text, {}, 0}};
       location.many = std::any_of(path.begin(), path.end(), [](const PathStep& step) {
         return step.kind == Kind::each || step.kind == Kind::text;
       });

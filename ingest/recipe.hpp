@@ -140,6 +140,8 @@ class Recipe {
   std::vector<Shape> shapes;
   std::vector<std::string> text_columns, text_header;  // of a text format: default order; names that a header line has
   bool is_text = false;              // a message may be text
+  bool text_quotes = false;          // "…" and […] are one word
+  std::size_t text_words_min = 0;    // lines may have fewer or more words than columns; 0 = they may not
 };
 
 /// True when the mapping asks for nothing that a Plan cannot do.

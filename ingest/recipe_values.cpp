@@ -11,7 +11,15 @@
 namespace tidewaiter::ingest {
 namespace {
 
+constexpr std::size_t sha256_bytes = 32;
+
 bool is_text(const Cell& cell) { return cell.kind == Cell::Kind::string || cell.kind == Cell::Kind::scalar; }
+
+/// A hash may be of whole objects, too.
+bool is_part(const ColumnSource& source, const Cell& cell) {
+  const bool fits = is_text(cell) || (source.extract == Extract::hash && cell.kind != Cell::Kind::none);
+  return fits && !cell.text.empty();
+}
 
 bool all_hold(const std::vector<Condition>& conditions, const Cell* cells) {
   return std::all_of(conditions.begin(), conditions.end(), [&](const Condition& one) { return one.holds(cells); });
@@ -140,7 +148,7 @@ bool RecipeValues::put_together(const ColumnSource& source, const Cell* cells, s
   std::size_t size = 0;
   bool any = false;
   for (const SourcePart& part : source.parts) {
-    const bool there = part.cell < 0 || (is_text(cells[part.cell]) && !cells[part.cell].text.empty());
+    const bool there = part.cell < 0 || is_part(source, cells[part.cell]);
     if (!there && !source.some_suffice) return false;
     if (!there) continue;
     any = any || part.cell >= 0;
@@ -150,7 +158,7 @@ bool RecipeValues::put_together(const ColumnSource& source, const Cell* cells, s
   char* const out = EventWriter::derive(*batch_, size);
   char* at = out;
   for (const SourcePart& part : source.parts) {
-    const std::string_view piece = part.cell < 0 ? part.literal : is_text(cells[part.cell]) ? cells[part.cell].text : "";
+    const std::string_view piece = part.cell < 0 ? part.literal : is_part(source, cells[part.cell]) ? cells[part.cell].text : "";
     if (piece.empty()) continue;
     if (at != out) at = std::copy(source.with.begin(), source.with.end(), at);
     at = std::copy(piece.begin(), piece.end(), at);
@@ -170,11 +178,13 @@ bool RecipeValues::extract(Extract what, std::string_view& text) {
       text = keep(to_hex(*bytes));
       return true;
     }
-    case Extract::digest:
-      text = sha256_in(text);
-      if (text.empty()) return false;
-      text = keep("sha256:" + std::string(text));
+    case Extract::digest: {
+      const std::string_view hex = sha256_in(text);
+      const auto bytes = hex.empty() ? from_base64(text) : std::nullopt;
+      if (hex.empty() && (!bytes || bytes->size() != sha256_bytes)) return false;
+      text = keep("sha256:" + (hex.empty() ? to_hex(*bytes) : std::string(hex)));
       return true;
+    }
     case Extract::url_host: text = url_host(text); break;
     case Extract::url_port: text = url_port(text); break;
     case Extract::host_name: return is_host_name(text);

@@ -76,11 +76,9 @@ WalkResult RecipeWalker::document(ondemand::document& document, Batch& batch, co
   begin(batch, record, limits, explanation);
   document_ = &document;
   document_text_ = record.value;
+  set(0, Cell::Kind::object, trimmed(record.value));
   result_.broken = !root_value(document) || document.current_location().error() != simdjson::OUT_OF_BOUNDS;
-  if (!result_.broken && result_.events == 0 && recipe_->nodes[0].location >= 0) {
-    set(0, Cell::Kind::object, trimmed(record.value));
-    emit(0);
-  }
+  if (!result_.broken && result_.events == 0 && recipe_->nodes[0].location >= 0) emit(0);
   return result_;
 }
 
@@ -209,6 +207,7 @@ bool RecipeWalker::value(ondemand::value value, std::uint32_t at) {
 
 bool RecipeWalker::entered_object(ondemand::value& value, std::uint32_t at, const char* start) {
   const RecipeNode& node = recipe_->nodes[at];
+  const std::uint32_t events = result_.events;
   ondemand::object inner;
   if (value.get_object().get(inner) != simdjson::SUCCESS) return false;
   // An object where JSON in a string was expected, and a map where a list of pairs was, are read all the same.
@@ -227,6 +226,7 @@ bool RecipeWalker::entered_object(ondemand::value& value, std::uint32_t at, cons
     set(at, Cell::Kind::object, raw);
     if (into != at) set(into, Cell::Kind::object, raw);
   }
+  if (result_.events != events) return true;  // it was a wrapper: its events stood inside
   if (node.location >= 0) emit(at);
   if (into != at && target.location >= 0) emit(into);
   return true;
@@ -402,10 +402,11 @@ bool RecipeWalker::embedded_document(std::string_view text, std::uint32_t at) {
   }
   ondemand::object fields;
   if (type != ondemand::json_type::object || document.get_object().get(fields) != simdjson::SUCCESS) return false;
+  set(at, Cell::Kind::object, trimmed(text));  // before its fields: events inside may ask for it
+  const std::uint32_t events = result_.events;
   if (!object(fields, at)) return false;
   if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return false;
-  set(at, Cell::Kind::object, trimmed(text));
-  if (recipe_->nodes[at].location >= 0) emit(at);
+  if (recipe_->nodes[at].location >= 0 && result_.events == events) emit(at);
   return true;
 }
 

@@ -123,6 +123,9 @@ TEST(Sources, tables_segments_and_extracts) {
   EXPECT_EQ(reading(R"({"path":"a","as":"size"})").resource(R"({"k":1,"a":{ "b" : [1, 2] }, "c":1})"), "16");
   EXPECT_EQ(reading(R"({"path":"a","as":"hash"})").resource(R"({"k":1,"a":"abc"})"),
             "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(reading(R"({"path":"a","as":"digest"})").resource(R"({"k":1,"a":"q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s="})"),
+            "sha256:abababababababababababababababababababababababababababababababab");
+  EXPECT_EQ(reading(R"({"path":"a","as":"digest"})").resource(R"({"k":1,"a":"YWJj"})"), "");
   EXPECT_EQ(reading(R"({"path":"a","as":"host_name"})").resource(R"({"k":1,"a":"10.0.0.1"})"), "");
 }
 
@@ -165,6 +168,42 @@ TEST(Events, broken_json_in_a_string_is_one_unmapped_event) {
   ASSERT_EQ(batch.record().event_count, 3u);
   EXPECT_EQ(batch.batch.events[1].get(Num::class_uid), 0u);
   EXPECT_EQ(batch.batch.events[2].get(Str::resource), "3");
+}
+
+TEST(Events, a_place_of_events_may_be_a_wrapper_of_other_places) {
+  Mapped mapped(R"("events":["Records[]","Records[].body{json}","Records[].body{json}.detail"],"detect":{"any":[["k"]]},
+                   "fields":{"resource":"k"})");
+  TestBatch& batch = mapped.parse(
+      R"({"Records":[{"k":"plain"},{"body":"{\"k\":\"in\"}"},{"body":"{\"detail\":{\"k\":\"inner\"}}"},{"body":"{}"}]})");
+  ASSERT_EQ(batch.batch.events.size(), 4U);
+  EXPECT_EQ(batch.batch.events[0].get(Str::resource), "plain");
+  EXPECT_EQ(batch.batch.events[1].get(Str::resource), "in");
+  EXPECT_EQ(batch.batch.events[2].get(Str::resource), "inner");
+  EXPECT_FALSE(batch.batch.events[3].has(Num::format)) << "an unmapped one";
+}
+
+TEST(Events, know_the_text_of_the_document_that_holds_them_wherever_it_stands) {
+  Mapped mapped(R"("events":["p{json}.l[]","l[]"],"detect":{"any":[["k"]]},"fields":{"resource":{"path":"^","as":"size"},
+                   "operation":{"paths":["^","k"],"as":"hash"}})");
+  EXPECT_EQ(mapped.resource(R"({"p":"{\"l\":[{\"k\":1}]}"})"), "15");
+  EXPECT_EQ(mapped.resource(R"({"l":[{"k":1}]})"), "15");
+  TestBatch& batch = mapped.parse(R"({"l":[{"k":1},{"k":2},{"k":1}]})");
+  ASSERT_EQ(batch.batch.events.size(), 3U);
+  EXPECT_NE(batch.batch.events[0].get(Str::operation), batch.batch.events[1].get(Str::operation));
+  EXPECT_EQ(batch.batch.events[0].get(Str::operation), batch.batch.events[2].get(Str::operation));
+}
+
+TEST(Events, of_lines_may_have_words_in_marks_and_words_too_many_or_too_few) {
+  Mapped mapped(R"("events":["{text}"],"text":{"columns":["k","when","agent","n"],"header":["k","when"],"quotes":true,"words_min":2},
+                   "detect":{"any":[["k"]]},"fields":{"resource":"agent","time":{"path":"when","form":"civil"},"bytes_out":"n"})");
+  TestBatch& batch = mapped.parse("a [02/May/2026:10:00:00 +0200] \"x \\\" y\" 7 more\nb [1 2]\nc");
+  ASSERT_EQ(batch.batch.events.size(), 3U);
+  EXPECT_EQ(batch.batch.events[0].get(Str::resource), "x \\\" y");
+  EXPECT_EQ(format_rfc3339(batch.batch.events[0].time_ns()), "2026-05-02T08:00:00Z");
+  EXPECT_EQ(batch.batch.events[0].get(Num::bytes_out), 7U);
+  EXPECT_FALSE(batch.batch.events[0].has(Num::flags)) << "a line is no wrapper";
+  EXPECT_TRUE(batch.batch.events[1].has(Num::format));
+  EXPECT_FALSE(batch.batch.events[2].has(Num::format)) << "an unmapped one";
 }
 
 TEST(Events, too_many_are_a_reject) {
