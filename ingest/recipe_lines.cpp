@@ -12,9 +12,12 @@ constexpr std::string_view spaces = " \t\r";
 /// marks inside may be escaped or not.
 std::size_t word_end(std::string_view line, bool quotes) {
   const char close = !quotes ? 0 : line[0] == '"' ? '"' : line[0] == '[' ? ']' : 0;
+  auto ends = [&](std::size_t at) {
+    return line[at - 1] != '\\' && (at + 1 == line.size() || spaces.find(line[at + 1]) != std::string_view::npos);
+  };
   if (close != 0)
     for (std::size_t at = line.find(close, 1); at != std::string_view::npos; at = line.find(close, at + 1))
-      if (line[at - 1] != '\\' && (at + 1 == line.size() || spaces.find(line[at + 1]) != std::string_view::npos)) return at + 1;
+      if (ends(at)) return at + 1;
   return std::min(line.find_first_of(spaces), line.size());
 }
 
@@ -27,7 +30,8 @@ std::size_t for_each_word(std::string_view line, bool quotes, Visit visit) {
     if (begin == std::string_view::npos) break;
     line.remove_prefix(begin);
     const std::size_t end = word_end(line, quotes);
-    const bool marked = quotes && end > 1 && (line[0] == '"' || line[0] == '[') && (line[end - 1] == '"' || line[end - 1] == ']');
+    const char first = line[0], last = line[end - 1];
+    const bool marked = quotes && end > 1 && ((first == '"' && last == '"') || (first == '[' && last == ']'));
     visit(count++, marked ? line.substr(1, end - 2) : line.substr(0, end));
     line.remove_prefix(end);
   }
