@@ -97,6 +97,14 @@ std::string csv_cell(std::string_view text) {
 bool put(std::string_view text) { return std::fwrite(text.data(), 1, text.size(), stdout) == text.size(); }
 
 /// What was read and how far signed heads cover it.
+/// What could not be read, and the exit status that goes with it.
+int say_damage(const store::QueryOutcome& outcome) {
+  for (const store::Damage& damage : outcome.damaged)
+    std::fprintf(stderr, "NOT READ: log %s, records %s to %s: %s\n", damage.log.c_str(), grouped(damage.from).c_str(),
+                 grouped(damage.to - 1).c_str(), damage.reason.c_str());
+  return outcome.damaged.empty() ? exit_ok : exit_environment;
+}
+
 void say_view(const store::QueryOutcome& outcome) {
   std::string text = grouped(outcome.rows) + (outcome.rows == 1 ? " row" : " rows") + " of " +
                      grouped(outcome.records_scanned) + " records scanned; read at commit " + grouped(outcome.commit);
@@ -232,6 +240,7 @@ Result<store::QuerySpec> spec_of(const QueryOptions& options) {
   TRY_ASSIGN(spec.to_ns, parse_time(options.to, "--to", spec.now_ns));
   spec.by = options.by;
   spec.bodies = options.format == "raw";
+  spec.skip_damaged = true;  // what can be read is given, what cannot is named
   spec.order = options.newest ? store::Order::newest_first : store::Order::stored;
   const bool grouping = options.count || !options.by.empty();
   if (options.limit)
@@ -296,7 +305,7 @@ int run_groups(const store::Query& query, const store::Reader& reader, const Que
                  grouped(outcome->rows_in_other_groups).c_str());
   if (outcome->limited) std::fprintf(stderr, "there are more groups: raise --limit\n");
   say_view(*outcome);
-  return exit_ok;
+  return say_damage(*outcome);
 }
 
 }  // namespace
@@ -323,7 +332,7 @@ int command_query(const QueryOptions& options) {
   if (outcome->limited)
     std::fprintf(stderr, "there are more rows: raise --limit (now %s)%s\n", grouped(query->spec().limit).c_str(),
                  options.newest ? "" : ", or ask for the --newest");
-  return exit_ok;
+  return say_damage(*outcome);
 }
 
 }  // namespace tidewaiter::app

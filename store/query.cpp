@@ -157,18 +157,57 @@ class Pass {
     const std::uint64_t size = reader_.size(log.id);
     covered_ = view_->covered;
     if (from >= size) return {};
+    reached_ = from;
+    block_end_ = 0;
+    while (true) {
+      auto done = scan_from(log, from, size);
+      if (done || !plan_.spec.skip_damaged || done.error().code != Code::corruption) return done;
+      TRY_ASSIGN(from, behind_damage(log, std::max(from, reached_), size));
+      outcome_.damaged.push_back({log.name, damaged_from_, from, std::move(done).error().message});
+      if (from >= size) return {};
+    }
+  }
+
+  Result<void> scan_from(const LogInfo& log, std::uint64_t from, std::uint64_t size) {
     const bool own = is_own_log(log.name);
     const auto want = [&](const BlockSummary& block) {
+      reached_ = std::max(from, block.first_seq);
+      last_block_was_read_ = false;
+      block_end_ = block.first_seq + block.records;
       const bool yes = plan_.wants(block, own) &&
                        terms_.may_hold(block.log, block.first_seq, block.first_seq + block.records);
       outcome_.blocks_skipped += !yes;
+      last_block_was_read_ = !yes;
       return yes;
     };
     return reader_.scan(log.id, from, size, plan_.spec.bodies || own, want,
                         [&](const StoredRecord& record) { return take(log, record); });
   }
 
+  /// The first record behind the damage that a scan has met at `at`: behind the block that it was about to decode; and
+  /// where not even the next block's place can be read, wherever a block is found again, in ever larger steps.
+  Result<std::uint64_t> behind_damage(const LogInfo& log, std::uint64_t at, std::uint64_t size) {
+    damaged_from_ = at;
+    if (block_end_ > at) {
+      const std::uint64_t end = std::exchange(block_end_, 0);
+      if (!last_block_was_read_) return std::min(end, size);
+      damaged_from_ = at = end;
+    }
+    for (std::uint64_t step = 64; at + step < size; step *= 2) {
+      std::optional<std::uint64_t> found;
+      const auto first = [&](const BlockSummary& block) {
+        found = std::max(at, block.first_seq);
+        return true;
+      };
+      auto probe = reader_.scan(log.id, at + step, size, false, first, [](const StoredRecord&) { return false; });
+      if (probe && found) return *found;
+      if (!probe && probe.error().code != Code::corruption) return std::move(probe).error();
+    }
+    return size;
+  }
+
   bool take(const LogInfo& log, const StoredRecord& record) {
+    last_block_was_read_ = true;
     if (record.commit > outcome_.commit) return false;  // the rest of this log is newer still
     if (plan_.spec.scan_records_max && outcome_.records_scanned >= plan_.spec.scan_records_max) {
       end_here(QueryPlace{outcome_.commit, log.id, record.record.seq, no_sub});
@@ -220,6 +259,8 @@ class Pass {
   const LogView* view_ = nullptr;
   std::uint64_t covered_ = 0;
   QueryPlace last_;
+  std::uint64_t reached_ = 0, block_end_ = 0, damaged_from_ = 0;  // of the log under way
+  bool last_block_was_read_ = false;
   bool stopped_ = false;
 };
 

@@ -43,6 +43,7 @@ struct QuerySpec {
   Order order = Order::stored;
   std::uint64_t limit = 0;  // rows, or groups; 0 = all
   bool bodies = false;      // raw bytes of records are wanted
+  bool skip_damaged = false;  // go on behind what cannot be read, and name it in the outcome; else it is an error
   std::optional<QueryPlace> after;
   std::uint64_t scan_records_max = 0;  // 0 = no bound; else the run ends early with `next`
   std::uint64_t groups_max = 100'000;
@@ -58,6 +59,13 @@ struct LogView {
   std::int64_t head_time_ns = 0;   // 0 = no head yet
 };
 
+/// Records that could not be read: not looked at, and in no number of the outcome.
+struct Damage {
+  std::string log;
+  std::uint64_t from = 0, to = 0;  // sequence numbers, [from, to)
+  std::string reason;              // with the place on disk
+};
+
 struct QueryOutcome {
   std::uint64_t commit = 0;
   std::vector<LogView> logs;
@@ -67,6 +75,7 @@ struct QueryOutcome {
   std::uint64_t blocks_skipped = 0;
   bool limited = false;               // there may be more rows than were given
   std::optional<QueryPlace> next;     // of a limited run in stored order
+  std::vector<Damage> damaged;        // empty, unless skip_damaged
   std::uint64_t rows_in_other_groups = 0;  // rows of groups that did not fit; the groups given are exact
 };
 

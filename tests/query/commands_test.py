@@ -5,6 +5,8 @@ import io
 import json
 import os
 import pathlib
+import re
+import shutil
 import subprocess
 import tempfile
 import unittest
@@ -52,6 +54,28 @@ class Commands(unittest.TestCase):
         self.assertEqual(int(out), self.total)
         self.assertIn("read at commit", err)
         self.assertIn("checkpoint control", err)
+
+    def test_a_damaged_place_is_named_and_everything_else_is_still_answered(self):
+        tables = sorted(self.store.glob("*.sst"), key=lambda table: table.stat().st_size)[-2:]
+        for table in tables:  # bodies and columns
+            copy = self.folder / ("damaged-" + table.name)
+            shutil.copytree(self.store, copy)
+            content = bytearray(table.read_bytes())
+            content[len(content) // 2] ^= 1
+            (copy / table.name).write_bytes(content)
+            whole = self.query("--format", "raw", "--unmask", "--limit", "1000000")[0].splitlines()
+            code, out, err = tidewaiter("query", "--store", copy, "--format", "raw", "--unmask", "--limit", "1000000")
+            self.assertEqual(code, 3, err)
+            self.assertIn(table.name, err)
+            self.assertIn("read at commit", err)
+            named = re.findall(r"NOT READ: log ([a-z-]+), records ([0-9,]+) to ([0-9,]+): ", err)
+            self.assertTrue(named, err)
+            number = lambda text: int(text.replace(",", ""))
+            missing = sum(number(last) - number(first) + 1 for _, first, last in named)
+            given = out.splitlines()
+            self.assertLessEqual(set(given), set(whole))
+            self.assertLess(missing, len(whole) // 4, "too much is given up")
+            self.assertEqual(len(given) + missing, len(whole))
 
     def test_ndjson_and_csv_give_the_same_rows(self):
         where = ["--where", "risk_tier >= high", "--columns", "log,seq,principal"]
