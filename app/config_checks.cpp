@@ -115,7 +115,7 @@ class Checker {
   }
 
   void check_memory() {
-    constexpr std::uint64_t fixed = 448ull << 20, of_connector = 32ull << 20, under_way = 16;
+    constexpr std::uint64_t fixed = 704ull << 20, of_connector = 32ull << 20, under_way = 16;
     if (config_.memory_limit_bytes == 0) return;
     const std::uint64_t batches = under_way * std::max(config_.store.commit_bytes, config_.limits.message_bytes_max);
     const std::uint64_t needed = fixed + config_.detect.memory_bytes + config_.store.cache_bytes + batches +

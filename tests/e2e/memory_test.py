@@ -49,7 +49,7 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument("--events", type=int, default=60_000)
     options.add_argument("--big", type=int, default=12)
-    options.add_argument("--limit-mib", type=int, default=1152)
+    options.add_argument("--limit-mib", type=int, default=1408)
     options.add_argument("--sync-ms", type=float, default=20, help="added to every write and sync")
     options = options.parse_args()
     require_kafka()
