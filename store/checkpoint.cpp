@@ -158,12 +158,22 @@ Result<std::vector<Head>> Log::State::publish() {
   state.coverage_commit = state.commit + 1;
   for (LogState& log : state.logs) log.columns = {};
   ledger.coverage_written();
-  TRY_ASSIGN(const CommitPtr written, commit_control(record));
+  TRY(commit_control(record));
   failpoint(Failpoint::checkpoint_before_sign);
+  TRY(sign_heads());
+  try_head_files();
+  failpoint(Failpoint::checkpoint_after_files);
+  return newest_heads;
+}
 
+/// Heads of what the newest commit, a coverage record, names. In the store alone.
+Result<void> Log::State::sign_heads() {
+  TRY_ASSIGN(const auto bytes, db->get(Cf::commits, commit_key(state.commit)));
+  if (!bytes) return fail(Code::corruption, "commit " + std::to_string(state.commit) + " is missing");
+  TRY_ASSIGN(const CommitEntry entry, decode_commit_entry(*bytes));
   std::vector<Head> heads;
   for (std::size_t i = 1; i <= state.logs.size(); ++i) {
-    TRY_ASSIGN(Head head, make_head(state.logs[i % state.logs.size()], written->time_ns));
+    TRY_ASSIGN(Head head, make_head(state.logs[i % state.logs.size()], entry.time_ns));
     batch->put(Cf::heads, head_key(head.log, state.generation, head.size), encode_head(head));
     heads.push_back(std::move(head));
   }
@@ -172,10 +182,15 @@ Result<std::vector<Head>> Log::State::publish() {
   failpoint(Failpoint::checkpoint_before_store);
   TRY(write_batch(true));
   failpoint(Failpoint::checkpoint_after_store);
-  newest_heads = heads;
-  try_head_files();
-  failpoint(Failpoint::checkpoint_after_files);
-  return heads;
+  newest_heads = std::move(heads);
+  return {};
+}
+
+/// A crash may come between a coverage record and its heads: they are signed before anything else is stored.
+Result<void> Log::State::finish_checkpoint() {
+  if (state.coverage_commit != state.commit) return {};
+  if (!newest_heads.empty() && newest_heads.back().size == state.logs[own_log::control].tree.size) return {};
+  return sign_heads();
 }
 
 }  // namespace tidewaiter::store

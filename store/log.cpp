@@ -172,6 +172,7 @@ Result<std::unique_ptr<Log>> Log::open(Options options, Metrics& metrics) {
   state->flying_batch = std::make_unique<WriteBatch>(*state->db);
   TRY(state->load());
   TRY(state->check_heads());
+  TRY(state->finish_checkpoint());
   TRY(state->take_event_logs());
   return std::unique_ptr<Log>(new Log(std::move(state)));
 }

@@ -102,6 +102,8 @@ struct Log::State {
 
   // checkpoint.cpp
   Result<std::vector<Head>> publish();
+  Result<void> sign_heads();
+  Result<void> finish_checkpoint();
   Result<std::vector<Head>> load_newest_heads();
   Result<Head> make_head(const LogState& log, std::int64_t time_ns);
   Result<void> write_head_files(const std::vector<Head>& heads) const;

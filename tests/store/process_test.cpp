@@ -8,8 +8,10 @@
 #include <chrono>
 #include <thread>
 
+#include "core/failpoint.hpp"
 #include "store/log.hpp"
 #include "store/merkle.hpp"
+#include "store/verify.hpp"
 #include "tests/store/samples.hpp"
 
 namespace tidewaiter::store {
@@ -176,6 +178,37 @@ TEST(Processes, a_directory_without_a_store_is_named) {
   auto reader = Reader::open(directory / "nothing");
   ASSERT_FALSE(reader);
   EXPECT_EQ(reader.error().code, Code::not_found);
+}
+
+TEST(Processes, heads_that_a_kill_left_out_are_signed_when_the_store_is_opened_again) {
+  for (const char* place : {"checkpoint-before-sign:1:kill", "checkpoint-before-store:1:kill"}) {
+    TemporaryDirectory directory;
+    Options o = options(directory);
+    if (const pid_t pid = ::fork(); pid == 0) {
+      Metrics metrics;
+      auto log = open(o, metrics);
+      if (log->commit(offsets(0, 9), {}, {}, {}) && arm_failpoint(place)) (void)log->publish_checkpoint();
+      ::_exit(1);
+    } else {
+      int status = 0;
+      ::waitpid(pid, &status, 0);
+      ASSERT_TRUE(WIFSIGNALED(status)) << place << " was not passed";
+    }
+    Metrics metrics;
+    auto log = open(o, metrics);
+    const std::uint64_t commit = log->last_commit();
+    ASSERT_FALSE(log->newest_heads().empty());
+    auto reader = Reader::open(*log);
+    ASSERT_OK(reader);
+    EXPECT_EQ(log->newest_heads().back().size, (*reader)->size(0)) << "the coverage record is under its head";
+    ASSERT_OK(log->publish_checkpoint());
+    EXPECT_EQ(log->last_commit(), commit) << "one coverage record is enough";
+    VerifyRequest request;
+    request.directory = o.directory;
+    auto report = verify_store(request);
+    ASSERT_OK(report);
+    EXPECT_TRUE(report->good());
+  }
 }
 
 }  // namespace
