@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <mutex>
 #include <shared_mutex>
 #include <thread>
@@ -26,6 +27,16 @@ bool same_logs(const std::vector<LogInfo>& a, const std::vector<LogInfo>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const LogInfo& x, const LogInfo& y) {
     return x.id == y.id && x.name == y.name && x.retention_days == y.retention_days;
   });
+}
+
+/// File names, sorted: what a secondary replays behind its tables.
+std::vector<std::string> write_ahead_logs(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, ignored))
+    if (entry.path().extension() == ".log") names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
 }
 
 }  // namespace
@@ -78,13 +89,26 @@ struct Reader::State {
     return take_view();
   }
 
+  /// The list of tables is read first and the write-ahead logs after it. A log that went away in between was flushed
+  /// into tables that the list does not name: its commits would be missing in the middle of the view.
+  Result<void> still_there(const std::vector<std::string>& before) const {
+    const std::vector<std::string> now = write_ahead_logs(options.directory);
+    if (std::includes(now.begin(), now.end(), before.begin(), before.end())) return {};
+    return fail(Code::unavailable, "store " + options.directory + ": no whole view, its logs change too fast");
+  }
+
   Result<void> refresh_secondary() {
     const auto deadline = std::chrono::steady_clock::now() + whole_view_within;
     for (bool reopen = db == nullptr;; reopen = true) {
+      const std::vector<std::string> logs = write_ahead_logs(options.directory);
       Result<void> done = [&]() -> Result<void> {
-        if (reopen) return open_secondary();
-        TRY(db->catch_up());
-        return take_view();
+        if (reopen) {
+          TRY(open_secondary());
+        } else {
+          TRY(db->catch_up());
+          TRY(take_view());
+        }
+        return still_there(logs);
       }();
       if (done || done.error().code == Code::not_found) return done;
       if (std::chrono::steady_clock::now() > deadline) {
