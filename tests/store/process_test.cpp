@@ -211,5 +211,35 @@ TEST(Processes, heads_that_a_kill_left_out_are_signed_when_the_store_is_opened_a
   }
 }
 
+TEST(Processes, a_view_beside_a_writer_that_flushes_all_the_time_lacks_no_commit) {
+  TemporaryDirectory directory;
+  Options o = options(directory);
+  {
+    Metrics metrics;
+    open(o, metrics).reset();
+  }
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    Metrics metrics;
+    auto log = open(o, metrics);
+    const std::string large(5u << 20, 's');  // three of them fill the memory for snapshots, and all tables are written
+    for (std::uint64_t next = 0;; next += 5)
+      if (!log->commit(offsets(next, next + 5), {}, {}, {}) || !log->put_snapshot("detect", next, large, 1)) ::_exit(1);
+  }
+  for (int views = 0; views < 60; ++views) {
+    auto reader = Reader::open(o.directory);
+    ASSERT_OK(reader);
+    ASSERT_OK((*reader)->coverage());
+    for (std::uint64_t n = 1; n <= (*reader)->last_commit(); ++n) {
+      auto commit = (*reader)->commit(n, false);
+      ASSERT_OK(commit) << ": commit " << n << " of " << (*reader)->last_commit() << ", view " << views;
+    }
+  }
+  ::kill(pid, SIGKILL);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  EXPECT_TRUE(WIFSIGNALED(status)) << "the writer ended by itself with " << WEXITSTATUS(status);
+}
+
 }  // namespace
 }  // namespace tidewaiter::store
