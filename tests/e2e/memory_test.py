@@ -1,5 +1,5 @@
 """Memory stays under the configured limit when everything comes at once: a backlog, a burst of messages of almost
-16 MiB, a slow disk, a dead SIEM and one that takes its time. `--events 2000000 --big 200` is the run at full size."""
+16 MiB, a slow disk, a dead SIEM and one that takes its time. `--events 2000000 --big 40 --sync-ms 2` is the run at full size."""
 
 import argparse
 import json
