@@ -4,7 +4,7 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 BUILD := build/release
 
-.PHONY: help demo build test bench torture sanitize fuzz clean deps test-deps configure
+.PHONY: help demo build test bench torture two-services sanitize fuzz clean deps test-deps configure
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -30,6 +30,12 @@ torture: deps test-deps ## kill service and broker at random moments and at ever
 	@cmake --preset release -DTIDEWAITER_TESTS=ON > $(BUILD).configure.log || { cat $(BUILD).configure.log; exit 1; }
 	@cmake --build $(BUILD) -j $(JOBS) --target tidewaiter kafka_tool
 	@TIDEWAITER_BIN=$(CURDIR)/$(BUILD)/tidewaiter PYTHONPATH=tests /usr/bin/python3 tests/e2e/torture_test.py \
+	  --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
+
+two-services: deps test-deps ## two services in one group, one killed at random (MINUTES=10, SEED=... to replay)
+	@cmake --preset release -DTIDEWAITER_TESTS=ON > $(BUILD).configure.log || { cat $(BUILD).configure.log; exit 1; }
+	@cmake --build $(BUILD) -j $(JOBS) --target tidewaiter kafka_tool
+	@TIDEWAITER_BIN=$(CURDIR)/$(BUILD)/tidewaiter PYTHONPATH=tests /usr/bin/python3 tests/e2e/two_services_test.py \
 	  --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 sanitize: deps test-deps ## the unit tests under sanitizers

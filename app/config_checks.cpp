@@ -7,6 +7,7 @@
 
 #include "core/clock.hpp"
 #include "filter/filter.hpp"
+#include "ingest/kafka_rules.hpp"
 
 namespace tidewaiter::app {
 namespace {
@@ -22,6 +23,7 @@ class Checker {
     check_sizes();
     check_mappings();
     check_topics();
+    check_kafka_properties();
     check_connector_names();
     check_http();
     check_memory();
@@ -99,6 +101,11 @@ class Checker {
         wrong(pointer, "'" + topic + "' is no name of a topic (letters, digits, '.', '_' and '-'); a pattern begins with ^");
       }
     }
+  }
+
+  void check_kafka_properties() {
+    if (const auto refused = ingest::refused_property(config_.kafka.properties))
+      wrong("/kafka/properties/" + refused->name, refused->reason);
   }
 
   void check_connector_names() {

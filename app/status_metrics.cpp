@@ -30,6 +30,9 @@ void export_sources(const PipelineStatus& status, Metrics& metrics) {
           .set(static_cast<double>(p.lag));
     }
   for (std::size_t i = 0; i < status.sources.size(); ++i)
+    metrics.gauge("tidewaiter_source_partitions", "Partitions that are assigned now", {{"source", std::to_string(i)}})
+        .set(static_cast<double>(status.sources[i].partitions.size()));
+  for (std::size_t i = 0; i < status.sources.size(); ++i)
     metrics.gauge("tidewaiter_source_parked", "1 when a source is refused or fatal", {{"source", std::to_string(i)}})
         .set(status.sources[i].state == ingest::SourceState::parked ? 1 : 0);
 }

@@ -48,6 +48,11 @@ bool is_connection_refusal(rd_kafka_resp_err_t error) {
          error == RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED;
 }
 
+bool is_tls_alert(rd_kafka_resp_err_t error, const char* text) {
+  return error == RD_KAFKA_RESP_ERR__TRANSPORT && text != nullptr &&
+         std::string_view(text).find("SSL alert number") != std::string_view::npos;
+}
+
 bool is_refusal(rd_kafka_resp_err_t error) {
   return is_connection_refusal(error) || error == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
          error == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||

@@ -39,6 +39,9 @@ bool is_refusal(rd_kafka_resp_err_t error);
 /// Refused before anything could be asked.
 bool is_connection_refusal(rd_kafka_resp_err_t error);
 
+/// With TLS 1.3 a broker refuses our certificate only after the handshake, which looks like a lost connection.
+bool is_tls_alert(rd_kafka_resp_err_t error, const char* text);
+
 /// "message (NAME)"
 std::string kafka_error_text(rd_kafka_resp_err_t error, const char* message = nullptr);
 

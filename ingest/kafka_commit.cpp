@@ -20,6 +20,7 @@ PartitionListPtr KafkaSource::State::commit_list(const std::vector<LaneOffset>& 
     auto* entry = rd_kafka_topic_partition_list_add(list.get(), origin.topic.c_str(),
                                                     static_cast<std::int32_t>(offset.lane.second));
     entry->offset = static_cast<std::int64_t>(offset.next_offset);
+    if (offset.leader_epoch >= 0) rd_kafka_topic_partition_set_leader_epoch(entry, offset.leader_epoch);
     if (!options.commit_metadata) continue;
     const std::string metadata = options.commit_metadata(origin);
     if (metadata.empty() || metadata.size() > metadata_bytes_max) continue;

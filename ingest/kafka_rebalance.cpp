@@ -4,6 +4,7 @@
 
 #include "core/log_line.hpp"
 #include "core/text.hpp"
+#include "ingest/kafka_rules.hpp"
 #include "ingest/kafka_source_state.hpp"
 
 namespace tidewaiter::ingest {
@@ -75,22 +76,43 @@ void KafkaSource::State::enter(rd_kafka_topic_partition_t& entry, const rd_kafka
   const auto start = start_of(*partition.origin, number, committed);
   if (start) {
     entry.offset = static_cast<std::int64_t>(*start);
+    if (committed != nullptr && committed->offset <= entry.offset && is_own(*partition.origin, *committed) &&
+        rd_kafka_topic_partition_get_leader_epoch(committed) >= 0) {
+      partition.look_epoch = rd_kafka_topic_partition_get_leader_epoch(committed);
+      partition.look_from = static_cast<std::uint64_t>(committed->offset - 1);
+      partition.look_until = *start;
+      entry.offset = committed->offset - 1;
+    }
   } else {
-    const auto reset = options.properties.find("auto.offset.reset");
-    const bool from_end = reset != options.properties.end() &&
-                          (reset->second == "latest" || reset->second == "largest" || reset->second == "end");
+    const bool from_end = starts_at_end(options.properties) && !holds_older_partition(*partition.origin, number);
     entry.offset = from_end ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
     partition.anywhere = from_end;
   }
   partition.next_offset = partition.confirmed_offset = partition.asked_offset = start.value_or(0);
   // After a commit that Kafka was not told of, no message may come for long that would tell it.
-  const std::uint64_t known = committed == nullptr ? UINT64_MAX
+  const std::uint64_t known = committed == nullptr || partition.look_until != 0 ? UINT64_MAX  // not before the look
                               : committed->offset < 0 ? 0 : static_cast<std::uint64_t>(committed->offset);
   {
     std::lock_guard lock(mutex);
     ledger.assigned({partition.origin, number}, partition.next_offset, known);
   }
   partitions[Name(entry.topic, entry.partition)] = partition;
+}
+
+/// A partition that was added to a topic while we read it belongs to what we read: all of it, whatever the reset says.
+bool KafkaSource::State::holds_older_partition(const Origin& origin, std::uint32_t number) const {
+  for (std::uint32_t older = 0; options.position_for && older < number; ++older)
+    if (options.position_for(origin, older)) return true;
+  return false;
+}
+
+/// Committed by this store, for the topic as it is now.
+bool KafkaSource::State::is_own(const Origin& origin, const rd_kafka_topic_partition_t& committed) const {
+  if (committed.offset <= 0 || committed.metadata == nullptr || !options.commit_metadata) return false;
+  const std::string_view theirs(static_cast<const char*>(committed.metadata), committed.metadata_size);
+  const std::string ours = options.commit_metadata(origin);
+  const std::string_view same = std::string_view(ours).substr(0, ours.find(R"(,"head")"));
+  return !same.empty() && theirs.starts_with(same);
 }
 
 /// Where the store says. What a configured peer has claimed is skipped and named; a reset by a tool is not followed.
@@ -143,7 +165,11 @@ bool KafkaSource::State::learn_topics(const rd_kafka_topic_partition_list_t* lis
       if (answer.id == TopicId{} && !topic_ids.contains(answer.topic))
         log_line(Level::warn, "the broker has no topic ids: a topic made anew under its old name cannot be told apart",
                  {{"topic", answer.topic}});
-      topic_ids[answer.topic] = answer.id;
+      const auto [place, is_new] = topic_ids.emplace(answer.topic, answer.id);
+      if (!is_new && place->second != answer.id) {  // between two assignments
+        tell_topic_changed(answer.topic, std::exchange(place->second, answer.id), answer.id, given_back_unconfirmed);
+        std::erase_if(given_back_unconfirmed, [&](const auto& one) { return one.first.first == answer.topic; });
+      }
     }
     if (known == topics.size()) return true;
   }
@@ -162,6 +188,40 @@ PartitionListPtr KafkaSource::State::committed_of(const rd_kafka_topic_partition
   log_line(Level::warn, "kafka committed offsets are not to be had: starting where the store says",
            {{"reason", kafka_error_text(error)}});
   return nullptr;
+}
+
+/// True: nothing but a look at what is stored already, and to be dropped.
+bool KafkaSource::State::looked_at(rd_kafka_message_t* message, Partition& partition) {
+  const auto offset = static_cast<std::uint64_t>(message->offset);
+  if (offset < partition.look_from || offset >= partition.look_until) {
+    partition.look_until = 0;
+    return false;
+  }
+  const bool same = offset != partition.look_from || rd_kafka_message_leader_epoch(message) == partition.look_epoch;
+  if (!same) {
+    log_diverged(message, partition);
+  } else if (offset + 1 == partition.look_until) {
+    std::lock_guard lock(mutex);
+    ledger.looked_at({partition.origin, static_cast<std::uint32_t>(message->partition)}, partition.look_from + 1,
+                     rd_kafka_message_leader_epoch(message));
+  }
+  return true;
+}
+
+/// Another leader has given the offsets that we hold to other messages: all of the log is read again. What is the same
+/// is a duplicate, what is not is a conflict.
+void KafkaSource::State::log_diverged(const rd_kafka_message_t* message, Partition& partition) {
+  const std::string topic = rd_kafka_topic_name(message->rkt);
+  log_line(Level::error, "kafka's log is not the one that was read before (unclean leader election): reading it again",
+           {{"topic", topic}, {"partition", std::to_string(message->partition)},
+            {"offset", std::to_string(message->offset)}, {"leader_epoch_then", std::to_string(partition.look_epoch)},
+            {"leader_epoch_now", std::to_string(rd_kafka_message_leader_epoch(message))}});
+  partition.look_until = 0;
+  partition.backwards_allowed = true;
+  drop_held_of(topic, message->partition);
+  PartitionListPtr list(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), message->partition)->offset = RD_KAFKA_OFFSET_BEGINNING;
+  if (!seek(list.get())) rejoin_at_ns = clock.now_ns();
 }
 
 /// Ends what runs for these partitions: nothing of this assignment is appended after it.
@@ -185,7 +245,13 @@ void KafkaSource::State::revoke(const rd_kafka_topic_partition_list_t* list) {
   }
   std::lock_guard lock(mutex);
   for (const Lane& lane : lanes) ledger.revoked(lane);
-  for (int i = 0; i < list->cnt; ++i) partitions.erase(Name(list->elems[i].topic, list->elems[i].partition));
+  for (int i = 0; i < list->cnt; ++i) {
+    const Name name(list->elems[i].topic, list->elems[i].partition);
+    const auto found = partitions.find(name);
+    if (found == partitions.end()) continue;
+    given_back_unconfirmed[name] = {found->second.confirmed_offset, found->second.next_offset};
+    partitions.erase(found);
+  }
   publish_partitions();
   log_line(lost ? Level::warn : Level::info, lost ? "kafka partitions lost" : "kafka partitions given back",
            {{"count", std::to_string(lanes.size())}});
@@ -266,30 +332,38 @@ void KafkaSource::State::on_topic_answers(const std::vector<TopicAnswer>& answer
 /// control record, and the new topic is read from its beginning under an origin of its own.
 void KafkaSource::State::topic_made_anew(const std::string& topic, const TopicId& id) {
   const TopicId before = std::exchange(topic_ids[topic], id);
-  log_line(Level::warn, "kafka topic was deleted and made anew: reading the new one from its beginning",
-           {{"topic", topic}, {"old_topic_id", hex_of(before)}, {"new_topic_id", hex_of(id)}});
   if (auto rest = builder.take()) pending.push_back(std::move(rest));
-  std::string doubtful;
+  Unconfirmed unconfirmed;
   std::vector<Lane> lanes;
   for (const auto& [name, partition] : partitions) {
     if (name.first != topic) continue;
     lanes.emplace_back(partition.origin, static_cast<std::uint32_t>(name.second));
-    if (partition.next_offset <= partition.confirmed_offset) continue;
-    doubtful += doubtful.empty() ? "" : ",";
-    doubtful += "{\"partition\":" + std::to_string(name.second) +
-                ",\"from\":" + std::to_string(partition.confirmed_offset) +
-                ",\"to\":" + std::to_string(partition.next_offset) + "}";
+    unconfirmed[name] = {partition.confirmed_offset, partition.next_offset};
   }
-  if (options.record_control) {
-    std::string json = "{\"type\":\"topic_changed\",\"cluster\":";
-    append_json_string(json, cluster);
-    json += ",\"topic\":";
-    append_json_string(json, topic);
-    json += ",\"old_topic_id\":\"" + hex_of(before) + "\",\"new_topic_id\":\"" + hex_of(id) + "\",\"doubtful\":[" +
-            doubtful + "]}";
-    options.record_control(std::move(json));
-  }
+  tell_topic_changed(topic, before, id, unconfirmed);
   enter_anew(topic, lanes);
+}
+
+/// A sentence, and a control record that names what was read since the topic id was last seen unchanged.
+void KafkaSource::State::tell_topic_changed(const std::string& topic, const TopicId& before, const TopicId& id,
+                                            const Unconfirmed& unconfirmed) {
+  log_line(Level::warn, "kafka topic was deleted and made anew: reading the new one from its beginning",
+           {{"topic", topic}, {"old_topic_id", hex_of(before)}, {"new_topic_id", hex_of(id)}});
+  if (!options.record_control) return;
+  std::string doubtful;
+  for (const auto& [name, range] : unconfirmed) {
+    if (name.first != topic || range.second <= range.first) continue;
+    doubtful += doubtful.empty() ? "" : ",";
+    doubtful += "{\"partition\":" + std::to_string(name.second) + ",\"from\":" + std::to_string(range.first) +
+                ",\"to\":" + std::to_string(range.second) + "}";
+  }
+  std::string json = "{\"type\":\"topic_changed\",\"cluster\":";
+  append_json_string(json, cluster);
+  json += ",\"topic\":";
+  append_json_string(json, topic);
+  json += ",\"old_topic_id\":\"" + hex_of(before) + "\",\"new_topic_id\":\"" + hex_of(id) + "\",\"doubtful\":[" +
+          doubtful + "]}";
+  options.record_control(std::move(json));
 }
 
 /// Batches of the old topic that are under way stay valid: its lanes live on in the ledger as retired.
@@ -329,7 +403,7 @@ bool KafkaSource::State::is_same_topic(const std::string& topic, std::int32_t nu
     topic_made_anew(topic, answers->front().id);
     return false;
   }
-  drop_held_of(topic);
+  drop_held_of(topic, number);
   PartitionListPtr list(rd_kafka_topic_partition_list_new(1));
   rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), number)->offset = static_cast<std::int64_t>(offset);
   if (!seek(list.get())) rejoin_at_ns = clock.now_ns();

@@ -4,6 +4,7 @@
 
 #include "core/check.hpp"
 #include "core/log_line.hpp"
+#include "ingest/kafka_rules.hpp"
 #include "ingest/kafka_source_state.hpp"
 
 namespace tidewaiter::ingest {
@@ -11,11 +12,11 @@ namespace {
 
 constexpr std::size_t held_max = 512, held_bytes_max = 16u << 20;
 constexpr std::int64_t publish_every_ns = 50'000'000;
+constexpr std::int64_t skip_sentence_every_ns = 60'000'000'000;
 
 const KafkaProperties defaults = {
     {"group.id", "tidewaiter"},
     {"client.id", "tidewaiter"},
-    {"auto.offset.reset", "earliest"},
     {"fetch.queue.backoff.ms", "5"},  // with a bounded queue the default of 1 s starves the consumer
     {"queued.max.messages.kbytes", "32768"},
     {"allow.auto.create.topics", "false"},
@@ -24,6 +25,8 @@ const KafkaProperties fixed = {
     {"enable.auto.commit", "false"},
     {"enable.auto.offset.store", "false"},
     {"enable.partition.eof", "true"},
+    // For a position that the log no longer has: go on with all that it has. Where we start is asked for by number.
+    {"auto.offset.reset", "earliest"},
 };
 
 }  // namespace
@@ -48,8 +51,12 @@ KafkaSource::~KafkaSource() = default;
 
 Result<std::unique_ptr<KafkaSource>> KafkaSource::open(KafkaSourceOptions options, const Clock& clock) {
   if (options.topics.empty()) return fail(Code::invalid_argument, "kafka source: no topics are named");
+  if (const auto refused = refused_property(options.properties))
+    return fail(Code::invalid_argument, "kafka property '" + refused->name + "' " + refused->reason);
   auto state = std::make_unique<State>(std::move(options), clock);
-  TRY_ASSIGN(ConfPtr conf, make_kafka_conf(defaults, state->options.properties, fixed));
+  KafkaProperties properties = state->options.properties;
+  properties.erase("auto.offset.reset");  // for us alone: enter() follows it
+  TRY_ASSIGN(ConfPtr conf, make_kafka_conf(defaults, properties, fixed));
   rd_kafka_conf_set_opaque(conf.get(), state.get());
   rd_kafka_conf_set_rebalance_cb(
       conf.get(), [](rd_kafka_t*, rd_kafka_resp_err_t event, rd_kafka_topic_partition_list_t* list, void* opaque) {
@@ -125,6 +132,7 @@ void KafkaSource::State::take(rd_kafka_message_t* message) {
     on_error(message->err, rd_kafka_message_errstr(message));
   } else if (partition != nullptr) {
     const auto offset = static_cast<std::uint64_t>(message->offset);
+    if (partition->look_until != 0 && looked_at(message, *partition)) return rd_kafka_message_destroy(message);
     if (offset < partition->next_offset && !partition->backwards_allowed) {
       partition->backwards_allowed = is_same_topic(rd_kafka_topic_name(message->rkt), message->partition, offset);
       if (!partition->backwards_allowed) return rd_kafka_message_destroy(message);
@@ -178,12 +186,23 @@ void KafkaSource::State::note_gap(Partition& partition, std::uint32_t number, st
   std::int64_t low = 0, high = 0;
   const auto error = rd_kafka_get_watermark_offsets(client.get(), partition.origin->topic.c_str(),
                                                     static_cast<std::int32_t>(number), &low, &high);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR || low <= static_cast<std::int64_t>(partition.next_offset)) return;
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR || low <= static_cast<std::int64_t>(partition.next_offset))
+    return note_skip(partition, number, found);
   const std::uint64_t to = std::min(found, static_cast<std::uint64_t>(low));
   builder.add_gap({partition.origin, number, partition.next_offset, to, "below log start"});
   log_line(Level::warn, "kafka messages are gone before they could be read: retention was faster",
            {{"topic", partition.origin->topic}, {"partition", std::to_string(number)},
             {"from", std::to_string(partition.next_offset)}, {"to", std::to_string(to)}});
+}
+
+/// Compaction and transactions leave such holes all the time: a sentence for the first, then at most one a minute.
+void KafkaSource::State::note_skip(Partition& partition, std::uint32_t number, std::uint64_t found) {
+  partition.skipped += found - partition.next_offset;
+  if (partition.skip_said_ns != 0 && receive_ns - partition.skip_said_ns < skip_sentence_every_ns) return;
+  partition.skip_said_ns = receive_ns;
+  log_line(Level::info, "kafka has no messages at some offsets: compacted, or of transactions; recorded as a gap",
+           {{"topic", partition.origin->topic}, {"partition", std::to_string(number)},
+            {"offsets", std::to_string(std::exchange(partition.skipped, 0))}, {"up_to", std::to_string(found)}});
 }
 
 /// For status(): what librdkafka knows of the ends of the logs, without asking a broker.
@@ -199,12 +218,13 @@ void KafkaSource::State::publish_partitions() {
   }
 }
 
-/// Messages of this topic that were fetched but not appended.
-void KafkaSource::State::drop_held_of(const std::string& topic) {
+/// Messages of this topic, or of one partition of it, that were fetched but not appended.
+void KafkaSource::State::drop_held_of(const std::string& topic, std::int32_t number) {
   const auto begin = held.begin() + static_cast<std::ptrdiff_t>(held_at);
   held.erase(std::remove_if(begin, held.end(),
                             [&](rd_kafka_message_t* message) {
                               if (message->rkt == nullptr || topic != rd_kafka_topic_name(message->rkt)) return false;
+                              if (number != RD_KAFKA_PARTITION_UA && number != message->partition) return false;
                               rd_kafka_message_destroy(message);
                               return true;
                             }),
@@ -228,8 +248,8 @@ void KafkaSource::State::on_error(rd_kafka_resp_err_t error, const char* text) {
     return set_state(SourceState::parked, kafka_error_text(cause, fatal));
   }
   const std::string reason = kafka_error_text(error, text);
-  if (is_refusal(error)) {
-    refused_connection = is_connection_refusal(error);
+  if (const bool alerted = is_tls_alert(error, text); alerted || is_refusal(error)) {
+    refused_connection = alerted || is_connection_refusal(error);
     return set_state(SourceState::parked, reason);
   }
   log_line(Level::warn, "kafka", {{"reason", reason}});
@@ -317,7 +337,7 @@ void KafkaSource::committed(const std::vector<DurableOffset>& durable) {
     std::lock_guard lock(state_->mutex);
     for (const DurableOffset& end : durable) {
       const Lane lane{end.origin, end.partition};
-      state_->ledger.durable(lane, end.next_offset);
+      state_->ledger.durable(lane, end.next_offset, end.leader_epoch);
       if (const auto written = state_->writing.find(lane); written != state_->writing.end())
         state_->writing.erase(written);
     }

@@ -1,7 +1,7 @@
 // KafkaSource: a consumer group's member as a Source. Offsets are committed to Kafka asynchronously and only when the
 // store holds what is before them; a partition starts where the *store* says (semantics 10), so a redelivery adds nothing.
 //
-// Rebalance (range, roundrobin, sticky, cooperative-sticky; static membership): on revoke the batches under way are
+// Rebalance (range, cooperative-sticky, KIP-848; static membership): on revoke the batches under way are
 // waited for within revoke_wait_ms, the rest is removed by claim(); then the offsets are committed, then the partition
 // is given back. Topic ids are asked for at assignment, at least every topic_check_ms, and at once when an offset goes
 // backwards; a topic made anew is another Origin and is read from its beginning (semantics 7).

@@ -25,11 +25,18 @@ struct KafkaSource::State {
     std::uint64_t next_offset = 0;       // the next one we expect
     std::uint64_t confirmed_offset = 0;  // next_offset when the topic id was last seen unchanged
     std::uint64_t asked_offset = 0;      // next_offset when the question under way was sent
+    std::uint64_t skipped = 0;           // offsets without a message since the last sentence about them
+    std::int64_t skip_said_ns = 0;
+    // At an assignment the messages from the last offset committed to what is stored are looked at again and dropped:
+    // the first one shows by its leader epoch whether the log still is the one we have read.
+    std::uint64_t look_from = 0, look_until = 0;
+    std::int32_t look_epoch = -1;
     bool at_end = false;
     bool anywhere = false;               // starts at the end of the log: the first message is no gap
     bool backwards_allowed = false;      // the topic is the same: a smaller offset is a redelivery
   };
   using Name = std::pair<std::string, std::int32_t>;
+  using Unconfirmed = std::map<Name, std::pair<std::uint64_t, std::uint64_t>>;  // offsets read since the last answer
 
   State(KafkaSourceOptions options, const Clock& clock);
   ~State();
@@ -39,8 +46,9 @@ struct KafkaSource::State {
   void take(rd_kafka_message_t* message);
   bool append(rd_kafka_message_t* message, Partition& partition);
   void note_gap(Partition& partition, std::uint32_t number, std::uint64_t found);
+  void note_skip(Partition& partition, std::uint32_t number, std::uint64_t found);
   void drop_held();
-  void drop_held_of(const std::string& topic);
+  void drop_held_of(const std::string& topic, std::int32_t number = RD_KAFKA_PARTITION_UA);
   void publish_partitions();
   void on_error(rd_kafka_resp_err_t error, const char* text);
   void set_state(SourceState state, std::string reason);
@@ -58,10 +66,16 @@ struct KafkaSource::State {
   void enter(rd_kafka_topic_partition_t& entry, const rd_kafka_topic_partition_t* committed);
   std::optional<std::uint64_t> start_of(const Origin& origin, std::uint32_t number,
                                         const rd_kafka_topic_partition_t* committed);
+  bool holds_older_partition(const Origin& origin, std::uint32_t number) const;
+  bool looked_at(rd_kafka_message_t* message, Partition& partition);
+  void log_diverged(const rd_kafka_message_t* message, Partition& partition);
+  bool is_own(const Origin& origin, const rd_kafka_topic_partition_t& committed) const;
   void check_topics();
   void on_topic_answers(const std::vector<TopicAnswer>& answers);
   void set_state_reason(const Error& error);
   void enter_anew(const std::string& topic, const std::vector<Lane>& lanes);
+  void tell_topic_changed(const std::string& topic, const TopicId& before, const TopicId& id,
+                          const Unconfirmed& unconfirmed);
   void topic_made_anew(const std::string& topic, const TopicId& id);
   bool is_same_topic(const std::string& topic, std::int32_t number, std::uint64_t offset);
   bool seek(rd_kafka_topic_partition_list_t* list);
@@ -96,6 +110,7 @@ struct KafkaSource::State {
   std::int32_t last_number = -1;
   std::map<std::string, TopicId> topic_ids;
   std::int64_t last_topic_check_ns = 0, last_commit_ns = 0, last_publish_ns = 0, rejoin_at_ns = 0;
+  Unconfirmed given_back_unconfirmed;
   std::set<std::string> missing_topics;      // the brokers say that they are not there
   bool closing = false, fenced = false, is_paused = false, refused_connection = false;
 

@@ -6,8 +6,15 @@ namespace tidewaiter::ingest {
 
 std::uint64_t OffsetLedger::assigned(Lane lane, std::uint64_t start, std::uint64_t committed) {
   const std::uint64_t sent = std::min(start, committed);
-  lanes_[lane] = State{++generation_, sent, start, start, sent, false};
+  lanes_[lane] = State{++generation_, sent, start, start, sent, false, -1};
   return generation_;
+}
+
+void OffsetLedger::looked_at(Lane lane, std::uint64_t committed, std::int32_t leader_epoch) {
+  const auto found = lanes_.find(lane);
+  if (found == lanes_.end() || found->second.durable != found->second.handed_over) return;
+  found->second.sent = std::min(found->second.sent, committed);
+  found->second.leader_epoch = leader_epoch;
 }
 
 void OffsetLedger::revoked(Lane lane) { lanes_.erase(lane); }
@@ -33,9 +40,11 @@ void OffsetLedger::handed_over(Lane lane, std::uint64_t next) {
     found->second.handed_over = std::max(found->second.handed_over, next);
 }
 
-void OffsetLedger::durable(Lane lane, std::uint64_t next) {
-  if (const auto found = lanes_.find(lane); found != lanes_.end())
-    found->second.durable = std::max(found->second.durable, next);
+void OffsetLedger::durable(Lane lane, std::uint64_t next, std::int32_t leader_epoch) {
+  const auto found = lanes_.find(lane);
+  if (found == lanes_.end() || next <= found->second.durable) return;
+  found->second.durable = next;
+  found->second.leader_epoch = leader_epoch;
 }
 
 bool OffsetLedger::settled(Lane lane) const {
@@ -50,7 +59,7 @@ void OffsetLedger::forget_under_way(Lane lane) {
 std::vector<LaneOffset> OffsetLedger::committable() const {
   std::vector<LaneOffset> offsets;
   for (const auto& [lane, state] : lanes_)
-    if (state.durable > state.sent && !state.retired) offsets.push_back({lane, state.durable});
+    if (state.durable > state.sent && !state.retired) offsets.push_back({lane, state.durable, state.leader_epoch});
   return offsets;
 }
 

@@ -19,6 +19,7 @@ using Lane = std::pair<const Origin*, std::uint32_t>;
 struct LaneOffset {
   Lane lane;
   std::uint64_t next_offset;
+  std::int32_t leader_epoch = -1;  // of the message before next_offset; -1: not known
 };
 
 class OffsetLedger {
@@ -26,6 +27,9 @@ class OffsetLedger {
   /// A new assignment begins at `start`, before which everything is durable; Kafka knows of `committed`, and what it does
   /// not know is offered at once. Returns its generation: batches cut from now on carry it or a higher one.
   std::uint64_t assigned(Lane lane, std::uint64_t start, std::uint64_t committed = UINT64_MAX);
+  /// Right after: Kafka's log still has the message before `start`, which is of this epoch. What was committed is less
+  /// than `start`: offered again.
+  void looked_at(Lane lane, std::uint64_t committed, std::int32_t leader_epoch);
   void revoked(Lane lane);
   /// Its topic is no more: nothing is committed for it, but what is under way may still be stored.
   void retire(Lane lane);
@@ -37,7 +41,7 @@ class OffsetLedger {
 
   /// Offsets before `next` were given to the writer. Of a lane that is not ours: ignored, as below.
   void handed_over(Lane lane, std::uint64_t next);
-  void durable(Lane lane, std::uint64_t next);
+  void durable(Lane lane, std::uint64_t next, std::int32_t leader_epoch = -1);
   /// Nothing is under way between the hand-over and the store.
   bool settled(Lane lane) const;
   /// The batches under way were given up or removed: they will be read again or are not ours.
@@ -52,6 +56,7 @@ class OffsetLedger {
   struct State {
     std::uint64_t generation, start, handed_over, durable, sent;
     bool retired;
+    std::int32_t leader_epoch = -1;
   };
   std::map<Lane, State> lanes_;
   std::uint64_t generation_ = 0;

@@ -15,9 +15,11 @@ std::vector<DurableOffset> ends_of(const Batch& batch) {
     };
     if (last >= ends.size() || !same(ends[last])) {
       last = static_cast<std::size_t>(std::find_if(ends.begin(), ends.end(), same) - ends.begin());
-      if (last == ends.size()) ends.push_back({record.origin, record.partition, next});
+      if (last == ends.size()) ends.push_back({record.origin, record.partition, 0});
     }
-    ends[last].next_offset = std::max(ends[last].next_offset, next);
+    if (next <= ends[last].next_offset) continue;
+    ends[last].next_offset = next;
+    ends[last].leader_epoch = record.leader_epoch;
   }
   return ends;
 }

@@ -22,6 +22,7 @@ struct DurableOffset {
   const Origin* origin = nullptr;
   std::uint32_t partition = 0;
   std::uint64_t next_offset = 0;
+  std::int32_t leader_epoch = -1;  // of the message before it; -1: not known
 };
 
 /// Highest offset + 1 of each partition in the batch. To be taken before the batch is moved into the store.

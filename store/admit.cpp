@@ -5,6 +5,7 @@
 
 #include "core/body.hpp"
 #include "core/check.hpp"
+#include "core/log_line.hpp"
 #include "store/log_state.hpp"
 
 namespace tidewaiter::store {
@@ -48,6 +49,7 @@ void drop_records(Batch& batch, const std::vector<std::uint32_t>& dropped) {
 Result<void> Log::State::admit(Batch& source, CommitCounts& counts) {
   counts.read = source.read;
   std::vector<std::uint32_t> dropped;
+  std::size_t conflicts = 0;
   for (std::size_t i = 0; i < source.records.size(); ++i) {
     Record& record = source.records[i];
     CHECK(record.origin != nullptr);
@@ -55,8 +57,13 @@ Result<void> Log::State::admit(Batch& source, CommitCounts& counts) {
     TRY_ASSIGN(const bool duplicate, is_duplicate(source, i));
     if (duplicate)
       dropped.push_back(static_cast<std::uint32_t>(i));
-    else
+    else {
       record.kind = RecordKind::conflict;
+      if (++conflicts == 1)
+        log_line(Level::error, "another message came at a stored offset: it is kept beside it as a conflict",
+                 {{"topic", record.origin->topic}, {"partition", std::to_string(record.partition)},
+                  {"offset", std::to_string(record.offset)}});
+    }
   }
   for (const OffsetGap& gap : source.gaps) ledger.add_gap(gap);
   counts.duplicates = dropped.size();

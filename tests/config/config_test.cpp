@@ -145,6 +145,21 @@ TEST(Config, a_filter_that_does_not_compile_is_shown_with_its_place) {
               StartsWith("tidewaiter.yaml:4: connectors[0].select.events: not a filter"));
 }
 
+TEST(Config, kafka_properties_that_could_skip_or_lose_messages_are_refused_by_their_key) {
+  const auto with = [](const std::string& property) {
+    return finding_of("version: 1\nstore: {directory: s}\nkafka:\n  topics: [t]\n  properties:\n    bootstrap.servers: b:1\n    " +
+                      property + "\n");
+  };
+  EXPECT_THAT(with("partition.assignment.strategy: roundrobin"),
+              StartsWith("tidewaiter.yaml:7: kafka.properties.partition.assignment.strategy: must be 'range' or"));
+  EXPECT_THAT(with("auto.offset.reset: error"), HasSubstr("auto.offset.reset: must be 'earliest' or 'latest'"));
+  EXPECT_THAT(with("enable.auto.commit: true"), HasSubstr("enable.auto.commit: must stay 'false'"));
+  EXPECT_THAT(with("group.protocol: consumer\n    session.timeout.ms: 6000"),
+              HasSubstr("session.timeout.ms: has no meaning with group.protocol 'consumer'"));
+  EXPECT_THAT(with("group.protocol: consumer"), StartsWith("0 findings"));
+  EXPECT_THAT(with("partition.assignment.strategy: cooperative-sticky"), StartsWith("0 findings"));
+}
+
 TEST(Config, keys_and_heads_are_refused_inside_the_store) {
   EXPECT_THAT(finding_of("version: 1\nstore:\n  directory: s\n  signing_key_file: s/sub/key.pem\n"),
               StartsWith("tidewaiter.yaml:4: store.signing_key_file: must lie outside the store's directory"));

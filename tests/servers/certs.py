@@ -34,13 +34,16 @@ class Authority:
     def client(self, name="tidewaiter.test"):
         return self._sign(name, f"DNS:{name}", "clientAuth")
 
-    def _sign(self, name, alternatives, usage):
-        stem = f"{usage}-{name}"
+    def expired_server(self, name="localhost"):
+        return self._sign(name, f"DNS:{name},DNS:localhost,IP:127.0.0.1", "serverAuth", days=-1, stem="expired")
+
+    def _sign(self, name, alternatives, usage, days=30, stem=None):
+        stem = stem or f"{usage}-{name}"
         key, request = self.folder / f"{stem}.key", self.folder / f"{stem}.csr"
         certificate, extensions = self.folder / f"{stem}.pem", self.folder / f"{stem}.ext"
         extensions.write_text(f"subjectAltName={alternatives}\nextendedKeyUsage={usage}\nbasicConstraints=CA:FALSE\n")
         _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={name}",
                  "-keyout", key, "-out", request)
         _openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial",
-                 "-days", "30", "-extfile", extensions, "-out", certificate)
+                 "-days", str(days), "-extfile", extensions, "-out", certificate)
         return Pair(certificate, key)

@@ -149,6 +149,14 @@ class Kafka(Server):
         """{(topic, partition): offset} that a consumer group has committed."""
         return {(row["topic"], row["partition"]): row["offset"] for row in self._tool("committed", group)}
 
+    def cli(self, program, *arguments):
+        """One of Kafka's own command line tools, such as consumer.group.ConsumerGroupCommand."""
+        done = subprocess.run(java(SMALL, f"org.apache.kafka.tools.{program}", "--bootstrap-server", self.bootstrap, *arguments),
+                              capture_output=True, text=True, timeout=120)
+        if done.returncode != 0:
+            raise RuntimeError(f"{program}: {done.stdout}{done.stderr}")
+        return done.stdout
+
     def _tool(self, *arguments, stdin="", tls=False, **properties):
         pairs = self.client_properties(tls) | {key.replace("_", "."): str(value) for key, value in properties.items()}
         options = [part for key, value in pairs.items() for part in ("-X", f"{key}={value}")]
