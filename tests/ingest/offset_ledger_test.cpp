@@ -30,6 +30,29 @@ TEST(OffsetLedger, an_offset_is_offered_once_unless_it_is_refused) {
   EXPECT_EQ(ledger.committable()[0].next_offset, 5u);
 }
 
+TEST(OffsetLedger, an_offset_goes_with_the_leader_epoch_of_the_message_before_it) {
+  OffsetLedger ledger;
+  ledger.assigned(a, 0);
+  ledger.durable(a, 5, 7);
+  ledger.durable(a, 3, 6);  // later, but lower: says nothing
+  ASSERT_EQ(ledger.committable().size(), 1u);
+  EXPECT_EQ(ledger.committable()[0].next_offset, 5u);
+  EXPECT_EQ(ledger.committable()[0].leader_epoch, 7);
+}
+
+TEST(OffsetLedger, what_kafka_was_not_told_of_is_offered_after_a_look_at_its_log) {
+  OffsetLedger ledger;
+  ledger.assigned(a, 9);
+  EXPECT_TRUE(ledger.committable().empty());
+  ledger.looked_at(a, 4, 2);
+  ASSERT_EQ(ledger.committable().size(), 1u);
+  EXPECT_EQ(ledger.committable()[0].next_offset, 9u);
+  EXPECT_EQ(ledger.committable()[0].leader_epoch, 2);
+  ledger.assigned(a, 9);
+  ledger.looked_at(a, 9, 2);  // it knows it already
+  EXPECT_TRUE(ledger.committable().empty());
+}
+
 TEST(OffsetLedger, a_revoked_partition_is_never_offered) {
   OffsetLedger ledger;
   ledger.assigned(a, 0);
