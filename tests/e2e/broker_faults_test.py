@@ -29,7 +29,7 @@ def test_a_broker_frozen_for_longer_than_a_session(kafka, folder):
         kafka.resume()
         kafka.produce(messages(500, 700), topic="frozen")
         wait_held(service, "frozen", [[0, 700]])
-        expect_said(service, "timed out")
+        expect_said(service, "imed out")
         expect_good(service, 700)
 
 
@@ -46,7 +46,7 @@ def test_connections_that_go_dead_without_a_word(_, folder):
             assert proxy.silenced > 0
             kafka.produce(messages(500, 700), topic="half-open")
             wait_held(service, "half-open", [[0, 700]])
-            expect_said(service, "timed out")
+            expect_said(service, "imed out")
             expect_good(service, 700)
 
 
