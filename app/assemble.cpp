@@ -159,6 +159,7 @@ decltype(PipelineConfig::make_sources) kafka_sources(const Config& config) {
     options.position_for = context.position_for;
     options.commit_metadata = context.commit_metadata;
     options.record_control = context.record_control;
+    options.committed_metadata = context.committed_metadata;
     TRY_ASSIGN(auto source, ingest::KafkaSource::open(std::move(options), *context.clock));
     std::vector<std::unique_ptr<ingest::Source>> sources;
     sources.push_back(std::move(source));

@@ -42,6 +42,7 @@ Result<int> run_service(const RunOptions& options) {
   Metrics metrics;
   PipelineConfig parts = pipeline_config(config, policy);
   parts.make_sources = kafka_sources(config);
+  parts.ask_group = [config] { return ask_group(config); };
   parts.store.recover_command =
       "tidewaiter recover --store " + config.store.directory + " --config " + options.config;
   Pipeline pipeline(std::move(parts), clock, metrics);
@@ -130,8 +131,24 @@ Result<int> begin_generation(const RecoverOptions& options) {
   store::Options open = store_options(config);
   open.create_if_missing = false;
   open.recover = options.reread ? store::Recover::reread : store::Recover::accept_loss;
+  GroupKnowledge group;
+  if (config.kafka.enabled) {
+    TRY_ASSIGN(group, ask_group(config));
+    open.known_heads = group.heads;
+  }
   Metrics metrics;
   TRY_ASSIGN(auto log, store::Log::open(std::move(open), metrics));
+  if (!log->has_recovered()) {
+    fmt::print("the store fits every head that it is known by{}: nothing was changed\n",
+               config.kafka.enabled ? "" : ", here; with --config Kafka is asked as well");
+    return exit_ok;
+  }
+  if (options.accept_loss) {
+    TRY_ASSIGN(const auto gaps, accept_loss(*log, group));
+    for (const OffsetGap& gap : gaps)
+      fmt::print("accepted as lost: {} partition {}, offsets {} to {}\n", gap.origin->topic, gap.partition, gap.from,
+                 gap.to - 1);
+  }
   TRY(log->publish_checkpoint());
   if (log->head_files_error()) return *log->head_files_error();
   fmt::print("the store goes on as generation {}; older heads are kept in its control log\n", log->generation());

@@ -3,12 +3,16 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "app/command_replay.hpp"
 #include "app/command_store.hpp"
+#include "app/detect_stage.hpp"
 #include "app/text_table.hpp"
 #include "core/clock.hpp"
 #include "core/text.hpp"
+#include "forward/cursor.hpp"
 #include "store/proof_file.hpp"
 #include "store/verify.hpp"
 
@@ -25,18 +29,71 @@ void show_progress(std::uint64_t done, std::uint64_t total) {
   std::fflush(stderr);
 }
 
+/// The head file outside a store, which has a note of every log, or a checkpoint as a connector has delivered it.
+Result<void> read_kept_json(const std::string& file, const std::string& text,
+                            std::vector<store::VerifyRequest::Kept>& kept) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto note_of = [](const nlohmann::json& value) {
+    const auto note = value.is_object() ? value.value("note", nlohmann::json()) : nlohmann::json();
+    return note.is_string() ? note.get<std::string>() : std::string();
+  };
+  const std::size_t before = kept.size();
+  if (json.is_object() && json.contains("heads") && json["heads"].is_array()) {
+    for (const auto& head : json["heads"])
+      if (auto note = note_of(head); !note.empty()) kept.push_back({file, std::move(note)});
+  } else if (json.is_object()) {
+    for (const auto* value : {&json, json.contains("event") ? &json["event"] : &json})
+      if (auto note = note_of(*value); !note.empty() && kept.size() == before) kept.push_back({file, std::move(note)});
+  }
+  if (kept.size() == before)
+    return fail(Code::invalid_argument, file + ": neither a checkpoint nor JSON with one ('note', or 'heads' with notes)");
+  return {};
+}
+
 Result<std::vector<store::VerifyRequest::Kept>> read_checkpoints(const std::vector<std::string>& files) {
   std::vector<store::VerifyRequest::Kept> kept;
   for (const std::string& file : files) {
     TRY_ASSIGN(std::string text, read_text_file(file));
-    kept.push_back({file, std::move(text)});
+    if (text.starts_with('{'))
+      TRY(read_kept_json(file, text, kept));
+    else
+      kept.push_back({file, std::move(text)});
   }
   return kept;
+}
+
+std::string cursor_wrong(std::string_view name, std::string_view value, const store::FollowerView& view) {
+  constexpr std::string_view connector = "forward/";
+  if (name.starts_with(connector)) {
+    const auto place = forward::read_cursor(value, name.substr(connector.size()));
+    if (!place) return "is not one of this connector";
+    return place->commit > view.commit + 1 ? "lies beyond the newest commit: what comes next would never be sent" : "";
+  }
+  if (name == detect_cursor_name) {
+    const auto cursor = DetectCursor::decode(value);
+    if (!cursor) return "is not one of detection";
+    if (cursor->commit > view.commit) return "lies beyond the newest commit: what comes next would never be judged";
+    if (view.whole && cursor->alerts != view.alerts)
+      return "counts " + std::to_string(cursor->alerts) + " alerts, and " + std::to_string(view.alerts) + " are stored";
+  }
+  if (name == detect_config_cursor && !decode_detect_config(value)) return "does not hold settings of detection";
+  return "";
+}
+
+std::string snapshot_wrong(std::string_view name, std::uint64_t commit, std::string_view value,
+                           const store::FollowerView& view) {
+  if (name != detect_snapshot_name) return "";
+  const auto cursor = DetectCursor::decode(value.substr(0, DetectCursor().encode().size()));
+  if (!cursor) return "does not begin with its cursor";
+  if (cursor->commit != commit) return "says that it is of commit " + std::to_string(cursor->commit);
+  return view.whole && cursor->alerts > view.alerts ? "counts more alerts than are stored" : "";
 }
 
 Result<store::VerifyRequest> request_of(const VerifyOptions& options) {
   store::VerifyRequest request;
   request.directory = options.store;
+  request.cursor_wrong = cursor_wrong;
+  request.snapshot_wrong = snapshot_wrong;
   request.threads = options.threads ? options.threads : 1;
   if (!options.public_key_file.empty()) {
     auto key = store::load_trusted_key(options.public_key_file);

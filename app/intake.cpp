@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/log_line.hpp"
-#include "core/text.hpp"
 #include "core/thread_name.hpp"
 
 namespace tidewaiter::app {
@@ -34,6 +33,7 @@ SourceContext Intake::context() {
     return std::nullopt;
   };
   context.commit_metadata = [this](const Origin& origin) { return commit_metadata(origin); };
+  context.committed_metadata = [this](std::string_view metadata) { see_committed(metadata); };
   context.record_control = [this](std::string json) {
     std::lock_guard lock(mutex_);
     asked_control_.push_back(control_record(std::move(json), clock_.now_ns()));
@@ -48,6 +48,7 @@ void Intake::connect(std::shared_ptr<Writer> writer, std::string store_id) {
     std::lock_guard lock(mutex_);
     writer_ = std::move(writer);
     store_id_ = std::move(store_id);
+    head_doubted_ = false;
   }
   if (!threads_.empty()) return;
   running_.store(sources_.size());
@@ -66,6 +67,7 @@ void Intake::disconnect() {
   std::lock_guard lock(mutex_);
   last_known_ = std::move(positions);
   writer_.reset();
+  unchecked_head_ = nullptr;
 }
 
 void Intake::stop() {
@@ -95,6 +97,20 @@ void Intake::set_newest_head(std::string note) {
   newest_head_ = std::move(note);
 }
 
+void Intake::on_unchecked_head(std::function<void()> alarm) {
+  std::lock_guard lock(mutex_);
+  unchecked_head_ = std::move(alarm);
+}
+
+void Intake::see_committed(std::string_view text) {
+  std::lock_guard lock(mutex_);
+  if (!unchecked_head_) return;
+  const auto metadata = read_commit_metadata(text);
+  if (!metadata || metadata->store_id != store_id_ || metadata->head.empty() || metadata->head == newest_head_) return;
+  head_doubted_ = true;
+  std::exchange(unchecked_head_, nullptr)();
+}
+
 bool Intake::finished() const {
   return running_.load() == 0 &&
          std::all_of(sources_.begin(), sources_.end(), [](const auto& source) { return source->finished(); });
@@ -117,11 +133,8 @@ std::shared_ptr<Parse> Intake::parser(std::size_t index) const {
 
 std::string Intake::commit_metadata(const Origin& origin) const {
   std::lock_guard lock(mutex_);
-  std::string out = "{\"store\":\"" + store_id_ + "\",\"topic_id\":\"" +
-                    to_hex({reinterpret_cast<const char*>(origin.topic_id.data()), origin.topic_id.size()}) +
-                    "\",\"head\":";
-  append_json_string(out, newest_head_);
-  return out += '}';
+  if (head_doubted_) return {};
+  return write_commit_metadata({store_id_, origin.topic_id, newest_head_});
 }
 
 void Intake::run(std::size_t index, std::stop_token stop) {

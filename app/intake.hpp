@@ -5,10 +5,12 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -38,6 +40,8 @@ class Intake {
   Result<void> use_policy(const PolicyText& policy);
   /// Goes into the metadata of offset commits.
   void set_newest_head(std::string note);
+  /// To be called when an assignment shows a head of this store that is not the newest one; until disconnect().
+  void on_unchecked_head(std::function<void()> alarm);
   bool finished() const;
   void fill(PipelineStatus& status) const;
 
@@ -46,6 +50,7 @@ class Intake {
   std::shared_ptr<Parse> parser(std::size_t index) const;
   SourceContext context();
   std::string commit_metadata(const Origin& origin) const;
+  void see_committed(std::string_view metadata);
   void run(std::size_t index, std::stop_token stop);
   std::unique_ptr<Batch> poll(ingest::Source& source, int timeout_ms, bool& complained);
   void hand_over_control(Writer& writer);
@@ -58,6 +63,8 @@ class Intake {
   std::shared_ptr<Writer> writer_;          // guarded, as everything down to the sources
   std::vector<store::Position> last_known_;  // of the writer before, while there is none
   std::string store_id_, newest_head_;
+  std::function<void()> unchecked_head_;
+  bool head_doubted_ = false;  // since that was called: what Kafka knows must not be written over
   std::vector<std::shared_ptr<Parse>> parsers_;
   std::vector<OwnRecord> asked_control_;
   std::vector<std::unique_ptr<ingest::Source>> sources_;

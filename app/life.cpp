@@ -59,9 +59,25 @@ OwnRecord policy_record(const PolicyText& policy, std::int64_t now_ns) {
 
 }  // namespace
 
+Result<void> Life::open_store() {
+  store::Options options = config_.store;
+  if (config_.ask_group) {
+    auto known = config_.ask_group();
+    group_asked_ = known.has_value();
+    if (known)
+      options.known_heads = std::move(known->heads);
+    else
+      log_line(Level::warn, "kafka does not say now which head it knows of this store: it is asked again at assignment",
+               {{"reason", known.error().message}});
+  }
+  TRY_ASSIGN(log_, store::Log::open(std::move(options), metrics_));
+  if (const auto heads = log_->newest_heads(); !heads.empty()) intake_->set_newest_head(heads.back().note);
+  return {};
+}
+
 Result<void> Life::open(Intake& intake) {
   intake_ = &intake;
-  TRY_ASSIGN(log_, store::Log::open(config_.store, metrics_));
+  TRY(open_store());
   TRY_ASSIGN(auto route, make_route(config_.routes, log_->logs(), clock_.now_ns()));
   if (route) log_->set_route(std::move(route));
   feed_ = std::make_unique<CommitFeed>(config_.tail_commits_max, log_->last_commit(),
@@ -108,6 +124,11 @@ Result<void> Life::take_over(KeptWork& kept) {
 }
 
 void Life::start() {
+  if (!group_asked_)
+    intake_->on_unchecked_head([this] {
+      fail_with(fail(Code::unavailable, "kafka answers now: the store is opened again, to hold it against the head that "
+                                        "the group's commits carry"));
+    });
   const auto stored = log_->cursor(std::string(policy_cursor));
   const auto stored_detect = log_->cursor(detect_config_cursor);
   writer_thread_ = std::jthread([this] {

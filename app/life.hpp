@@ -80,6 +80,8 @@ class Life {
   void guard(Stage&& stage) {
     if (auto result = stage(); !result) fail_with(std::move(result).error());
   }
+  Result<void> open_store();
+  bool group_asked_ = true;  // false: Kafka did not say which head it knows before the store was opened
 
   const PipelineConfig& config_;
   PolicyText policy_;

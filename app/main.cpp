@@ -54,7 +54,7 @@ void add_run_commands(CLI::App& cli, int& code) {
   sub = command(cli, "recover", "Begin a new generation of a store that does not fit its newest head", code,
                 [] { return command_recover(recover); });
   sub->add_option("--store", recover.store, "Store directory")->required();
-  sub->add_option("--config", recover.config, "Configuration with logs and signing key");
+  sub->add_option("--config", recover.config, "Configuration with logs, signing key, and the Kafka that knows the newest head");
   sub->add_flag("--reread", recover.reread, "Take what is missing from Kafka again");
   sub->add_flag("--accept-loss", recover.accept_loss, "Go on behind the loss, which becomes a recorded gap");
 
@@ -173,7 +173,7 @@ void add_proof_commands(CLI::App& cli, int& code) {
                 [] { return command_verify(verify); });
   add_store(sub, verify.store);
   sub->add_option("--public-key", verify.public_key_file, "Public key: without it the verdict is 'consistent' at best");
-  sub->add_option("--against", verify.against, "Checkpoint files kept elsewhere that the store must extend");
+  sub->add_option("--against", verify.against, "Checkpoints kept elsewhere that the store must extend: notes, or the head file outside the store");
   sub->add_option("--since", verify.since, "Trusted checkpoint files: what is older is not read again");
   sub->add_option("--threads", verify.threads, "Threads")->capture_default_str();
   sub->add_flag("--json", verify.json, "Print as JSON");

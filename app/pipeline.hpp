@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "app/detect_stage.hpp"
+#include "app/group_heads.hpp"
 #include "app/writer.hpp"
 #include "core/clock.hpp"
 #include "core/metrics.hpp"
@@ -34,6 +35,7 @@ struct SourceContext {
   std::function<std::optional<std::uint64_t>(const Origin&, std::uint32_t partition)> position_for;
   std::function<std::string(const Origin&)> commit_metadata;  // for the offset commit: store id, topic id, head
   std::function<void(std::string json)> record_control;  // asks for a control record
+  std::function<void(std::string_view metadata)> committed_metadata;  // of the newest offset commit, at an assignment
   const Clock* clock = nullptr;
   Metrics* metrics = nullptr;
 };
@@ -56,6 +58,8 @@ struct PipelineConfig {
   std::size_t tail_commits_max = 24;
   std::int64_t drain_ms = 5'000;        // how long a clean stop waits for connectors
   std::int64_t reopen_backoff_ms = 1'000;
+  /// What Kafka knows of the store, asked for before each opening. None: there is no Kafka.
+  std::function<Result<GroupKnowledge>()> ask_group;
   /// Makes the sources anew each time the store is opened.
   std::function<Result<std::vector<std::unique_ptr<ingest::Source>>>(const SourceContext&)> make_sources;
   /// One parser per source, made anew with the policy in force (destination categories).

@@ -20,6 +20,17 @@ Result<void> set_property(rd_kafka_conf_t* conf, const std::string& name, const 
 
 }  // namespace
 
+const KafkaProperties& kafka_consumer_defaults() {
+  static const KafkaProperties defaults = {
+      {"group.id", "tidewaiter"},
+      {"client.id", "tidewaiter"},
+      {"fetch.queue.backoff.ms", "5"},  // with a bounded queue the default of 1 s starves the consumer
+      {"queued.max.messages.kbytes", "32768"},
+      {"allow.auto.create.topics", "false"},
+  };
+  return defaults;
+}
+
 Result<ConfPtr> make_kafka_conf(const KafkaProperties& defaults, const KafkaProperties& properties,
                                 const KafkaProperties& fixed) {
   ConfPtr conf(rd_kafka_conf_new());

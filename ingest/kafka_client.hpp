@@ -26,6 +26,9 @@ using ClientPtr = std::unique_ptr<rd_kafka_t, Destroy<rd_kafka_t, rd_kafka_destr
 
 using KafkaProperties = std::map<std::string, std::string>;
 
+/// Under the user's properties of the consumer.
+const KafkaProperties& kafka_consumer_defaults();
+
 /// `defaults` under `properties` under `fixed`. A property that librdkafka does not know or does not accept, or that
 /// contradicts `fixed`, is an error (invalid_argument) naming it. Its log goes to ours.
 Result<ConfPtr> make_kafka_conf(const KafkaProperties& defaults, const KafkaProperties& properties,

@@ -13,7 +13,7 @@ constexpr std::size_t metadata_bytes_max = 4096;  // offset.metadata.max.bytes o
 
 }  // namespace
 
-PartitionListPtr KafkaSource::State::commit_list(const std::vector<LaneOffset>& offsets) const {
+PartitionListPtr KafkaSource::State::commit_list(const std::vector<LaneOffset>& offsets) {
   PartitionListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(offsets.size())));
   for (const LaneOffset& offset : offsets) {
     const Origin& origin = *offset.lane.first;
@@ -26,19 +26,34 @@ PartitionListPtr KafkaSource::State::commit_list(const std::vector<LaneOffset>& 
     if (metadata.empty() || metadata.size() > metadata_bytes_max) continue;
     entry->metadata = ::strdup(metadata.c_str());  // librdkafka frees it
     entry->metadata_size = metadata.size();
+    sent_metadata[&origin] = metadata;
   }
   return list;
+}
+
+/// Offsets that are new. None: one old one again when there is new metadata, since a group that is idle must know the
+/// newest head too.
+std::vector<LaneOffset> KafkaSource::State::next_commit(std::int64_t now_ns) {
+  std::vector<LaneOffset> offsets;
+  std::optional<LaneOffset> old;
+  {
+    std::lock_guard lock(mutex);
+    offsets = ledger.committable();
+    ledger.sent(offsets);
+    if (offsets.empty()) old = ledger.any_durable();
+  }
+  const bool soon = now_ns - last_commit_ns < std::int64_t{options.metadata_commit_ms} * 1'000'000;
+  if (!old || soon || !options.commit_metadata) return offsets;
+  const Origin* origin = old->lane.first;
+  const std::string metadata = options.commit_metadata(*origin);
+  if (!metadata.empty() && metadata != sent_metadata[origin]) offsets.push_back(*old);
+  return offsets;
 }
 
 void KafkaSource::State::commit_offsets() {
   const std::int64_t now_ns = clock.now_ns();
   if (now_ns - last_commit_ns < std::int64_t{options.offset_commit_ms} * 1'000'000) return;
-  std::vector<LaneOffset> offsets;
-  {
-    std::lock_guard lock(mutex);
-    offsets = ledger.committable();
-    ledger.sent(offsets);
-  }
+  const std::vector<LaneOffset> offsets = next_commit(now_ns);
   if (offsets.empty()) return;
   last_commit_ns = now_ns;
   failpoint(Failpoint::kafka_before_commit);
@@ -68,12 +83,8 @@ void KafkaSource::State::on_commit_answer(rd_kafka_resp_err_t error, const rd_ka
 
 /// Commits and waits for the answer, at most `timeout_ms`: before a partition is given back, and at the end.
 void KafkaSource::State::commit_offsets_now(int timeout_ms) {
-  std::vector<LaneOffset> offsets;
-  {
-    std::lock_guard lock(mutex);
-    offsets = ledger.committable();
-    ledger.sent(offsets);
-  }
+  last_commit_ns = 0;
+  const std::vector<LaneOffset> offsets = next_commit(clock.now_ns());
   if (offsets.empty()) return;
   QueuePtr answers(rd_kafka_queue_new(client.get()));
   const auto error = rd_kafka_commit_queue(client.get(), commit_list(offsets).get(), answers.get(), nullptr, nullptr);

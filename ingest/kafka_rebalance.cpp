@@ -124,6 +124,7 @@ std::optional<std::uint64_t> KafkaSource::State::start_of(const Origin& origin, 
   const auto offset = static_cast<std::uint64_t>(committed->offset);
   const std::string_view metadata(static_cast<const char*>(committed->metadata),
                                   committed->metadata == nullptr ? 0 : committed->metadata_size);
+  if (options.committed_metadata && !metadata.empty()) options.committed_metadata(metadata);
   const auto peer = options.peer_of ? options.peer_of(metadata) : std::nullopt;
   if (peer && offset > stored.value_or(0)) {
     builder.add_gap({&origin, number, stored.value_or(0), offset, "claimed by store " + *peer});

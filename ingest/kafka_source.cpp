@@ -14,13 +14,6 @@ constexpr std::size_t held_max = 512, held_bytes_max = 16u << 20;
 constexpr std::int64_t publish_every_ns = 50'000'000;
 constexpr std::int64_t skip_sentence_every_ns = 60'000'000'000;
 
-const KafkaProperties defaults = {
-    {"group.id", "tidewaiter"},
-    {"client.id", "tidewaiter"},
-    {"fetch.queue.backoff.ms", "5"},  // with a bounded queue the default of 1 s starves the consumer
-    {"queued.max.messages.kbytes", "32768"},
-    {"allow.auto.create.topics", "false"},
-};
 const KafkaProperties fixed = {
     {"enable.auto.commit", "false"},
     {"enable.auto.offset.store", "false"},
@@ -56,7 +49,7 @@ Result<std::unique_ptr<KafkaSource>> KafkaSource::open(KafkaSourceOptions option
   auto state = std::make_unique<State>(std::move(options), clock);
   KafkaProperties properties = state->options.properties;
   properties.erase("auto.offset.reset");  // for us alone: enter() follows it
-  TRY_ASSIGN(ConfPtr conf, make_kafka_conf(defaults, properties, fixed));
+  TRY_ASSIGN(ConfPtr conf, make_kafka_conf(kafka_consumer_defaults(), properties, fixed));
   rd_kafka_conf_set_opaque(conf.get(), state.get());
   rd_kafka_conf_set_rebalance_cb(
       conf.get(), [](rd_kafka_t*, rd_kafka_resp_err_t event, rd_kafka_topic_partition_list_t* list, void* opaque) {

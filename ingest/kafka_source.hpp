@@ -34,6 +34,7 @@ struct KafkaSourceOptions {
   int revoke_wait_ms = 5'000;
   int topic_check_ms = 1'000;
   int offset_commit_ms = 250;  // at most one commit request in this time
+  int metadata_commit_ms = 1'000;  // new metadata alone is committed no more often
 
   // Called on the thread of poll().
   PositionFor position_for;                                     // what the store holds; must be up to date
@@ -41,6 +42,8 @@ struct KafkaSourceOptions {
   std::function<void(std::string json)> record_control;         // asks for a control record: "topic_changed"
   /// Name of the configured peer store that wrote this commit metadata; nothing when it is ours, absent or invalid.
   std::function<std::optional<std::string>(std::string_view metadata)> peer_of;
+  /// The metadata of each partition's newest commit, at its assignment and before anything of it is read.
+  std::function<void(std::string_view metadata)> committed_metadata;
 };
 
 class KafkaSource final : public Source {

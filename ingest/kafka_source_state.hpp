@@ -87,7 +87,8 @@ struct KafkaSource::State {
   void commit_offsets();
   void commit_offsets_now(int timeout_ms);
   void on_commit_answer(rd_kafka_resp_err_t error, const rd_kafka_topic_partition_list_t* list);
-  PartitionListPtr commit_list(const std::vector<LaneOffset>& offsets) const;
+  PartitionListPtr commit_list(const std::vector<LaneOffset>& offsets);
+  std::vector<LaneOffset> next_commit(std::int64_t now_ns);
   void wait_until_settled(const std::vector<Lane>& lanes);
 
   const KafkaSourceOptions options;
@@ -111,6 +112,7 @@ struct KafkaSource::State {
   std::map<std::string, TopicId> topic_ids;
   std::int64_t last_topic_check_ns = 0, last_commit_ns = 0, last_publish_ns = 0, rejoin_at_ns = 0;
   Unconfirmed given_back_unconfirmed;
+  std::map<const Origin*, std::string> sent_metadata;
   std::set<std::string> missing_topics;      // the brokers say that they are not there
   bool closing = false, fenced = false, is_paused = false, refused_connection = false;
 

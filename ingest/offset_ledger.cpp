@@ -63,6 +63,12 @@ std::vector<LaneOffset> OffsetLedger::committable() const {
   return offsets;
 }
 
+std::optional<LaneOffset> OffsetLedger::any_durable() const {
+  for (const auto& [lane, state] : lanes_)
+    if (state.durable > 0 && !state.retired) return LaneOffset{lane, state.durable};
+  return std::nullopt;
+}
+
 void OffsetLedger::sent(const std::vector<LaneOffset>& offsets) {
   for (const LaneOffset& offset : offsets)
     if (const auto found = lanes_.find(offset.lane); found != lanes_.end())

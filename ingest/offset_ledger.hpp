@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -49,6 +50,8 @@ class OffsetLedger {
 
   /// Durable and not sent yet. sent() after the request has gone out; refused() when the answer was an error.
   std::vector<LaneOffset> committable() const;
+  /// Some assigned lane's durable offset, sent or not; none while nothing is stored of any.
+  std::optional<LaneOffset> any_durable() const;
   void sent(const std::vector<LaneOffset>& offsets);
   void refused(Lane lane);
 

@@ -254,5 +254,6 @@ Counters Log::counters() const {
 std::uint64_t Log::last_commit() const { return state_->last_commit.load(); }
 std::string Log::store_id() const { return state_->state.store_id; }
 std::uint32_t Log::generation() const { return state_->state.generation; }
+bool Log::has_recovered() const { return state_->has_recovered; }
 
 }  // namespace tidewaiter::store

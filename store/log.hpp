@@ -31,6 +31,11 @@ enum class Recover {
   accept_loss,  // begin a new generation; the source goes on behind the loss, which becomes a gap
 };
 
+/// A head that somebody else has kept, and where: the newest ones in the group's commits.
+struct KnownHead {
+  std::string place, note;
+};
+
 /// One log per retention class. Ids are small, dense and never reused.
 struct LogInfo {
   std::uint16_t id = 0;
@@ -44,6 +49,7 @@ struct Options {
   std::vector<LogInfo> event_logs;           // ids are given by the store; own logs are added by it
   std::string signing_key_file;              // Ed25519 PKCS#8 PEM; empty = unsigned ("consistent", never "authentic")
   std::string head_file;                     // newest heads also here, outside the store directory; may be empty
+  std::vector<KnownHead> known_heads;        // the store must extend those that are its own; others are passed over
   std::uint64_t block_bytes_max = 256 * 1024;
   std::uint64_t segment_records = 262'144;   // sealed, packed and indexed as one
   int zstd_level = 1;
@@ -141,6 +147,8 @@ class Log {
   std::uint64_t last_commit() const;
   std::string store_id() const;  // 32 hex digits
   std::uint32_t generation() const;
+  /// open() has begun a new generation.
+  bool has_recovered() const;
 
  private:
   struct State;

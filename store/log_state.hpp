@@ -112,6 +112,7 @@ struct Log::State {
 
   // recover.cpp
   Result<void> check_heads();
+  bool is_own_head(const KnownHead& head) const;
   Result<std::string> misfit(const std::string& place, const std::string& note);
   Result<void> begin_generation(const std::string& reason, const std::vector<FoundNote>& notes);
 
@@ -135,7 +136,7 @@ struct Log::State {
   bool head_files_written = false;
   std::optional<Error> head_files_error;
   std::optional<SealJob> seal_job;
-  bool failed = false;
+  bool failed = false, has_recovered = false;
 
   // Read by other threads: fixed after open, or guarded.
   std::vector<LogInfo> infos;

@@ -33,6 +33,18 @@ std::optional<OriginParts> split_origin(const std::string& origin) {
 
 }  // namespace
 
+/// A head of this store, signed with its key. Anybody who may commit for the group can write something else there.
+bool Log::State::is_own_head(const KnownHead& head) const {
+  const auto parsed = parse_checkpoint(head.note);
+  const auto parts = parsed ? split_origin(parsed->origin) : std::nullopt;
+  if (!parts || parts->store_id != state.store_id) return false;
+  if (!signing_key) return true;
+  const auto right = verify_checkpoint(*parsed, signing_key->public_key());
+  if (right && *right) return true;
+  log_line(Level::warn, "a head of this store is not signed by its key and is passed over", {{"place", head.place}});
+  return false;
+}
+
 /// Why this head does not fit the store, or nothing when it does.
 Result<std::string> Log::State::misfit(const std::string& place, const std::string& note) {
   auto parsed = parse_checkpoint(note);
@@ -75,6 +87,7 @@ Result<void> Log::State::begin_generation(const std::string& reason, const std::
     heads.push_back(found.note);
   }
   state.generation += 1;
+  has_recovered = true;
   state.coverage_commit = 0;
   for (LogState& log : state.logs) {
     log.unit = no_unit;
@@ -95,6 +108,8 @@ Result<void> Log::State::begin_generation(const std::string& reason, const std::
 Result<void> Log::State::check_heads() {
   TRY_ASSIGN(newest_heads, load_newest_heads());
   TRY_ASSIGN(std::vector<FoundNote> notes, find_notes(options.directory, options.head_file));
+  for (const KnownHead& head : options.known_heads)
+    if (is_own_head(head)) notes.push_back({head.place, head.note});
   for (const Head& head : newest_heads) notes.push_back({"the newest head kept in the store", head.note});
   for (const FoundNote& found : notes) {
     TRY_ASSIGN(const std::string reason, misfit(found.place, found.note));

@@ -92,7 +92,8 @@ Result<void> check_all(VerifyContext& context, const View& view, const std::vect
   TRY(walk_all(context));
   TRY(check_commits(context));
   TRY(check_tables(context));
-  return check_followers(context);
+  TRY(check_followers(context));
+  return check_strangers(context);
 }
 
 }  // namespace

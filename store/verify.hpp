@@ -30,6 +30,13 @@ struct Finding {
   std::string what;                      // one sentence
 };
 
+/// What the logs say that followers must agree with.
+struct FollowerView {
+  std::uint64_t commit = 0;  // the newest one
+  std::uint64_t alerts = 0;  // records of that kind
+  bool whole = true;         // false: not every record was read, `alerts` is too small
+};
+
 struct VerifyRequest {
   std::string directory;
   std::optional<TrustedKey> public_key;
@@ -39,6 +46,10 @@ struct VerifyRequest {
   };
   std::vector<Kept> against;  // heads kept elsewhere: the store must extend them
   std::vector<Kept> since;    // trusted heads: the records below them are not read again
+  /// What is wrong with a cursor or a snapshot, whose forms their owners know; "" = nothing. May be null.
+  std::function<std::string(std::string_view name, std::string_view value, const FollowerView&)> cursor_wrong;
+  std::function<std::string(std::string_view name, std::uint64_t commit, std::string_view value, const FollowerView&)>
+      snapshot_wrong;
   unsigned threads = 2;
   std::size_t findings_max = 20;
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // records; called now and then

@@ -1,6 +1,6 @@
 // Inside of verify, shared by the files that implement it: verify.cpp (the order of checks, what is small),
 // verify_walk.cpp (one pass over a log), verify_heads.cpp (what heads and coverage records say), verify_tables.cpp
-// (offsets, counters, commits). Nobody else includes this.
+// (offsets, counters, commits), verify_strangers.cpp (what must not be there, followers). Nobody else includes this.
 #pragma once
 
 #include <map>
@@ -130,6 +130,8 @@ Result<void> collect_heads(VerifyContext& context, const std::vector<FoundNote>&
 Result<void> check_tables(VerifyContext& context);
 /// Cursors and snapshots can be read and lie within the store.
 Result<void> check_followers(VerifyContext& context);
+/// Nothing else is in the tables.
+Result<void> check_strangers(VerifyContext& context);
 /// Commit entries are dense and can be read.
 Result<void> check_commits(VerifyContext& context);
 

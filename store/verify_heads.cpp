@@ -172,6 +172,8 @@ void Collector::stored_head(std::string_view key, std::string_view value) {
   if (!origin || origin->store_id != context_.state.store_id || origin->generation != generation ||
       origin->log != log.info.name)
     return context_.find(log, 0, 0, "heads", name + " is of another log: " + checkpoint->origin);
+  if (generation > context_.state.generation)
+    return context_.find(log, 0, 0, "heads", name + " is of a generation that has not begun");
   // Heads of an older generation were left behind in the open: a control record names them and why.
   if (generation != context_.state.generation) return;
   const std::string source = "the head of " + format_rfc3339(head->time_ns);

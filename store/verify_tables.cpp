@@ -244,7 +244,10 @@ Result<void> check_commits(VerifyContext& context) {
   const auto it = context.db.iterate(Cf::commits);
   for (it->seek(commit_key(0)); it->valid() && !context.full(); it->next()) {
     const auto number = it->key().size() == 8 ? get_be<std::uint64_t>(it->key().data()) : 0;
-    if (number > context.state.commit) break;
+    if (number > context.state.commit) {
+      context.find("commits", "there is an entry of commit " + std::to_string(number) + ", which the state does not know");
+      break;
+    }
     if (number != next) {
       context.find("commits", "the entry after commit " + std::to_string(next - 1) + " is that of commit " + std::to_string(number));
       next = number;
@@ -258,27 +261,6 @@ Result<void> check_commits(VerifyContext& context) {
     context.find("commits", "the last entry is that of commit " + std::to_string(next - 1) + ", and the state names " +
                                 std::to_string(context.state.commit));
   return {};
-}
-
-Result<void> check_followers(VerifyContext& context) {
-  constexpr std::string_view prefix = "cursor/";
-  const auto cursors = context.db.iterate(Cf::meta);
-  for (cursors->seek(prefix); cursors->valid() && cursors->key().starts_with(prefix); cursors->next())
-    if (!decode_checked(cursors->value()))
-      context.find("meta", "the cursor '" + std::string(cursors->key().substr(prefix.size())) + "' cannot be read");
-  TRY(cursors->status());
-  const auto snapshots = context.db.iterate(Cf::snapshots);
-  for (snapshots->seek({}); snapshots->valid(); snapshots->next()) {
-    const std::string_view key = snapshots->key();
-    const std::size_t end = key.find('\0');
-    const bool whole = end != std::string_view::npos && key.size() == end + 9;
-    const std::string name(key.substr(0, end));
-    if (!whole || !decode_checked(snapshots->value()))
-      context.find("snapshots", "a snapshot of '" + name + "' cannot be read");
-    else if (get_be<std::uint64_t>(key.data() + end + 1) > context.state.commit)
-      context.find("snapshots", "a snapshot of '" + name + "' is of a commit that does not exist");
-  }
-  return snapshots->status();
 }
 
 /// What the state says of the store as a whole, against the control records that say it too.

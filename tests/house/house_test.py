@@ -182,5 +182,36 @@ class House(unittest.TestCase):
         self.assertIn(4, [count for _, _, count in functions(text)])
 
 
+NAMED_TEST = re.compile(r"(?<!\*)\*([A-Za-z0-9_./]+)(…?)\*(?!\*)")
+
+
+def tests_named(text):
+    """(name, whether it is only a beginning) of what a page sets in italics and that can only be a test."""
+    return [(name, more != "") for name, more in NAMED_TEST.findall(text)
+            if "_" in name or "." in name or re.fullmatch(r"[A-Z][a-z]+[A-Z]\w+", name)]
+
+
+class Guarantees(unittest.TestCase):
+    def test_every_test_that_the_page_names_exists(self):
+        tests = {path.relative_to(ROOT).as_posix(): path.read_text() for path in (ROOT / "tests").rglob("*")
+                 if path.suffix in (".cpp", ".py", ".txt") and path.is_file()}
+        everything = "\n".join(tests.values())
+        named = tests_named((ROOT / "docs/guarantees.md").read_text())
+        self.assertGreater(len(named), 20)
+        for name, beginning in named:
+            if "/" in name:
+                self.assertIn(name, tests)
+                continue
+            end = r"\w*" if beginning else r"\b"
+            word = re.escape(name)
+            forms = (rf"TEST(_F|_P)?\(\w+, {word}{end}", rf"TEST(_F|_P)?\({word},", rf"def (test_)?{word}{end}\(",
+                     rf"NAME {word}\s")
+            self.assertTrue(any(re.search(form, everything) for form in forms), f"docs/guarantees.md names {name}")
+
+    def test_names_are_told_from_other_words(self):
+        self.assertEqual(tests_named("*a_test*, *a_longer…*, **bold**, *word*, *DamagedLog*, *e2e.x*"),
+                         [("a_test", False), ("a_longer…".rstrip("…"), True), ("DamagedLog", False), ("e2e.x", False)])
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -8,70 +8,10 @@
 #include <thread>
 
 #include "store/keys.hpp"
-#include "tests/query/sample_store.hpp"
-#include "tests/verify/tamper.hpp"
+#include "tests/verify/verify_fixture.hpp"
 
 namespace tidewaiter::store {
 namespace {
-
-using test::SampleStore;
-
-VerifyReport verify(const SampleStore& store, bool with_key = true, const std::vector<VerifyRequest::Kept>& against = {},
-                    const std::vector<VerifyRequest::Kept>& since = {}) {
-  VerifyRequest request;
-  request.directory = store.directory();
-  if (with_key) request.public_key = store.key();
-  request.against = against;
-  request.since = since;
-  auto report = verify_store(request);
-  EXPECT_TRUE(report) << (report ? "" : report.error().message);
-  return report ? *report : VerifyReport();
-}
-
-std::string said(const VerifyReport& report) {
-  std::string out;
-  for (const Finding& finding : report.findings)
-    out += finding.place + " " + finding.log + " [" + std::to_string(finding.from_seq) + ", " +
-           std::to_string(finding.to_seq) + "): " + finding.what + "\n";
-  return out;
-}
-
-std::string note_of(const std::vector<Head>& heads, std::uint16_t log) {
-  for (const Head& head : heads)
-    if (head.log == log) return head.note;
-  return {};
-}
-
-Head head_of(const std::vector<Head>& heads, std::uint16_t log) {
-  for (const Head& head : heads)
-    if (head.log == log) return head;
-  return {};
-}
-
-constexpr std::uint16_t main_log() { return 5; }
-
-/// Segments of 256 records, so that there are sealed ones; small blocks; two heads and something newer.
-class VerifyTest : public ::testing::Test {
- protected:
-  VerifyTest() : store_(SampleStore::Setup{256, 8 * 1024, true}) {}
-  void SetUp() override {
-    for (int i = 0; i < 8; ++i) store_.add(50);
-    first_heads_ = store_.checkpoint();
-    store_.skip(3);
-    for (int i = 0; i < 4; ++i) store_.add(50);
-    store_.redeliver(3, false);
-    store_.redeliver(4, true);
-    store_.add_alert("ab12", "something", 0);
-    store_.add_cursor("detect", "12345");
-    ASSERT_TRUE(store_.log().put_snapshot("detect", 3, "state of the detector"));
-    store_.seal();
-    second_heads_ = store_.checkpoint();
-    store_.add(7);
-    store_.close();
-  }
-  SampleStore store_;
-  std::vector<Head> first_heads_, second_heads_;
-};
 
 TEST_F(VerifyTest, an_intact_store_is_consistent_without_a_key_and_authentic_with_it) {
   const VerifyReport without = verify(store_, false);
@@ -189,35 +129,6 @@ TEST_F(VerifyTest, a_table_file_that_a_killed_process_left_unfinished_is_no_lie)
   const auto report = verify_store(request);
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_TRUE(report->good()) << report->findings.front().what;
-}
-
-TEST_F(VerifyTest, a_turned_bit_in_any_table_file_or_log_of_a_cleanly_closed_store_is_found) {
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(store_.directory()))
-    if ((entry.path().extension() == ".sst" || entry.path().extension() == ".log") && entry.file_size() > 0)
-      files.push_back(entry.path());
-  ASSERT_FALSE(files.empty());
-  std::mt19937_64 random(11);
-  for (int i = 0; i < 20; ++i) {
-    const auto& file = files[random() % files.size()];
-    const auto at = static_cast<std::streamoff>(random() % std::filesystem::file_size(file));
-    const char mask = static_cast<char>(1 << random() % 8);
-    const auto turn = [&] {
-      std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
-      bytes.seekg(at);
-      const char now = static_cast<char>(bytes.get() ^ mask);
-      bytes.seekp(at);
-      bytes.put(now);
-    };
-    turn();
-    VerifyRequest request;
-    request.directory = store_.directory();
-    request.public_key = store_.key();
-    const auto report = verify_store(request);
-    EXPECT_TRUE(!report || !report->good()) << file << " byte " << at;
-    turn();
-  }
-  EXPECT_TRUE(verify(store_).good());
 }
 
 TEST_F(VerifyTest, a_missing_value_is_found_in_every_table) {
