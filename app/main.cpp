@@ -88,8 +88,10 @@ void add_format_commands(CLI::App& cli, int& code) {
                       [] { return command_normalize(normalize); });
   sub->add_option("files", normalize.files, "Samples: JSON documents, NDJSON, or lines of a text format (default: stdin)");
   sub->add_option("--format", normalize.format, "auto, or one of 'tidewaiter formats'")->capture_default_str();
-  sub->add_option("--mapping", normalize.mappings, "Mapping file beside the built-in ones; repeatable");
-  sub->add_option("--header", normalize.headers, "NAME=VALUE, as Kafka would carry it; repeatable");
+  sub->add_option("--mapping", normalize.mappings, "Mapping file beside the built-in ones; repeatable")
+      ->allow_extra_args(false);
+  sub->add_option("--header", normalize.headers, "NAME=VALUE, as Kafka would carry it; repeatable")
+      ->allow_extra_args(false);
   sub->add_option("--received", normalize.received, "Time of reception, RFC 3339 (default: now)");
   sub->add_flag("--strict", normalize.strict, "Check the grammar of what no mapping reads, too");
   sub->add_flag("--unmask", normalize.unmask, "Show secrets in full");
@@ -98,7 +100,8 @@ void add_format_commands(CLI::App& cli, int& code) {
   sub = command(cli, "formats", "List the formats that are understood, or show one with an example", code,
                 [] { return command_formats(formats); });
   sub->add_option("name", formats.name, "One format");
-  sub->add_option("--mapping", formats.mappings, "Mapping file beside the built-in ones; repeatable");
+  sub->add_option("--mapping", formats.mappings, "Mapping file beside the built-in ones; repeatable")
+      ->allow_extra_args(false);
   sub->add_flag("--json", formats.json, "Print as JSON");
 
   static ExplainMappingOptions explain;
@@ -106,7 +109,8 @@ void add_format_commands(CLI::App& cli, int& code) {
                 [] { return command_explain_mapping(explain); });
   sub->add_option("mapping", explain.mapping, "Mapping file, or the name of a format")->required();
   sub->add_option("sample", explain.sample, "Sample file, '-' is stdin")->required();
-  sub->add_option("--header", explain.headers, "NAME=VALUE, as Kafka would carry it; repeatable");
+  sub->add_option("--header", explain.headers, "NAME=VALUE, as Kafka would carry it; repeatable")
+      ->allow_extra_args(false);
   sub->add_flag("--json", explain.json, "Print as JSON");
 }
 
