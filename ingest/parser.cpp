@@ -416,7 +416,10 @@ RejectReason Parser::State::lines(Batch& batch, Record& record, bool& mapped) {
     Format& format = formats[i];
     const bool fixed = topic->fixed == i;
     if (!format.general || !format.general->recipe().is_text || (topic->fixed != SIZE_MAX && !fixed)) continue;
-    if (!simdjson::validate_utf8(record.value.data(), record.value.size())) return RejectReason::not_utf8;
+    if (!simdjson::validate_utf8(record.value.data(), record.value.size())) {
+      if (fixed) return RejectReason::not_utf8;
+      break;  // lines of no format: what is wrong is told as for JSON
+    }
     batch.events.resize(record.first_event);
     if (explanation != nullptr) *explanation = {format.name, {}, {}};
     const WalkResult result = format.general->lines(record.value, batch, record, walk_limits(), explanation);

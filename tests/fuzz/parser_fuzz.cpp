@@ -61,9 +61,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const bool too_many = exact.reason == RejectReason::too_many_events;
   if (!lines && !too_many) {
     require((exact.kind == RecordKind::reject) == (reason != RejectReason::none));
-    // Of two faults either may be named: bytes that are no UTF-8 where something else is wrong as well.
-    const bool two_faults = exact.reason == RejectReason::not_utf8;
-    require(exact.reason == reason || two_faults);
+    require(exact.reason == reason);
   }
   if (exact.kind != RecordKind::reject) require(quick.kind != RecordKind::reject);  // fast is never stricter
   for (const Batch* batch : {&fast_batch, &strict_batch}) {
