@@ -139,8 +139,8 @@ Result<int> begin_generation(const RecoverOptions& options) {
   Metrics metrics;
   TRY_ASSIGN(auto log, store::Log::open(std::move(open), metrics));
   if (!log->has_recovered()) {
-    fmt::print("the store fits every head that it is known by{}: nothing was changed\n",
-               config.kafka.enabled ? "" : ", here; with --config Kafka is asked as well");
+    fmt::print("the store is of generation {} and fits every head that it is known by{}: nothing was changed\n",
+               log->generation(), config.kafka.enabled ? "" : ", here; with --config Kafka is asked as well");
     return exit_ok;
   }
   if (options.accept_loss) {
