@@ -94,7 +94,7 @@ void KafkaSource::State::enter(rd_kafka_topic_partition_t& entry, const rd_kafka
                               : committed->offset < 0 ? 0 : static_cast<std::uint64_t>(committed->offset);
   {
     std::lock_guard lock(mutex);
-    ledger.assigned({partition.origin, number}, partition.next_offset, known);
+    ledger.assigned({partition.origin, number}, partition.next_offset, known, partition.look_until != 0);
   }
   partitions[Name(entry.topic, entry.partition)] = partition;
 }

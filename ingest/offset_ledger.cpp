@@ -4,9 +4,9 @@
 
 namespace tidewaiter::ingest {
 
-std::uint64_t OffsetLedger::assigned(Lane lane, std::uint64_t start, std::uint64_t committed) {
+std::uint64_t OffsetLedger::assigned(Lane lane, std::uint64_t start, std::uint64_t committed, bool to_be_looked_at) {
   const std::uint64_t sent = std::min(start, committed);
-  lanes_[lane] = State{++generation_, sent, start, start, sent, false, -1};
+  lanes_[lane] = State{++generation_, sent, start, start, sent, false, to_be_looked_at, -1};
   return generation_;
 }
 
@@ -15,6 +15,7 @@ void OffsetLedger::looked_at(Lane lane, std::uint64_t committed, std::int32_t le
   if (found == lanes_.end() || found->second.durable != found->second.handed_over) return;
   found->second.sent = std::min(found->second.sent, committed);
   found->second.leader_epoch = leader_epoch;
+  found->second.to_be_looked_at = false;
 }
 
 void OffsetLedger::revoked(Lane lane) { lanes_.erase(lane); }
@@ -42,9 +43,13 @@ void OffsetLedger::handed_over(Lane lane, std::uint64_t next) {
 
 void OffsetLedger::durable(Lane lane, std::uint64_t next, std::int32_t leader_epoch) {
   const auto found = lanes_.find(lane);
-  if (found == lanes_.end() || next <= found->second.durable) return;
-  found->second.durable = next;
-  found->second.leader_epoch = leader_epoch;
+  if (found == lanes_.end() || next < found->second.durable) return;
+  State& state = found->second;
+  const bool other_epoch = next == state.durable && leader_epoch != state.leader_epoch;
+  if (other_epoch && next > 0) state.sent = std::min(state.sent, next - 1);  // the log was read again and is another one
+  state.durable = next;
+  state.leader_epoch = leader_epoch;
+  state.to_be_looked_at = false;
 }
 
 bool OffsetLedger::settled(Lane lane) const {
@@ -65,7 +70,8 @@ std::vector<LaneOffset> OffsetLedger::committable() const {
 
 std::optional<LaneOffset> OffsetLedger::any_durable() const {
   for (const auto& [lane, state] : lanes_)
-    if (state.durable > 0 && !state.retired) return LaneOffset{lane, state.durable};
+    if (state.durable > 0 && !state.retired && !state.to_be_looked_at)
+      return LaneOffset{lane, state.durable, state.leader_epoch};
   return std::nullopt;
 }
 

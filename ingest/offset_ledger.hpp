@@ -27,7 +27,10 @@ class OffsetLedger {
  public:
   /// A new assignment begins at `start`, before which everything is durable; Kafka knows of `committed`, and what it does
   /// not know is offered at once. Returns its generation: batches cut from now on carry it or a higher one.
-  std::uint64_t assigned(Lane lane, std::uint64_t start, std::uint64_t committed = UINT64_MAX);
+  /// `to_be_looked_at`: the epoch of the message before `start` is not known before looked_at() or durable(), and until
+  /// then the lane is not any_durable(): that commit would take from Kafka the epoch that the look compares with.
+  std::uint64_t assigned(Lane lane, std::uint64_t start, std::uint64_t committed = UINT64_MAX,
+                         bool to_be_looked_at = false);
   /// Right after: Kafka's log still has the message before `start`, which is of this epoch. What was committed is less
   /// than `start`: offered again.
   void looked_at(Lane lane, std::uint64_t committed, std::int32_t leader_epoch);
@@ -50,7 +53,7 @@ class OffsetLedger {
 
   /// Durable and not sent yet. sent() after the request has gone out; refused() when the answer was an error.
   std::vector<LaneOffset> committable() const;
-  /// Some assigned lane's durable offset, sent or not; none while nothing is stored of any.
+  /// Some assigned lane's durable offset with its epoch, sent or not; none while nothing is stored of any.
   std::optional<LaneOffset> any_durable() const;
   void sent(const std::vector<LaneOffset>& offsets);
   void refused(Lane lane);
@@ -58,7 +61,7 @@ class OffsetLedger {
  private:
   struct State {
     std::uint64_t generation, start, handed_over, durable, sent;
-    bool retired;
+    bool retired, to_be_looked_at;
     std::int32_t leader_epoch = -1;
   };
   std::map<Lane, State> lanes_;

@@ -53,6 +53,31 @@ TEST(OffsetLedger, what_kafka_was_not_told_of_is_offered_after_a_look_at_its_log
   EXPECT_TRUE(ledger.committable().empty());
 }
 
+TEST(OffsetLedger, an_idle_lane_offers_its_offset_with_the_epoch_and_not_before_the_look) {
+  OffsetLedger ledger;
+  ledger.assigned(a, 9, 9, true);
+  EXPECT_FALSE(ledger.any_durable());
+  ledger.looked_at(a, 9, 2);
+  ASSERT_TRUE(ledger.any_durable());
+  EXPECT_EQ(ledger.any_durable()->leader_epoch, 2);
+  ledger.durable(a, 12, 5);
+  EXPECT_EQ(ledger.any_durable()->next_offset, 12u);
+  EXPECT_EQ(ledger.any_durable()->leader_epoch, 5);
+}
+
+TEST(OffsetLedger, a_log_that_was_read_again_under_another_leader_is_offered_with_its_epoch) {
+  OffsetLedger ledger;
+  ledger.assigned(a, 9, 9, true);
+  ledger.durable(a, 6, 3);
+  EXPECT_TRUE(ledger.committable().empty());
+  ledger.durable(a, 9, 3);
+  ASSERT_EQ(ledger.committable().size(), 1u);
+  EXPECT_EQ(ledger.committable()[0].next_offset, 9u);
+  EXPECT_EQ(ledger.committable()[0].leader_epoch, 3);
+  ledger.sent(ledger.committable());
+  EXPECT_TRUE(ledger.committable().empty());
+}
+
 TEST(OffsetLedger, a_revoked_partition_is_never_offered) {
   OffsetLedger ledger;
   ledger.assigned(a, 0);
