@@ -92,12 +92,17 @@ Result<ServiceFigures> measure_service(const Corpus& corpus, const Options& opti
     parts.make_sources = app::kafka_sources(config);
   }
   ServiceFigures figures;
-  const std::int64_t cpu_before = process_cpu_ns(), wall_before = wall_ns();
-  const std::uint64_t allocations_before = allocations();
+  std::int64_t cpu_before = process_cpu_ns();
+  std::uint64_t allocations_before = 0;
   {
     MemoryWatch memory;
     app::Pipeline pipeline(std::move(parts), clock, metrics);
     TRY(pipeline.start());
+    // What a start costs (schemas and mappings are compiled, the store is opened) is no cost of an event.
+    figures.start_cpu_ms = static_cast<double>(process_cpu_ns() - cpu_before) / 1e6;
+    cpu_before = process_cpu_ns();
+    allocations_before = allocations();
+    const std::int64_t wall_before = wall_ns();
     const std::int64_t deadline = wall_before + 600'000'000'000;
     std::int64_t end = 0;
     for (app::PipelineStatus status; end == 0;) {

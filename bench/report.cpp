@@ -100,6 +100,7 @@ std::string text_report(const Options& options, const Corpus& corpus, const Roun
   }
   line("\nThe whole service, {}", options.brokers.empty() ? "from memory" : "from the broker " + options.brokers);
   const auto service = [&](double ServiceFigures::*member) { return middle(rounds.services, member); };
+  line("  {:<28} {:>10.0f}  (in none of the figures below)", "CPU ms of the start", service(&ServiceFigures::start_cpu_ms));
   line("  {:<28} {:>10.0f}", "CPU ns per event", service(&ServiceFigures::cpu_ns));
   line("  {:<28} {:>10.0f}", "events/s, wall", service(&ServiceFigures::events_per_s));
   line("  {:<28} {:>10.4f}", "allocations per event", service(&ServiceFigures::allocations));
@@ -142,7 +143,8 @@ std::string json_report(const Options& options, const Corpus& corpus, const Roun
       report["stages"][name] = {{"cpu_ns", figure.cpu_ns}, {"allocations", figure.allocations}};
     }
   const auto service = [&](double ServiceFigures::*member) { return middle(rounds.services, member); };
-  report["service"] = {{"cpu_ns", service(&ServiceFigures::cpu_ns)},
+  report["service"] = {{"start_cpu_ms", service(&ServiceFigures::start_cpu_ms)},
+                       {"cpu_ns", service(&ServiceFigures::cpu_ns)},
                        {"events_per_s", service(&ServiceFigures::events_per_s)},
                        {"allocations", service(&ServiceFigures::allocations)},
                        {"virtual_calls", service(&ServiceFigures::virtual_calls)},
