@@ -110,6 +110,8 @@ class RecipeCompiler {
   Result<ParsedPath> read_path(std::string_view text) const {
     auto parsed = parse_path(text);
     if (!parsed) return wrong("paths", parsed.error().message);
+    if (parsed->ways.size() > Recipe::alternatives_max)
+      return wrong("paths", "path '" + std::string(text) + "': more than 256 alternatives");
     return parsed;
   }
 
@@ -354,9 +356,10 @@ class RecipeCompiler {
       if (base.empty()) return {};  // this location has nothing so far out
       base = outer_path(base);
     }
-    for (const Path& way : path.ways) {
-      const std::uint32_t at = tree.reach(tree.reach(0, base), way);
-      if (cell >= 0) recipe_.nodes[at].cells.push_back(static_cast<std::uint16_t>(cell));
+    for (std::size_t rank = 0; rank < path.ways.size(); ++rank) {
+      const std::uint32_t at = tree.reach(tree.reach(0, base), path.ways[rank]);
+      if (cell >= 0)
+        recipe_.nodes[at].cells.push_back({static_cast<std::uint16_t>(cell), static_cast<std::uint8_t>(rank)});
     }
     return {};
   }

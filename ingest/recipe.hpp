@@ -25,7 +25,14 @@ struct Cell {
   enum class Kind : std::uint8_t { none, string, scalar, object, array };
   std::string_view text;    // of a string its characters, else what stands in the message
   Kind kind = Kind::none;
+  std::uint8_t rank = 0;    // which of the path's alternatives it stood at
   std::uint32_t count = 0;  // elements of an array
+};
+
+/// A cell that is filled from a node, as one of its path's alternatives: the lowest rank that is there counts.
+struct Target {
+  std::uint16_t cell;
+  std::uint8_t rank;
 };
 
 /// A word with at most one '*' at its beginning, its end or both.
@@ -94,7 +101,7 @@ struct RecipeNode {
   std::string path;                            // for explanations
   std::vector<std::uint32_t> children;         // by key; kept in the mapping's order
   std::map<std::string, std::uint32_t, std::less<>> by_key;
-  std::vector<std::uint16_t> cells;            // what stands here goes into these
+  std::vector<Target> cells;                   // what stands here goes into these
   std::int32_t each = -1, embedded = -1, kv = -1, text = -1;
   std::vector<std::pair<int, std::uint32_t>> at;
   std::string kv_key;
@@ -121,7 +128,7 @@ struct Shape {
 
 class Recipe {
  public:
-  static constexpr std::size_t cells_max = 4096, locations_max = 16;
+  static constexpr std::size_t cells_max = 4096, locations_max = 16, alternatives_max = 256;
 
   /// Error: invalid_argument, naming the mapping, the place in it and what was expected.
   static Result<std::unique_ptr<Recipe>> compile(std::string_view json, std::string_view name);

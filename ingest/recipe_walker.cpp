@@ -50,6 +50,7 @@ void RecipeWalker::begin(Batch& batch, const Record& record, const WalkLimits& l
   result_ = {};
   level_ = depth_ = 0;
   flags_ = 0;
+  settled_ = 0;
   forget(0);
   if (!recipe_->headers.empty() || recipe_->key_cell >= 0) read_headers(record);
 }
@@ -59,7 +60,7 @@ void RecipeWalker::read_headers(const Record& record) {
   auto put = [&](std::uint16_t cell, std::string_view text) {
     for (const Location& location : recipe_->locations) {
       const auto at = static_cast<std::uint16_t>(location.first_cell + cell);
-      cells_[at] = {text, Cell::Kind::string, 0};
+      cells_[at] = {text, Cell::Kind::string, 0, 0};
       touched_.push_back(at);
     }
   };
@@ -78,7 +79,7 @@ WalkResult RecipeWalker::document(ondemand::document& document, Batch& batch, co
   document_text_ = record.value;
   set(0, Cell::Kind::object, trimmed(record.value));
   result_.broken = !root_value(document) || document.current_location().error() != simdjson::OUT_OF_BOUNDS;
-  if (!result_.broken && result_.events == 0 && recipe_->nodes[0].location >= 0) emit(0);
+  if (!result_.broken && recipe_->nodes[0].location >= 0) emit_holder(0, 0);
   return result_;
 }
 
@@ -91,7 +92,7 @@ bool RecipeWalker::root_value(ondemand::document& document) {
   }
   ondemand::array elements;
   return type == ondemand::json_type::array && document.get_array().get(elements) == simdjson::SUCCESS &&
-         array(elements, 0);
+         array(elements, 0, document_text_.data());
 }
 
 bool RecipeWalker::object(ondemand::object& fields, std::uint32_t at) {
@@ -189,10 +190,7 @@ bool RecipeWalker::value(ondemand::value value, std::uint32_t at) {
     case '[': {
       ondemand::array elements;
       if (value.get_array().get(elements) != simdjson::SUCCESS) return false;
-      const bool good = recipe_->nodes[at].kv >= 0 ? key_values(elements, at) : array(elements, at);
-      if (good && !recipe_->nodes[at].cells.empty() && cells_[recipe_->nodes[at].cells[0]].kind == Cell::Kind::array)
-        for (const std::uint16_t cell : recipe_->nodes[at].cells) cells_[cell].text = up_to_here(token.data());
-      return good;
+      return recipe_->nodes[at].kv >= 0 ? key_values(elements, at) : array(elements, at, token.data());
     }
     default: {
       const std::string_view scalar = trimmed(token);
@@ -226,13 +224,12 @@ bool RecipeWalker::entered_object(ondemand::value& value, std::uint32_t at, cons
     set(at, Cell::Kind::object, raw);
     if (into != at) set(into, Cell::Kind::object, raw);
   }
-  if (result_.events != events) return true;  // it was a wrapper: its events stood inside
-  if (node.location >= 0) emit(at);
-  if (into != at && target.location >= 0) emit(into);
+  if (node.location >= 0) emit_holder(at, events);
+  if (into != at && target.location >= 0) emit_holder(into, events);
   return true;
 }
 
-bool RecipeWalker::array(ondemand::array& elements, std::uint32_t at) {
+bool RecipeWalker::array(ondemand::array& elements, std::uint32_t at, const char* start) {
   const RecipeNode& node = recipe_->nodes[at];
   ++depth_;
   std::uint32_t count = 0;
@@ -257,7 +254,7 @@ bool RecipeWalker::array(ondemand::array& elements, std::uint32_t at) {
   }
   if (count == 0 && events_below) result_.no_element = true;
   --depth_;
-  set(at, Cell::Kind::array, {}, count);
+  if (!node.cells.empty()) set(at, Cell::Kind::array, up_to_here(start), count);
   return true;
 }
 
@@ -271,6 +268,7 @@ bool RecipeWalker::element(ondemand::value one, std::uint32_t each, std::uint32_
     emit_unmapped(flag::wrapped);
   else if (!value(one, each))
     return false;
+  settled_ = result_.events;
   flags_ = outer_flags;
   forget(mark);
   return true;
@@ -374,7 +372,9 @@ void RecipeWalker::embedded(std::string_view text, std::uint32_t at) {
     document_text_ = outer_text;
   }
   const bool has_events = recipe_->nodes[into].holds_location;
-  if (!good && has_events && result_.events == events) emit_unmapped(flag::wrapped);
+  if (good || !has_events || result_.events != events) return;
+  emit_unmapped(flag::wrapped);
+  if (node.base64) settled_ = result_.events;  // people write plain text, but no base64: this is a broken event
 }
 
 bool RecipeWalker::embedded_document(std::string_view text, std::uint32_t at) {
@@ -398,7 +398,7 @@ bool RecipeWalker::embedded_document(std::string_view text, std::uint32_t at) {
   if (document.type().get(type) != simdjson::SUCCESS) return false;
   if (type == ondemand::json_type::array) {
     ondemand::array elements;
-    return document.get_array().get(elements) == simdjson::SUCCESS && array(elements, at);
+    return document.get_array().get(elements) == simdjson::SUCCESS && array(elements, at, text.data());
   }
   ondemand::object fields;
   if (type != ondemand::json_type::object || document.get_object().get(fields) != simdjson::SUCCESS) return false;
@@ -406,7 +406,7 @@ bool RecipeWalker::embedded_document(std::string_view text, std::uint32_t at) {
   const std::uint32_t events = result_.events;
   if (!object(fields, at)) return false;
   if (document.current_location().error() != simdjson::OUT_OF_BOUNDS) return false;
-  if (recipe_->nodes[at].location >= 0 && result_.events == events) emit(at);
+  if (recipe_->nodes[at].location >= 0) emit_holder(at, events);
   return true;
 }
 
@@ -430,18 +430,43 @@ std::string_view RecipeWalker::up_to_here(const char* start) const {
 }
 
 void RecipeWalker::set(std::uint32_t at, Cell::Kind kind, std::string_view text, std::uint32_t count) {
-  for (const std::uint16_t cell : recipe_->nodes[at].cells) {
-    if (cells_[cell].kind != Cell::Kind::none) continue;  // the first one counts
-    cells_[cell] = {text, kind, count};
-    touched_.push_back(cell);
+  for (const auto [number, rank] : recipe_->nodes[at].cells) {
+    Cell& cell = cells_[number];
+    if (cell.kind == Cell::Kind::none) {
+      touched_.push_back(number);
+    } else if (rank < cell.rank) {
+      replaced_.push_back(cell);
+      touched_.push_back(number | replaced_bit);
+    } else {
+      continue;  // of several at the same place the first one counts
+    }
+    cell = {text, kind, rank, count};
   }
 }
 
 void RecipeWalker::forget(std::size_t mark) {
   while (touched_.size() > mark) {
-    cells_[touched_.back()].kind = Cell::Kind::none;
+    const std::uint16_t last = touched_.back();
     touched_.pop_back();
+    if ((last & replaced_bit) == 0) {
+      cells_[last].kind = Cell::Kind::none;
+    } else {
+      cells_[last & ~replaced_bit] = replaced_.back();
+      replaced_.pop_back();
+    }
   }
+}
+
+/// What holds other places is a wrapper when events stood in it. When there was only text in it that is no event, it is
+/// the event itself, with that text.
+void RecipeWalker::emit_holder(std::uint32_t at, std::uint32_t events_before) {
+  if (result_.events != events_before) {
+    const Location& location = recipe_->locations[static_cast<std::size_t>(recipe_->nodes[at].location)];
+    if (settled_ > events_before || !RecipeValues::fits(*recipe_, cells_.data() + location.first_cell)) return;
+    batch_->events.resize(batch_->events.size() - (result_.events - events_before));
+    result_.events = events_before;
+  }
+  emit(at);
 }
 
 void RecipeWalker::emit(std::uint32_t at) {
@@ -459,6 +484,7 @@ void RecipeWalker::emit(std::uint32_t at) {
   event.sub = result_.events++;
   event.record = static_cast<std::uint32_t>(record_ - batch_->records.data());
   ++result_.fitting;
+  settled_ = result_.events;
   values_.fill(*recipe_, cells, *batch_, *record_, event, flags_ | (location.wrapped ? flag::wrapped : 0), explanation_);
 }
 

@@ -71,7 +71,7 @@ class RecipeWalker {
   bool root_value(simdjson::ondemand::document& document);
   bool object(Object& fields, std::uint32_t at);
   bool entered_object(Value& value, std::uint32_t at, const char* start);
-  bool array(simdjson::ondemand::array& elements, std::uint32_t at);
+  bool array(simdjson::ondemand::array& elements, std::uint32_t at, const char* start);
   bool element(Value element, std::uint32_t each, std::uint32_t event_count);
   bool key_values(simdjson::ondemand::array& elements, std::uint32_t at);
   bool key_value(Object& pair, std::uint32_t at);
@@ -90,13 +90,17 @@ class RecipeWalker {
   std::string_view up_to_here(const char* start) const;
   void set(std::uint32_t at, Cell::Kind kind, std::string_view text, std::uint32_t count = 0);
   void forget(std::size_t mark);
+  void emit_holder(std::uint32_t at, std::uint32_t events_before);
   void emit(std::uint32_t at);
   void emit_unmapped(std::uint64_t flags);
 
   std::unique_ptr<Recipe> recipe_;
   std::vector<Step> steps_;  // by node
   std::vector<Cell> cells_;
-  std::vector<std::uint16_t> touched_;
+  static constexpr std::uint16_t replaced_bit = 0x8000;
+  static_assert(Recipe::cells_max <= replaced_bit);
+  std::vector<std::uint16_t> touched_;  // cells in the order of filling; with replaced_bit: what was in it is in replaced_
+  std::vector<Cell> replaced_;
   RecipeValues values_;
   std::array<simdjson::ondemand::parser, levels_max> parsers_;
 
@@ -112,6 +116,7 @@ class RecipeWalker {
   simdjson::ondemand::document* document_ = nullptr;
   std::string_view document_text_;
   std::size_t level_ = 0, depth_ = 0;
+  std::uint32_t settled_ = 0;  // events up to here stay, whatever holds them
   std::uint64_t visit_ = 0, flags_ = 0;
 };
 

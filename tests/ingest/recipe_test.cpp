@@ -49,6 +49,35 @@ TEST(Paths, one_of_several_keys) {
   EXPECT_EQ(reading(R"("(p|q).n")").resource(R"({"k":1,"q":{"n":"x"}})"), "x");
 }
 
+TEST(Paths, of_several_keys_the_first_named_counts_wherever_it_stands) {
+  auto mapped = reading(R"("(p|q|r).n")");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"p":{"n":"x"},"q":{"n":"y"}})"), "x");
+  EXPECT_EQ(mapped.resource(R"({"r":{"n":"z"},"q":{"n":"y"},"p":{"n":"x"},"k":1})"), "x");
+  EXPECT_EQ(mapped.resource(R"({"r":{"n":"z"},"q":{"n":"y"},"p":{"n":null},"k":1})"), "y");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"p":{},"r":{"n":"z"}})"), "z");
+  auto pairs = reading(R"j("l{kv}.(new|old)")j");
+  EXPECT_EQ(pairs.resource(R"({"k":1,"l":[{"key":"old","value":"o"},{"key":"new","value":"n"}]})"), "n");
+  auto both = reading(R"j("(a|b).(c|d)")j");
+  EXPECT_EQ(both.resource(R"({"k":1,"b":{"c":"bc"},"a":{"d":"ad"}})"), "ad");
+}
+
+TEST(Paths, of_several_lists_the_first_named_counts_whole) {
+  auto mapped = reading(R"j({"path":"(p|q)","as":"size"})j");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"q":[1,2,3,4],"p":[1]})"), "3");
+  EXPECT_EQ(mapped.resource(R"({"k":1,"p":[1],"q":[1,2,3,4]})"), "3");
+  EXPECT_EQ(reading(R"j({"path":"(p|q)","as":"count"})j").resource(R"({"k":1,"q":[1,2,3,4],"p":[1]})"), "1");
+  EXPECT_EQ(reading(R"("(p|q)[].n")").resource(R"({"k":1,"q":[{"n":"y"}],"p":[{},{"n":"x"},{"n":"z"}]})"), "x");
+}
+
+TEST(Paths, an_alternative_within_one_event_leaves_its_siblings_the_other) {
+  Mapped mapped(R"("events":["rs[]"],"detect":{"any":[["k"]]},"fields":{"app":"/(rs|o)[].n"})");
+  TestBatch& batch = mapped.parse(R"({"o":[{"n":"out"}],"rs":[{"k":1},{"k":2,"n":"own"},{"k":3}]})");
+  ASSERT_EQ(batch.batch.events.size(), 3U);
+  EXPECT_EQ(batch.batch.events[0].get(Str::app), "out");
+  EXPECT_EQ(batch.batch.events[1].get(Str::app), "own");
+  EXPECT_EQ(batch.batch.events[2].get(Str::app), "out");
+}
+
 TEST(Paths, elements_by_place_from_the_start_or_the_end) {
   EXPECT_EQ(reading(R"("l[1]")").resource(R"({"k":1,"l":["a","b","c"]})"), "b");
   EXPECT_EQ(reading(R"("l[-1].n")").resource(R"({"k":1,"l":[{"n":"a"},{"n":"b"}]})"), "b");
@@ -180,6 +209,45 @@ TEST(Events, a_place_of_events_may_be_a_wrapper_of_other_places) {
   EXPECT_EQ(batch.batch.events[1].get(Str::resource), "in");
   EXPECT_EQ(batch.batch.events[2].get(Str::resource), "inner");
   EXPECT_FALSE(batch.batch.events[3].has(Num::format)) << "an unmapped one";
+}
+
+TEST(Events, that_hold_plain_text_where_others_hold_json_are_events_with_that_text) {
+  Mapped mapped(R"("events":["","m{json}"],"detect":{"any":[["k"]]},"fields":{"resource":"k","operation":"m"})");
+  for (const char* text : {"plain words", "{\\\"cut\\\":", "42", "", "{\\\"x\\\":1}", "[]"}) {
+    TestBatch& batch = mapped.parse(std::string(R"({"m":")") + text + R"(","k":"out"})");
+    ASSERT_EQ(batch.batch.events.size(), 1U) << text;
+    EXPECT_EQ(batch.record().kind, RecordKind::event) << text;
+    EXPECT_EQ(batch.event().get(Str::resource), "out") << text;
+    EXPECT_EQ(batch.event().sub, 0U) << text;
+    EXPECT_EQ(batch.event().get(Num::flags), 0U) << text;
+  }
+  EXPECT_EQ(mapped.parse(R"({"k":"out","m":"plain words"})").event().get(Str::operation), "plain words");
+  EXPECT_EQ(mapped.resource(R"({"k":"out","m":"{\"k\":\"in\"}"})"), "in") << "what holds an event is its wrapper";
+  EXPECT_EQ(mapped.parse(R"({"m":"plain words"})").record().kind, RecordKind::unmapped);
+}
+
+TEST(Events, of_lists_that_hold_plain_text_are_events_and_so_are_their_siblings) {
+  Mapped mapped(R"("events":["l[]","l[].m{json}"],"detect":{"any":[["k"]]},"fields":{"resource":"k"})");
+  TestBatch& batch = mapped.parse(R"({"l":[{"k":"a","m":"plain"},{"m":"{\"k\":\"b\"}"},{"m":"plain"},{"k":"c","m":"{}"},7]})");
+  ASSERT_EQ(batch.batch.events.size(), 5U);
+  EXPECT_EQ(batch.batch.events[0].get(Str::resource), "a");
+  EXPECT_EQ(batch.batch.events[1].get(Str::resource), "b");
+  EXPECT_FALSE(batch.batch.events[2].has(Num::format));
+  EXPECT_EQ(batch.batch.events[3].get(Str::resource), "c");
+  EXPECT_FALSE(batch.batch.events[4].has(Num::format));
+  for (std::uint32_t i = 0; i < 5; ++i) EXPECT_EQ(batch.batch.events[i].sub, i);
+}
+
+TEST(Events, unfit_elements_of_a_list_are_not_swallowed_by_what_holds_the_list) {
+  Mapped mapped(R"("events":["","l[]"],"detect":{"any":[["k"]]},"fields":{"resource":"k"})");
+  EXPECT_EQ(mapped.parse(R"({"k":"out","l":[{"k":"in"},{"x":1}]})").batch.events.size(), 2U);
+}
+
+TEST(Events, whose_text_is_no_line_of_the_format_are_events_themselves) {
+  Mapped mapped(R"("events":["","m{text}"],"text":{"columns":["k","n"],"header":["k","n"]},
+                   "detect":{"any":[["k"]]},"fields":{"resource":"k"})");
+  EXPECT_EQ(mapped.resource(R"({"k":"out","m":"words that are too many"})"), "out");
+  EXPECT_EQ(mapped.resource(R"({"k":"out","m":"in 1"})"), "in");
 }
 
 TEST(Events, know_the_text_of_the_document_that_holds_them_wherever_it_stands) {
