@@ -117,7 +117,7 @@ serve::ServeConfig serve_config(const Config& config) {
   return serve;
 }
 
-PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy) {
+PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy, const LoadedTrust& trust) {
   PipelineConfig parts;
   parts.store = store_options(config);
   for (const RetentionClass& c : config.logs) parts.routes.emplace_back(c.where, c.name);
@@ -126,7 +126,7 @@ PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy)
   parts.detect.engine = engine_config(config);
   parts.detect.snapshot_interval_ms = config.detect.snapshot_interval_ms;
   parts.connectors = connector_configs(config);
-  parts.policy = {policy.json, policy.hash};
+  parts.policy = {policy.json, policy.hash, trust.json, trust.hash};
   ingest::ParserOptions parser_options;
   parser_options.limits.message_bytes_max = config.limits.message_bytes_max;
   parser_options.limits.depth_max = config.limits.depth_max;
@@ -144,6 +144,10 @@ PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy)
     ingest::ParserOptions with_mappings = options;
     TRY_ASSIGN(with_mappings.mappings, read_mapping_files(files));
     TRY_ASSIGN(auto compiled, detect::Policy::parse(text.json));
+    if (!text.trust_json.empty()) {
+      TRY_ASSIGN(const ingest::TrustOptions trusted, ingest::trust_from_json(text.trust_json));
+      TRY_ASSIGN(with_mappings.trust, ingest::Trust::create(trusted));
+    }
     TRY_ASSIGN(auto parser, ingest::Parser::create(std::move(with_mappings)));
     return std::unique_ptr<Parse>(std::make_unique<ParseEvents>(std::move(parser), compiled, metrics));
   };

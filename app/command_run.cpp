@@ -18,21 +18,24 @@ using std::chrono::milliseconds;
 void reload(Pipeline& pipeline, const std::string& file) {
   auto config = load_config(file);
   auto policy = config ? load_policy(config->policy_file) : Result<LoadedPolicy>(config.error());
-  if (!policy) {
-    log_line(Level::error, "reload refused, the old configuration stays in force: " + policy.error().message);
+  auto trust = policy ? load_trust(*config) : Result<LoadedTrust>(policy.error());
+  if (!trust) {
+    log_line(Level::error, "reload refused, the old configuration stays in force: " + trust.error().message);
     return;
   }
-  if (auto ok = pipeline.reload_policy({policy->json, policy->hash}); !ok)
+  if (auto ok = pipeline.reload_policy({policy->json, policy->hash, trust->json, trust->hash}); !ok)
     return log_line(Level::error, "policy not reloaded: " + ok.error().message);
   if (auto ok = pipeline.reload_connectors(connector_configs(*config)); !ok)
     return log_line(Level::error, "connectors not reloaded: " + ok.error().message);
   set_log_level(config->log_level);
-  log_line(Level::info, "policy and connectors reloaded", {{"policy", policy->hash}});
+  log_line(Level::info, "policy, keys of attestations and connectors reloaded",
+           {{"policy", policy->hash}, {"attestation_keys", trust->hash}});
 }
 
 Result<int> run_service(const RunOptions& options) {
   TRY_ASSIGN(const Config config, load_config(options.config));
   TRY_ASSIGN(const LoadedPolicy policy, load_policy(config.policy_file));
+  TRY_ASSIGN(const LoadedTrust trust, load_trust(config));
   set_log_level(config.log_level);
   if (!config.kafka.enabled)
     return fail(Code::invalid_argument, options.config + ": kafka: the service needs a Kafka section; for files use "
@@ -40,7 +43,7 @@ Result<int> run_service(const RunOptions& options) {
   Signals signals{SIGTERM, SIGINT, SIGHUP};
   SystemClock clock;
   Metrics metrics;
-  PipelineConfig parts = pipeline_config(config, policy);
+  PipelineConfig parts = pipeline_config(config, policy, trust);
   parts.make_sources = kafka_sources(config);
   parts.ask_group = [config] { return ask_group(config); };
   parts.store.recover_command =
@@ -84,10 +87,11 @@ Result<int> ingest_files(const IngestOptions& options) {
     config.store.directory = options.store;
   }
   TRY_ASSIGN(policy, load_policy(config.policy_file));
+  TRY_ASSIGN(const LoadedTrust trust, load_trust(config));
   Signals signals{SIGTERM, SIGINT};
   SystemClock clock;
   Metrics metrics;
-  PipelineConfig parts = pipeline_config(config, policy);
+  PipelineConfig parts = pipeline_config(config, policy, trust);
   parts.connectors.clear();  // a file is not news: nothing is forwarded
   parts.make_sources = file_sources(config, options.files);
   Pipeline pipeline(std::move(parts), clock, metrics);

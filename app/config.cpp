@@ -123,6 +123,22 @@ void read_detect(const Section& section, DetectConfig& detect) {
   section.read("silence", detect.silence);
 }
 
+void read_attestation(const Section& section, AttestationConfig& attestation) {
+  for (const json& entry : section.raw().value("keys", json::array())) {
+    const Section key(entry, section.folder());
+    AttestationConfig::Key& made = attestation.keys.emplace_back();
+    key.read("name", made.name);
+    key.read_path("public_key_file", made.public_key_file);
+  }
+  for (const json& entry : section.raw().value("roots", json::array())) {
+    const Section root(entry, section.folder());
+    AttestationConfig::Root& made = attestation.roots.emplace_back();
+    root.read("name", made.name);
+    root.read_path("certificate_file", made.certificate_file);
+    root.read("identities", made.identities);
+  }
+}
+
 /// true, false or a filter, in the words of the connectors.
 std::string selection(const json& value) {
   if (value.is_boolean()) return value.get<bool>() ? "all" : "off";
@@ -165,6 +181,7 @@ Config typed(const json& root, const std::string& file) {
   read_formats(Section(root, "formats", folder), config.formats);
   if (root.contains("kafka")) read_kafka(Section(root, "kafka", folder), config.kafka);
   Section(root, folder).read_path("policy_file", config.policy_file);
+  read_attestation(Section(root, "attestation", folder), config.attestation);
   read_detect(Section(root, "detect", folder), config.detect);
   for (const json& entry : root.value("connectors", json::array()))
     config.connectors.push_back(read_connector(Section(entry, folder)));

@@ -73,6 +73,19 @@ struct DetectConfig {
   bool flow = true, volume = true, silence = true;
 };
 
+/// Whose signatures of attestations count.
+struct AttestationConfig {
+  struct Key {
+    std::string name, public_key_file;   // absolute
+  };
+  struct Root {
+    std::string name, certificate_file;  // absolute
+    std::vector<std::string> identities;
+  };
+  std::vector<Key> keys;
+  std::vector<Root> roots;
+};
+
 struct ConnectorEntry {
   std::string name;
   std::string type;                          // "splunk_hec", "syslog"
@@ -100,6 +113,7 @@ struct Config {
   FormatsConfig formats;
   KafkaConfig kafka;
   std::string policy_file;  // absolute; "" = none
+  AttestationConfig attestation;
   DetectConfig detect;
   std::vector<ConnectorEntry> connectors;
   HttpConfig http;
@@ -123,6 +137,13 @@ struct LoadedPolicy {
   std::string hash;
 };
 
+/// The keys and certificates of a configuration, read: canonical JSON (ingest/trust.hpp) and its SHA-256 in hex. Both
+/// empty when there are none.
+struct LoadedTrust {
+  std::string json;
+  std::string hash;
+};
+
 /// The defaults alone: what an empty file would give, but for the store's directory.
 Config default_config(const std::string& store_directory);
 
@@ -130,6 +151,9 @@ Config default_config(const std::string& store_directory);
 Config load_config(const std::string& file, std::vector<Finding>& findings);
 /// Against schemas/policy.schema.json and detect::Policy::parse. "" stands for a policy without any rule.
 LoadedPolicy load_policy(const std::string& file, std::vector<Finding>& findings);
+
+/// Reads the files that `attestation` names. Errors: as load_config() finds them, the file named.
+Result<LoadedTrust> load_trust(const Config& config);
 
 /// For the service: all findings are in the message of the error, one a line.
 Result<Config> load_config(const std::string& file);

@@ -160,6 +160,7 @@ class Checker {
 
 void check_meaning(const Config& config, const YamlTree& tree, std::vector<Finding>& findings) {
   Checker(config, tree, findings).check();
+  check_attestation(config, tree, findings);
 }
 
 }  // namespace tidewaiter::app

@@ -16,6 +16,9 @@ std::optional<YamlTree> read_valid_yaml(const std::string& file, std::string_vie
 
 void check_meaning(const Config& config, const YamlTree& tree, std::vector<Finding>& findings);
 
+/// Reads the files that `attestation` names, and whether they hold what they should.
+void check_attestation(const Config& config, const YamlTree& tree, std::vector<Finding>& findings);
+
 /// The settings of each connector, as far as they can be judged without the network; reads the files they name.
 void check_connectors(const Config& config, const YamlTree& tree, std::vector<Finding>& findings);
 

@@ -14,6 +14,19 @@ FormatCounters::FormatCounters(const ingest::Parser& parser, Metrics& metrics) :
     one.last = std::move(count);
     formats_.push_back(std::move(one));
   }
+  static constexpr const char* words[ingest::signature_status_count] = {"unverified", "verified", "expired", "failed"};
+  for (std::size_t i = 0; i < signatures_.size(); ++i)
+    signatures_[i] = &metrics.counter("tidewaiter_attestations_total", "Signed statements judged, by what came of it",
+                                      {{"status", words[i]}});
+  passed_over_ = &metrics.counter("tidewaiter_attestations_passed_over_total",
+                                  "Signed statements beyond what is judged of one message");
+}
+
+void FormatCounters::publish_signatures(const ingest::SignatureCounts& now) {
+  for (std::size_t i = 0; i < signatures_.size(); ++i)
+    if (now.judged[i] != last_signatures_.judged[i]) signatures_[i]->add(now.judged[i] - last_signatures_.judged[i]);
+  if (now.passed_over != last_signatures_.passed_over) passed_over_->add(now.passed_over - last_signatures_.passed_over);
+  last_signatures_ = now;
 }
 
 void FormatCounters::publish(const ingest::Parser& parser) {
@@ -33,6 +46,7 @@ void FormatCounters::publish(const ingest::Parser& parser) {
     known.last.unread_keys = now.unread_keys;
     known.last.rejects = now.rejects;
   });
+  publish_signatures(parser.signature_counts());
 }
 
 }  // namespace tidewaiter::app

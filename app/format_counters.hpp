@@ -21,8 +21,13 @@ class FormatCounters {
     std::array<Counter*, 16> rejects{};
     ingest::FormatCount last;
   };
+  void publish_signatures(const ingest::SignatureCounts& now);
+
   Metrics& metrics_;
   std::vector<Published> formats_;
+  std::array<Counter*, ingest::signature_status_count> signatures_{};
+  Counter* passed_over_ = nullptr;
+  ingest::SignatureCounts last_signatures_;
 };
 
 }  // namespace tidewaiter::app

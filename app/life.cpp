@@ -16,6 +16,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr std::string_view policy_cursor = "policy";
+constexpr std::string_view trust_cursor = "attestation_keys";
 constexpr std::string_view access_cursor = "kept_access";  // SHA-256 of the last kept reads that were written down
 
 /// The record goes to the log with the longest retention that any of its events asks for (semantics 4).
@@ -55,6 +56,13 @@ void move_append(std::vector<T>& to, std::vector<T>& from) {
 
 OwnRecord policy_record(const PolicyText& policy, std::int64_t now_ns) {
   return control_record("{\"type\":\"policy\",\"hash\":\"" + policy.hash + "\",\"content\":" + policy.json + "}", now_ns);
+}
+
+/// The keys that attestations are judged by from here on: who reads the log later can judge them again.
+OwnRecord trust_record(const PolicyText& policy, std::int64_t now_ns) {
+  const std::string content = policy.trust_json.empty() ? R"({"keys":[],"roots":[]})" : policy.trust_json;
+  return control_record("{\"type\":\"attestation_keys\",\"hash\":\"" + policy.trust_hash + "\",\"content\":" + content + "}",
+                        now_ns);
 }
 
 }  // namespace
@@ -130,13 +138,15 @@ void Life::start() {
                                         "the group's commits carry"));
     });
   const auto stored = log_->cursor(std::string(policy_cursor));
+  const auto stored_trust = log_->cursor(std::string(trust_cursor));
+  trust_in_force_ = stored_trust ? *stored_trust : std::string();
   const auto stored_detect = log_->cursor(detect_config_cursor);
   writer_thread_ = std::jthread([this] {
     name_thread("writer");
     guard([this] { return writer_->run(); });
     feed_->close();
   });
-  if (!stored || *stored != policy_.hash) {
+  if (!stored || *stored != policy_.hash || trust_in_force_ != policy_.trust_hash) {
     if (auto ok = reload_policy(policy_); !ok) fail_with(std::move(ok).error());
   }
   if (const std::string text = encode_detect_config(config_.detect.engine); !stored_detect || *stored_detect != text) {
@@ -218,8 +228,13 @@ Result<void> Life::reload_policy(PolicyText policy) {
   WriterWork work;
   work.control.push_back(policy_record(policy, clock_.now_ns()));
   work.cursors.push_back({std::string(policy_cursor), policy.hash});
+  if (policy.trust_hash != trust_in_force_) {
+    work.control.push_back(trust_record(policy, clock_.now_ns()));
+    work.cursors.push_back({std::string(trust_cursor), policy.trust_hash});
+  }
   if (!writer_->submit(std::move(work))) return fail(Code::unavailable, "the writer has stopped");
   TRY(intake_->use_policy(policy));
+  trust_in_force_ = policy.trust_hash;
   policy_ = std::move(policy);
   return {};
 }

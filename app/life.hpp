@@ -85,6 +85,7 @@ class Life {
 
   const PipelineConfig& config_;
   PolicyText policy_;
+  std::string trust_in_force_;  // hash of the keys that the log's last control record of them has
   std::vector<forward::ConnectorConfig> connector_configs_;
   const Clock& clock_;
   Metrics& metrics_;

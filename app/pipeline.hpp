@@ -24,10 +24,13 @@
 
 namespace tidewaiter::app {
 
-/// A validated policy: canonical JSON and its SHA-256 in hex.
+/// What is in force from a commit on: a validated policy, and the keys by which attestations are judged (empty = none).
+/// Canonical JSON and its SHA-256 in hex, each.
 struct PolicyText {
   std::string json;
   std::string hash;
+  std::string trust_json{};
+  std::string trust_hash{};
 };
 
 /// What a source needs to know of the store; valid until the source is destroyed.
@@ -62,7 +65,7 @@ struct PipelineConfig {
   std::function<Result<GroupKnowledge>()> ask_group;
   /// Makes the sources anew each time the store is opened.
   std::function<Result<std::vector<std::unique_ptr<ingest::Source>>>(const SourceContext&)> make_sources;
-  /// One parser per source, made anew with the policy in force (destination categories).
+  /// One parser per source, made anew with the policy in force (destination categories, keys of attestations).
   std::function<Result<std::unique_ptr<Parse>>(const PolicyText&, Metrics&)> make_parser;
 };
 

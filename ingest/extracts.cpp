@@ -7,6 +7,16 @@
 namespace tidewaiter::ingest {
 namespace {
 
+std::string without_spaces(std::string_view text) {
+  std::string out;
+  for (const char c : text)
+    if (c == '-') out += '+';
+    else if (c == '_') out += '/';
+    else if (c != '\n' && c != '\r') out += c;
+  while (out.size() % 4 != 0) out += '=';
+  return out;
+}
+
 bool is_hex(char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); }
 
 std::string_view unbracketed(std::string_view host) {
@@ -89,6 +99,11 @@ bool is_host_name(std::string_view text) {
     if (!is_letter && !(c >= '0' && c <= '9') && c != '-' && c != '_' && c != '.') return false;
   }
   return letter && !parse_ip(text);
+}
+
+std::optional<std::string> decoded_base64(std::string_view text) {
+  auto bytes = from_base64(text);
+  return bytes ? bytes : from_base64(without_spaces(text));
 }
 
 }  // namespace tidewaiter::ingest

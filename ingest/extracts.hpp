@@ -2,6 +2,8 @@
 // Pure; an empty result means that there is no such thing in the text.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 
 namespace tidewaiter::ingest {
@@ -20,6 +22,9 @@ std::string_view tuple_side(std::string_view tuple, bool destination);
 
 /// The 64 hex digits behind "sha256:" (or "sha256%3A", "sha256=") anywhere in the text.
 std::string_view sha256_in(std::string_view text);
+
+/// The bytes behind base64, standard or URL-safe, padded or not, line breaks allowed; nothing when it is not that.
+std::optional<std::string> decoded_base64(std::string_view text);
 
 /// A name of a machine and no address: letters, digits, '-', '_', '.', at least one letter, nothing else.
 bool is_host_name(std::string_view text);

@@ -522,7 +522,9 @@ Result<void> Parser::State::add(const MappingFile& file) {
       format.ways.push_back({numbers_of(one.keys), one.array});
     }
     has_text = has_text || recipe->is_text;
+    const bool is_signed = !recipe->signatures.empty();
     format.general = std::make_unique<RecipeWalker>(std::move(recipe));
+    if (is_signed && options.trust) format.general->judge_signatures(options.trust);
     for (const auto& [name, columns] : options.text_columns)
       if (name == format.name) format.general->set_text_columns(columns);
   }
@@ -567,6 +569,17 @@ void Parser::visit_counts(const std::function<void(std::size_t, const FormatCoun
   std::size_t number = 0;
   for (const Format& format : state_->formats) visit(number++, format.count);
   visit(number, state_->unknown);
+}
+
+SignatureCounts Parser::signature_counts() const {
+  SignatureCounts counts;
+  for (const Format& format : state_->formats) {
+    const Attestation* attestation = format.general ? format.general->attestation() : nullptr;
+    if (attestation == nullptr) continue;
+    for (std::size_t i = 0; i < signature_status_count; ++i) counts.judged[i] += attestation->counts()[i];
+    counts.passed_over += attestation->passed_over();
+  }
+  return counts;
 }
 
 std::vector<FormatCount> Parser::counts() const {

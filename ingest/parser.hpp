@@ -20,6 +20,7 @@
 
 #include "core/record.hpp"
 #include "core/result.hpp"
+#include "ingest/attestation.hpp"
 #include "ingest/explanation.hpp"
 #include "ingest/json_check.hpp"
 
@@ -39,6 +40,7 @@ struct ParserOptions {
   std::map<std::string, std::string> topic_formats;                    // the format of a topic
   std::map<std::string, std::vector<std::string>> text_columns;        // order of columns of a text format
   std::vector<MappingFile> mappings;    // beside the built-in ones; the same format replaces a built-in one
+  std::shared_ptr<const Trust> trust;   // signatures are judged by it; null = not at all
   bool explain = false;                 // explain() will be asked; slower
 };
 
@@ -47,6 +49,12 @@ struct FormatCount {
   std::string format;
   std::uint64_t events = 0, unread_keys = 0;
   std::array<std::uint64_t, 16> rejects{};  // by RejectReason
+};
+
+/// Signed statements judged, by SignatureStatus; passed_over: beyond what is judged of one message.
+struct SignatureCounts {
+  std::array<std::uint64_t, signature_status_count> judged{};
+  std::uint64_t passed_over = 0;
 };
 
 /// The mappings that are part of the program (schemas/mappings/*.json at build time).
@@ -70,6 +78,7 @@ class Parser {
   std::vector<FormatCount> counts() const;
   /// The same without a copy; `format` of each is left out.
   void visit_counts(const std::function<void(std::size_t, const FormatCount&)>& visit) const;
+  SignatureCounts signature_counts() const;
 
  private:
   struct State;

@@ -89,6 +89,7 @@ class RecipeCompiler {
     TRY(detection(mapping.value("detect", json::object())));
     for (const auto& [column, sources] : mapping.at("fields").items()) TRY(field(column, sources));
     for (const json& mark : mapping.value("marks", json::array())) TRY(add_mark(mark));
+    for (const json& places : mapping.value("signature", json::array())) TRY(add_signature(places));
     const json defaults = mapping.value("defaults", json::object());
     for (const auto& [column, value] : defaults.items()) TRY(constant(column, value));
     for (const json& path : mapping.value("ignore", json::array())) {
@@ -315,6 +316,25 @@ class RecipeCompiler {
     return {};
   }
 
+  Result<void> add_signature(const json& value) {
+    static const std::map<std::string, std::int32_t SignaturePlaces::*> members = {
+        {"payload", &SignaturePlaces::payload},       {"payload_type", &SignaturePlaces::payload_type},
+        {"signatures", &SignaturePlaces::signatures}, {"digest", &SignaturePlaces::digest},
+        {"signature", &SignaturePlaces::signature},   {"digest_algorithm", &SignaturePlaces::digest_algorithm},
+        {"material", &SignaturePlaces::material}};
+    SignaturePlaces made;
+    for (const auto& [name, path] : value.items()) {
+      const auto member = members.find(name);
+      if (member == members.end()) return wrong("signature." + name, "no such part of a signature");
+      TRY_ASSIGN(made.*(member->second), cell(path.get<std::string>()));
+    }
+    const bool dsse = made.payload >= 0 && made.payload_type >= 0 && made.signatures >= 0;
+    if (!dsse && (made.digest < 0 || made.signature < 0))
+      return wrong("signature", "give payload, payload_type and signatures, or digest and signature");
+    recipe_.signatures.push_back(made);
+    return {};
+  }
+
   Result<void> constant(const std::string& name, const json& value) {
     auto made = default_of(name, as_text(value));
     if (!made) return wrong("defaults." + name, made.error().message);
@@ -470,7 +490,8 @@ Result<std::unique_ptr<Recipe>> Recipe::compile(std::string_view text, std::stri
 
 bool is_plain_mapping(std::string_view text) {
   const json mapping = json::parse(text, nullptr, false);
-  if (!mapping.is_object() || mapping.contains("events") || mapping.contains("text") || mapping.contains("marks"))
+  if (!mapping.is_object() || mapping.contains("events") || mapping.contains("text") || mapping.contains("marks") ||
+      mapping.contains("signature"))
     return false;
   if (!mapping.contains("detect") || mapping["detect"].contains("any")) return false;
   static const std::set<std::string> plain = {"path", "as", "form", "separator", "segment", "paths"};

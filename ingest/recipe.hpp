@@ -94,6 +94,13 @@ struct Mark {
   std::vector<Condition> when;
 };
 
+/// Where a signature and what it is over stand; -1 = not in this form.
+struct SignaturePlaces {
+  std::int32_t payload = -1, payload_type = -1, signatures = -1;  // DSSE
+  std::int32_t digest = -1, digest_algorithm = -1, signature = -1;
+  std::int32_t material = -1;
+};
+
 struct RecipeNode {
   std::string key;
   std::array<char, 32> key_bytes{};
@@ -141,6 +148,7 @@ class Recipe {
   std::vector<std::vector<Condition>> detect;  // any of these, all of each; cells relative to the location
   std::vector<ColumnSources> columns;
   std::vector<Mark> marks;
+  std::vector<SignaturePlaces> signatures;     // the first whose payload or digest is there counts
   std::vector<Default> defaults;
   std::vector<std::pair<std::string, std::uint16_t>> headers;  // name in lower case, cell (for every location)
   std::int32_t key_cell = -1;

@@ -81,6 +81,18 @@ void RecipeValues::fill(const Recipe& recipe, const Cell* cells, Batch& batch, c
   writer_.finish(record, recipe.defaults, recipe.number, recipe.version);
 }
 
+void RecipeValues::set_signer(Batch& batch, std::string_view identity, Event& event) {
+  const std::string_view known = event.get(Str::principal);
+  if (!known.empty() && known != "unknown") return;
+  identity = identity.substr(0, info(Str::principal).limit_bytes);
+  char* out = EventWriter::derive(batch, identity.size());
+  std::memcpy(out, identity.data(), identity.size());
+  event.set(Str::principal, {out, identity.size()});
+  const std::string_view type = identity.find("://") != std::string_view::npos ? "ci_job"
+                                : identity.find('@') != std::string_view::npos ? "user" : "service";
+  event.set(Num::principal_type, *enums::principal_type.find(type));
+}
+
 std::string_view RecipeValues::keep(std::string_view text) {
   char* out = EventWriter::derive(*batch_, text.size());
   std::memcpy(out, text.data(), text.size());

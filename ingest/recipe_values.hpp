@@ -15,6 +15,8 @@ class RecipeValues {
   static bool fits(const Recipe& recipe, const Cell* cells);
   void fill(const Recipe& recipe, const Cell* cells, Batch& batch, const Record& record, Event& event,
             std::uint64_t flags, Explanation* explanation);
+  /// The identity of a certificate that has signed becomes the principal of an event that names none.
+  static void set_signer(Batch& batch, std::string_view identity, Event& event);
 
  private:
   bool offer(const ColumnSource& source, const Cell* cells);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/text.hpp"
+#include "ingest/extracts.hpp"
 #include "ingest/json_text.hpp"
 #include "ingest/record_headers.hpp"
 
@@ -16,16 +17,6 @@ namespace ondemand = simdjson::ondemand;
 std::string_view trimmed(std::string_view token) {
   const std::size_t end = token.find_last_not_of(" \t\r\n");
   return token.substr(0, end == std::string_view::npos ? 0 : end + 1);
-}
-
-std::string without_spaces(std::string_view text) {
-  std::string out;
-  for (const char c : text)
-    if (c == '-') out += '+';
-    else if (c == '_') out += '/';
-    else if (c != '\n' && c != '\r') out += c;
-  while (out.size() % 4 != 0) out += '=';
-  return out;
 }
 
 }  // namespace
@@ -52,6 +43,7 @@ void RecipeWalker::begin(Batch& batch, const Record& record, const WalkLimits& l
   flags_ = 0;
   settled_ = 0;
   forget(0);
+  if (attestation_) attestation_->begin();
   if (!recipe_->headers.empty() || recipe_->key_cell >= 0) read_headers(record);
 }
 
@@ -351,8 +343,7 @@ void RecipeWalker::embedded(std::string_view text, std::uint32_t at) {
   const std::uint32_t events = result_.events;
   bool good = level_ < levels_max;
   if (good && node.base64) {
-    auto bytes = from_base64(text);
-    if (!bytes) bytes = from_base64(without_spaces(text));
+    const auto bytes = decoded_base64(text);
     good = bytes.has_value();
     if (good) {
       char* out = EventWriter::derive(*batch_, bytes->size());
@@ -486,6 +477,23 @@ void RecipeWalker::emit(std::uint32_t at) {
   ++result_.fitting;
   settled_ = result_.events;
   values_.fill(*recipe_, cells, *batch_, *record_, event, flags_ | (location.wrapped ? flag::wrapped : 0), explanation_);
+  if (attestation_ && !recipe_->signatures.empty()) judge_signature(cells, event);
+}
+
+void RecipeWalker::judge_signature(const Cell* cells, Event& event) {
+  const auto text = [cells](std::int32_t cell) {
+    return cell < 0 || cells[cell].kind == Cell::Kind::none ? std::string_view() : cells[cell].text;
+  };
+  for (const SignaturePlaces& places : recipe_->signatures) {
+    const SignedStatement statement{text(places.payload),   text(places.payload_type),     text(places.signatures),
+                                    text(places.digest),    text(places.digest_algorithm), text(places.signature),
+                                    text(places.material)};
+    if (statement.payload.empty() && statement.digest.empty()) continue;
+    const SignatureVerdict& verdict = attestation_->judge(statement, record_->receive_time_ns, event);
+    if (verdict.status == SignatureStatus::verified && !verdict.identity.empty())
+      values_.set_signer(*batch_, verdict.identity, event);
+    return;
+  }
 }
 
 void RecipeWalker::emit_unmapped(std::uint64_t flags) {

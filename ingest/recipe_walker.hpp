@@ -10,9 +10,11 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <optional>
 #include <tuple>
 #include <vector>
 
+#include "ingest/attestation.hpp"
 #include "ingest/json_check.hpp"
 #include "ingest/recipe.hpp"
 #include "ingest/recipe_values.hpp"
@@ -46,6 +48,10 @@ class RecipeWalker {
   /// The message is lines of text.
   WalkResult lines(std::string_view text, Batch& batch, const Record& record, const WalkLimits& limits,
                    Explanation* explanation = nullptr);
+  /// Signatures are judged from now on, if the mapping says where they stand.
+  void judge_signatures(std::shared_ptr<const Trust> trust) { attestation_.emplace(std::move(trust)); }
+  /// Null when none are judged.
+  const Attestation* attestation() const { return attestation_ ? &*attestation_ : nullptr; }
   /// Order of columns for what follows; a header line changes it for its partition.
   void set_text_columns(const std::vector<std::string>& names);
 
@@ -93,6 +99,7 @@ class RecipeWalker {
   void emit_holder(std::uint32_t at, std::uint32_t events_before);
   void emit(std::uint32_t at);
   void emit_unmapped(std::uint64_t flags);
+  void judge_signature(const Cell* cells, Event& event);
 
   std::unique_ptr<Recipe> recipe_;
   std::vector<Step> steps_;  // by node
@@ -102,6 +109,7 @@ class RecipeWalker {
   std::vector<std::uint16_t> touched_;  // cells in the order of filling; with replaced_bit: what was in it is in replaced_
   std::vector<Cell> replaced_;
   RecipeValues values_;
+  std::optional<Attestation> attestation_;
   std::array<simdjson::ondemand::parser, levels_max> parsers_;
 
   /// By partition and text node: what its last header line said.

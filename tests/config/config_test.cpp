@@ -12,6 +12,7 @@
 namespace tidewaiter::app {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
@@ -257,6 +258,49 @@ TEST(Policy, a_mistake_is_named_by_its_line) {
   ASSERT_EQ(findings.size(), 1u);
   EXPECT_EQ(findings[0].line, 5);
   EXPECT_THAT(findings[0].message, HasSubstr("unknown key; did you mean 'bytes'?"));
+}
+
+constexpr const char* public_key = "-----BEGIN PUBLIC KEY-----\n"
+                                   "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE/wA/dAP3bOPnd2XMkpihHzbTW6JY\n"
+                                   "I3X1Ck+954PTk0aOR0N8uZb/jhG6Xl7h5Zm1Sk2y/IiA6i5YDfQrugkEiA==\n"
+                                   "-----END PUBLIC KEY-----\n";
+
+TEST(AttestationConfig, keys_are_read_and_have_a_hash_by_their_content) {
+  const Folder folder;
+  const std::string pem = folder.write("ci.pem", public_key);
+  const auto file = folder.write("c.yaml", std::string(small) + "attestation:\n  keys:\n    - {name: ci, public_key_file: ci.pem}\n");
+  const auto config = load_config(file);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->attestation.keys[0].public_key_file, pem);
+  const auto trust = load_trust(*config);
+  ASSERT_TRUE(trust) << trust.error().message;
+  EXPECT_EQ(trust->hash, to_hex(as_view(sha256(trust->json))));
+  EXPECT_THAT(trust->json, HasSubstr("BEGIN PUBLIC KEY"));
+}
+
+TEST(AttestationConfig, no_keys_are_no_trust) {
+  const Folder folder;
+  const auto config = load_config(folder.write("c.yaml", small));
+  ASSERT_TRUE(config);
+  const auto trust = load_trust(*config);
+  ASSERT_TRUE(trust);
+  EXPECT_EQ(trust->json, "");
+  EXPECT_EQ(trust->hash, "");
+}
+
+TEST(AttestationConfig, mistakes_name_line_key_and_remedy) {
+  const std::string head = std::string(small) + "attestation:\n  keys:\n";
+  EXPECT_THAT(finding_of(head + "    - {name: ci, public_key_file: nowhere.pem}\n"),
+              AllOf(StartsWith("tidewaiter.yaml:5: attestation.keys[0].public_key_file: "), HasSubstr("nowhere.pem cannot be read: No such file"),
+                    HasSubstr("put the PEM file there")));
+  EXPECT_THAT(finding_of(head + "    - {name: ci, public_key_file: tidewaiter.yaml}\n"),
+              AllOf(StartsWith("tidewaiter.yaml:5: attestation.keys[0].public_key_file: "), HasSubstr("holds no public key in PEM form")));
+  EXPECT_THAT(finding_of(head + "    - {name: ci, public_key_file: .}\n"), HasSubstr("is a directory"));
+  EXPECT_THAT(finding_of(head + "    - {name: ci, public_key: ci.pem}\n"), HasSubstr("attestation.keys[0]"));
+  const std::string roots = std::string(small) + "attestation:\n  roots:\n    - name: r\n      certificate_file: tidewaiter.yaml\n";
+  EXPECT_THAT(finding_of(roots + "      identities: ['*']\n"),
+              AllOf(StartsWith("tidewaiter.yaml:6: attestation.roots[0].certificate_file: "), HasSubstr("holds no certificate in PEM form")));
+  EXPECT_THAT(finding_of(roots), HasSubstr("identities"));
 }
 
 }  // namespace
