@@ -85,6 +85,7 @@ detect::EngineConfig engine_config(const Config& config) {
   engine.alerts_per_day_max = d.alerts_per_day_max;
   engine.out_of_order_ns = d.out_of_order_ms * ns_per_ms;
   engine.approval_grace_ns = d.approval_grace_ms * ns_per_ms;
+  engine.attestation_grace_ns = d.attestation_grace_ms * ns_per_ms;
   engine.false_alerts_per_day = d.false_alerts_per_day;
   engine.volume_min_bytes = d.volume_min_bytes;
   engine.flow = d.flow;

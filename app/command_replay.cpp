@@ -101,6 +101,7 @@ std::string encode_detect_config(const detect::EngineConfig& c) {
                         {"alerts_per_day_max", c.alerts_per_day_max},
                         {"out_of_order_ns", c.out_of_order_ns},
                         {"approval_grace_ns", c.approval_grace_ns},
+                        {"attestation_grace_ns", c.attestation_grace_ns},
                         {"false_alerts_per_day", c.false_alerts_per_day},
                         {"volume_min_bytes", c.volume_min_bytes},
                         {"flow", c.flow},
@@ -117,6 +118,7 @@ Result<detect::EngineConfig> decode_detect_config(std::string_view text) {
   c.alerts_per_day_max = json.value("alerts_per_day_max", c.alerts_per_day_max);
   c.out_of_order_ns = json.value("out_of_order_ns", c.out_of_order_ns);
   c.approval_grace_ns = json.value("approval_grace_ns", c.approval_grace_ns);
+  c.attestation_grace_ns = json.value("attestation_grace_ns", c.attestation_grace_ns);
   c.false_alerts_per_day = json.value("false_alerts_per_day", c.false_alerts_per_day);
   c.volume_min_bytes = json.value("volume_min_bytes", c.volume_min_bytes);
   c.flow = json.value("flow", c.flow);

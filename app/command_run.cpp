@@ -28,7 +28,7 @@ void reload(Pipeline& pipeline, const std::string& file) {
   if (auto ok = pipeline.reload_connectors(connector_configs(*config)); !ok)
     return log_line(Level::error, "connectors not reloaded: " + ok.error().message);
   set_log_level(config->log_level);
-  log_line(Level::info, "policy, keys of attestations and connectors reloaded",
+  log_line(Level::info, "policy and connectors reloaded",
            {{"policy", policy->hash}, {"attestation_keys", trust->hash}});
 }
 

@@ -116,6 +116,7 @@ void read_detect(const Section& section, DetectConfig& detect) {
   section.read("false_alerts_per_day", detect.false_alerts_per_day);
   section.read("out_of_order_ms", detect.out_of_order_ms);
   section.read("approval_grace_ms", detect.approval_grace_ms);
+  section.read("attestation_grace_ms", detect.attestation_grace_ms);
   section.read("idle_after_ms", detect.idle_after_ms);
   section.read_bytes("volume_min_bytes", detect.volume_min_bytes);
   section.read("flow", detect.flow);

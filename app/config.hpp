@@ -67,6 +67,7 @@ struct DetectConfig {
   std::int64_t snapshot_interval_ms = 60'000;  // of the engine's state: bounds the replay after a restart
   std::int64_t out_of_order_ms = 30'000;
   std::int64_t approval_grace_ms = 60'000;
+  std::int64_t attestation_grace_ms = 60'000;
   std::int64_t idle_after_ms = 5'000;          // a partition without messages holds event time back so long
   double false_alerts_per_day = 0.2;
   double volume_min_bytes = 1'000'000;

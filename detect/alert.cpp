@@ -104,6 +104,16 @@ void set_common_columns(Columns& columns, std::int64_t time_ns, std::string_view
   columns.set(Str::source_id, uid);
 }
 
+void set_join_columns(Columns& columns, const NoteColumns& join) {
+  columns.set(Str::principal, join.principal);
+  columns.set(Str::app, join.app);
+  columns.set(Str::provenance_artifact_digest, join.artifact_digest);
+  columns.set(Str::provenance_builder, join.builder);
+  columns.set(Str::approval_approver, join.approver);
+  columns.set(Num::risk_tier, join.risk_tier);
+  columns.set(Num::provenance_status, *enums::provenance_status.find(join.provenance_status));
+}
+
 std::string significant(double value) {
   char text[32];
   const int digits = std::abs(value) >= 99.5 ? 0 : std::abs(value) >= 9.95 || value == std::floor(value) ? 0 : 1;
@@ -144,6 +154,28 @@ void Alert::about(const Seen& seen) {
   time_ns = window_start_ns = window_end_ns = event.time_ns();
   late = seen.late;
   evidence.push_back(seen.evidence());
+}
+
+void save_waiting(SnapshotWriter& out, const Alert& alert) {
+  for (const std::string* text : {&alert.entity_type, &alert.entity, &alert.tenant, &alert.principal, &alert.app,
+                                  &alert.dst_host, &alert.dst_category})
+    out.put_text(*text);
+  out.put(alert.data_classes);
+  out.put(alert.risk_tier);
+  out.put(alert.time_ns);
+  out.put(alert.late);
+  out.put(alert.evidence.front());
+}
+
+void load_waiting(SnapshotReader& in, Alert& alert) {
+  for (std::string* text : {&alert.entity_type, &alert.entity, &alert.tenant, &alert.principal, &alert.app,
+                            &alert.dst_host, &alert.dst_category})
+    *text = in.get_text();
+  alert.data_classes = in.get<std::uint64_t>();
+  alert.risk_tier = in.get<std::uint64_t>();
+  alert.time_ns = alert.window_start_ns = alert.window_end_ns = in.get<std::int64_t>();
+  alert.late = in.get<bool>();
+  alert.evidence = {in.get<EvidenceRef>()};
 }
 
 std::string& Explanation::add(std::string_view key) {
@@ -213,7 +245,8 @@ OwnRecord alert_record(const Alert& alert, const Watermark& watermark, const Log
 OwnRecord note_record(const Note& note, const Watermark& watermark, const LogNames& logs, std::int64_t receive_ns) {
   const std::string uid = incident_uid(note.kind, std::string(detector_name(note.detector)) + '/' + note.rule,
                                        note.tenant, note.entity, note.window_start_ns, note.window_end_ns,
-                                       note.title);  // late events may add a second one
+                                       // late events may add a second digest; a join is of one event
+                                       note.columns ? hex_uid(note.evidence.front(), watermark) : note.title);
   OwnRecord record;
   record.kind = RecordKind::alert;
   record.time_ns = receive_ns;
@@ -229,6 +262,9 @@ OwnRecord note_record(const Note& note, const Watermark& watermark, const LogNam
   append_entity(out, note.entity_type, note.entity, note.tenant);
   append_window(out, note.window_start_ns, note.window_end_ns);
   append_member(out, "time", format_rfc3339(note.window_end_ns));
+  if (note.columns && !note.columns->principal.empty()) append_member(out, "principal", note.columns->principal);
+  if (note.columns && !note.columns->app.empty()) append_member(out, "app", note.columns->app);
+  if (note.columns) append_member(out, "risk_tier", enums::risk_tier.word(note.columns->risk_tier));
   out += ",\"explanation\":{" + note.explanation.json() + '}';
   append_evidence(out, note.evidence, watermark, logs);
   out += '}';
@@ -236,6 +272,7 @@ OwnRecord note_record(const Note& note, const Watermark& watermark, const LogNam
   Columns columns;
   set_common_columns(columns, note.window_end_ns, note.tenant, note.rule, uid, Severity::informational);
   columns.set(Str::operation, note.kind);
+  if (note.columns) set_join_columns(columns, *note.columns);
   columns.move_into(record);
   return record;
 }

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/record.hpp"
+#include "detect/codec.hpp"
 #include "detect/watermark.hpp"
 
 namespace tidewaiter::detect {
@@ -75,13 +77,24 @@ struct Alert {
   void about(const Seen& seen);
 };
 
+/// Who, when and where of an alert that waits for its verdict, into a snapshot and back.
+void save_waiting(SnapshotWriter& out, const Alert& alert);
+void load_waiting(SnapshotReader& in, Alert& alert);
+
 using LogNames = std::map<std::uint16_t, std::string>;
 
 OwnRecord alert_record(const Alert& alert, const Watermark& watermark, const LogNames& logs, std::int64_t receive_ns);
 
-/// Counted digests and uses of exceptions are records of the same schema.
+/// What a join of an artifact is found by.
+struct NoteColumns {
+  std::string principal, app, artifact_digest, builder, approver;
+  std::uint64_t risk_tier = 0;
+  std::string_view provenance_status;
+};
+
+/// Counted digests, uses of exceptions and joins of artifacts are records of the same schema.
 struct Note {
-  std::string_view kind;  // "suppressed_digest" or "exception_used"
+  std::string_view kind;  // "suppressed_digest", "exception_used" or "attestation_join"
   Detector detector = Detector::policy;
   std::string rule;
   std::string title;
@@ -90,6 +103,7 @@ struct Note {
   std::int64_t window_start_ns = 0, window_end_ns = 0;
   Explanation explanation;
   std::vector<EvidenceRef> evidence;
+  std::optional<NoteColumns> columns;
 };
 OwnRecord note_record(const Note& note, const Watermark& watermark, const LogNames& logs, std::int64_t receive_ns);
 

@@ -34,6 +34,9 @@ class Alerting {
   /// Emits the alert unless the day is full. Class and entity as in repeated().
   void emit(const Alert& alert, std::string_view alert_class, Key entity);
 
+  /// A record that is no alert and knows no repeats: the join of an artifact.
+  void tell(const Note& note) { push(note_record(note, watermark_, logs_, receive_ns_)); }
+
   void exception_used(std::string_view exception, std::string_view rule, std::string_view owner,
                       std::string_view reason, const Seen& seen);
 

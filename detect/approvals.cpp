@@ -144,32 +144,6 @@ void Approvals::close(std::int64_t watermark_ns, const Policy::Compiled& policy,
   overflowing_ = false;
 }
 
-namespace {
-
-void save_alert(SnapshotWriter& out, const Alert& alert) {
-  for (const std::string* text : {&alert.entity_type, &alert.entity, &alert.tenant, &alert.principal, &alert.app,
-                                  &alert.dst_host, &alert.dst_category})
-    out.put_text(*text);
-  out.put(alert.data_classes);
-  out.put(alert.risk_tier);
-  out.put(alert.time_ns);
-  out.put(alert.late);
-  out.put(alert.evidence.front());
-}
-
-void load_alert(SnapshotReader& in, Alert& alert) {
-  for (std::string* text : {&alert.entity_type, &alert.entity, &alert.tenant, &alert.principal, &alert.app,
-                            &alert.dst_host, &alert.dst_category})
-    *text = in.get_text();
-  alert.data_classes = in.get<std::uint64_t>();
-  alert.risk_tier = in.get<std::uint64_t>();
-  alert.time_ns = alert.window_start_ns = alert.window_end_ns = in.get<std::int64_t>();
-  alert.late = in.get<bool>();
-  alert.evidence = {in.get<EvidenceRef>()};
-}
-
-}  // namespace
-
 void Approvals::save(SnapshotWriter& out) const {
   table_.save(out);
   out.put(arrivals_);
@@ -184,7 +158,7 @@ void Approvals::save(SnapshotWriter& out) const {
     out.put(action.named);
     out.put(action.waited);
     out.put(action.keys);
-    save_alert(out, action.alert);
+    save_waiting(out, action.alert);
   }
 }
 
@@ -202,7 +176,7 @@ bool Approvals::load(SnapshotReader& in) {
     action.named = in.get<std::uint8_t>();
     action.waited = in.get<std::uint8_t>();
     action.keys = in.get<decltype(action.keys)>();
-    load_alert(in, action.alert);
+    load_waiting(in, action.alert);
   }
   return in.ok();
 }

@@ -12,11 +12,12 @@ namespace {
 
 constexpr std::uint64_t memory_min = 16ull << 20;
 constexpr std::string_view magic = "tidewaiter-detect";
-constexpr std::uint32_t snapshot_version = 1;
+constexpr std::uint32_t snapshot_version = 2;
 constexpr std::size_t block_events = 32;  // hashed and prefetched before they are judged
 
 // Shares of the memory bound and of the false alert budget.
-constexpr std::uint64_t flow_memory = 3, volume_memory = 3, rules_memory = 8, names_memory = 8, silence_memory = 32;
+constexpr std::uint64_t flow_memory = 3, volume_memory = 3, rules_memory = 8, names_memory = 8, silence_memory = 32,
+                        joins_memory = 24;
 constexpr double flow_budget = 0.4, volume_budget = 0.6;
 
 }  // namespace
@@ -27,7 +28,8 @@ struct Engine::State {
         watermark(config.out_of_order_ns),
         names(config.memory_bytes / names_memory),
         alerting(config.alerts_per_day_max, config.log_names, watermark),
-        rules(config.memory_bytes / rules_memory, config.approval_grace_ns, alerting),
+        rules({config.memory_bytes / rules_memory, config.memory_bytes / joins_memory},
+              {config.approval_grace_ns, config.attestation_grace_ns}, alerting),
         flow(config.memory_bytes / flow_memory, config.false_alerts_per_day * flow_budget),
         volume(config.memory_bytes / volume_memory, config.false_alerts_per_day * volume_budget, config.volume_min_bytes, names),
         silence(config.memory_bytes / silence_memory),
@@ -38,6 +40,10 @@ struct Engine::State {
         slots_gauge(metrics.gauge("tidewaiter_detect_slots_used", "Slots in use over all tables")),
         evictions_gauge(metrics.gauge("tidewaiter_detect_evictions", "Slots lost to the memory bound")),
         windows_gauge(metrics.gauge("tidewaiter_detect_open_windows", "Windows waiting for the watermark")),
+        joins_gauge(metrics.gauge("tidewaiter_detect_attestation_joins", "Deploys and running artifacts joined with what attests them")),
+        joins_waiting_gauge(metrics.gauge("tidewaiter_detect_attestations_awaited", "Uses of artifacts that wait for an attestation")),
+        joins_early_gauge(metrics.gauge("tidewaiter_detect_attestations_judged_early", "Uses of artifacts judged before their grace was over, because too many waited")),
+        joins_evictions_gauge(metrics.gauge("tidewaiter_detect_attestation_evictions", "Artifacts forgotten for lack of memory")),
         memory_gauge(metrics.gauge("tidewaiter_detect_memory_bytes", "Memory reserved for detection")) {
     for (std::size_t i = 0; i < detector_count; ++i)
       alert_gauges[i] = &metrics.gauge("tidewaiter_detect_alerts", "Alerts of each detector since the first commit",
@@ -93,6 +99,10 @@ struct Engine::State {
   Gauge& slots_gauge;
   Gauge& evictions_gauge;
   Gauge& windows_gauge;
+  Gauge& joins_gauge;
+  Gauge& joins_waiting_gauge;
+  Gauge& joins_early_gauge;
+  Gauge& joins_evictions_gauge;
   Gauge& memory_gauge;
   std::array<Gauge*, detector_count> alert_gauges{};
 };
@@ -202,6 +212,10 @@ void Engine::State::publish() {
   if (watermark.now() != Watermark::none) watermark_gauge.set(static_cast<double>(watermark.now()) / 1e9);
   slots_gauge.set(static_cast<double>(slots_used()));
   evictions_gauge.set(static_cast<double>(evictions()));
+  joins_gauge.set(static_cast<double>(rules.joins().told()));
+  joins_waiting_gauge.set(static_cast<double>(rules.joins().pending()));
+  joins_early_gauge.set(static_cast<double>(rules.joins().judged_early()));
+  joins_evictions_gauge.set(static_cast<double>(rules.joins().evictions()));
   windows_gauge.set(static_cast<double>(volume.open_windows()));
   for (std::size_t i = 0; i < detector_count; ++i)
     alert_gauges[i]->set(static_cast<double>(alerting.emitted(static_cast<Detector>(i))));
@@ -214,6 +228,7 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineConfig config, Metrics& met
   if (config.memory_bytes < memory_min)
     return fail(Code::invalid_argument, "detection needs at least 16 MiB of memory");
   if (config.alerts_per_day_max < 0 || config.out_of_order_ns < 0 || config.approval_grace_ns < 0 ||
+      config.attestation_grace_ns < 0 ||
       !(config.false_alerts_per_day > 0))
     return fail(Code::invalid_argument, "detection: limits and times must not be negative");
   try {
@@ -296,6 +311,8 @@ Status Engine::status() const {
   status.exceptions_used = state.alerting.exceptions_used();
   status.open_windows = state.volume.open_windows();
   status.pending_approvals = state.rules.pending();
+  status.pending_attestations = state.rules.joins().pending();
+  status.attestation_joins = state.rules.joins().told();
   status.evictions = state.evictions();
   status.memory_bytes = state.memory_bytes();
   status.slots_used = state.slots_used();

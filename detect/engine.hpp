@@ -33,6 +33,7 @@ struct EngineConfig {
   int alerts_per_day_max = 10;                // per statistical detector and event-time day (UTC); policy is outside
   std::int64_t out_of_order_ns = 30'000'000'000;      // events may be this much older than their partition's newest
   std::int64_t approval_grace_ns = 60'000'000'000;    // default grace of approval rules (semantics 19)
+  std::int64_t attestation_grace_ns = 60'000'000'000;  // how long a deploy waits for attestations under way
   double false_alerts_per_day = 0.2;          // what the statistical detectors together may cost on clean data
   double volume_min_bytes = 1'000'000;        // no volume alert below: too small to matter
   bool flow = true;
@@ -52,6 +53,8 @@ struct Status {
   std::uint64_t exceptions_used = 0;
   std::uint64_t open_windows = 0;
   std::uint64_t pending_approvals = 0;
+  std::uint64_t pending_attestations = 0;
+  std::uint64_t attestation_joins = 0;
   std::uint64_t evictions = 0;    // slots lost to the memory bound
   std::uint64_t memory_bytes = 0;
   std::uint64_t slots_used = 0;

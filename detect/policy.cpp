@@ -226,6 +226,33 @@ Result<void> parse_approval(Object& object, Rule& rule) {
   return {};
 }
 
+template <std::size_t n>
+Result<std::size_t> one_of(Object& object, std::string_view key, const std::string_view (&words)[n], std::string_view fallback) {
+  TRY_ASSIGN(const std::string word, object.text(key, false, std::string(fallback)));
+  const auto found = std::ranges::find(words, word);
+  if (found == std::end(words)) return unknown_word(object.at(key), word, words);
+  return static_cast<std::size_t>(found - std::begin(words));
+}
+
+Result<void> parse_attestation(Object& object, Rule& rule) {
+  static constexpr std::string_view uses[] = {"deploy", "runtime"};
+  TRY_ASSIGN(const auto wanted, object.texts("uses"));
+  for (const std::string& word : wanted)
+    if (!std::ranges::count(uses, word)) return unknown_word(object.at("uses"), word, uses);
+  if (!wanted.empty()) {
+    rule.deploys = std::ranges::count(wanted, uses[0]) != 0;
+    rule.runs = std::ranges::count(wanted, uses[1]) != 0;
+  }
+  TRY_ASSIGN(rule.kinds, object.words("kinds", enums::provenance_kind));
+  TRY_ASSIGN(rule.builders, object.texts("builders"));
+  TRY_ASSIGN(rule.accept_claims, object.flag("accept_claims", false));
+  TRY_ASSIGN(rule.require_digest, object.flag("require_digest", true));
+  TRY_ASSIGN(const std::size_t approved, one_of(object, "approved", approved_words, "no"));
+  rule.approved = static_cast<Approved>(approved);
+  TRY_ASSIGN(rule.grace_ns, object.duration("grace", -1));
+  return {};
+}
+
 Result<void> parse_cap(Object& object, Rule& rule) {
   TRY_ASSIGN(rule.window_ns, object.duration("window", 3600'000'000'000));
   if (rule.window_ns < 1'000'000'000) return wrong(object.at("window"), "must be at least 1s");
@@ -248,6 +275,7 @@ Result<void> parse_type(Object& object, Rule& rule) {
     }
     case RuleType::approval: return parse_approval(object, rule);
     case RuleType::egress_cap: return parse_cap(object, rule);
+    case RuleType::attestation: return parse_attestation(object, rule);
     case RuleType::where:
       if (!rule.where) return wrong(object.at("where"), "is missing");
       return {};

@@ -119,6 +119,7 @@ std::optional<std::string> violation(const Rule& rule, const Event& event) {
       return text;
     }
     case RuleType::approval:
+    case RuleType::attestation:
     case RuleType::egress_cap: return std::nullopt;
   }
   return std::nullopt;

@@ -15,13 +15,18 @@
 
 namespace tidewaiter::detect {
 
-enum class RuleType : std::uint8_t { forbidden_flow, unapproved_destination, capability, approval, egress_cap, where };
+enum class RuleType : std::uint8_t { forbidden_flow, unapproved_destination, capability, approval, egress_cap, where, attestation };
 inline constexpr std::string_view rule_type_words[] = {"forbidden_flow", "unapproved_destination", "capability",
-                                                       "approval",       "egress_cap",             "where"};
+                                                       "approval",       "egress_cap",             "where",
+                                                       "attestation"};
 
 /// By which column an approval is found for an action.
 enum class ApprovalMatch : std::uint8_t { approval_id, correlation, session, resource };
 inline constexpr std::string_view approval_match_words[] = {"approval.id", "correlation", "session", "resource"};
+
+/// Whose approval an artifact needs.
+enum class Approved : std::uint8_t { no, any, human };
+inline constexpr std::string_view approved_words[] = {"no", "any", "human"};
 
 struct Rule {
   std::string id;
@@ -46,6 +51,12 @@ struct Rule {
   std::int64_t grace_ns = 0, grace_named_ns = 0, valid_for_ns = 0;  // approval
   std::vector<ApprovalMatch> match;
   bool human = true;
+
+  bool deploys = true, runs = false;  // attestation: which uses of artifacts it is about; grace_ns as above
+  std::uint64_t kinds = 0;            // a bit per provenance_kind: each must be verified; 0 = one that tells the origin
+  std::vector<std::string> builders;  // `*` and `?` allowed; empty = any
+  bool accept_claims = false, require_digest = true;
+  Approved approved = Approved::no;
 
   std::int64_t window_ns = 0;  // egress_cap
   std::uint64_t bytes = 0;

@@ -22,8 +22,11 @@ std::string of_app(const Event& event) {
 
 }  // namespace
 
-Rules::Rules(std::uint64_t memory_bytes, std::int64_t approval_grace_ns, Alerting& alerting)
-    : alerting_(alerting), caps_(memory_bytes / 2), approvals_(memory_bytes / 2, approval_grace_ns) {}
+Rules::Rules(Memory memory, Grace grace, Alerting& alerting)
+    : alerting_(alerting),
+      caps_(memory.rules_bytes / 2),
+      approvals_(memory.rules_bytes / 2, grace.approval_ns),
+      joins_(memory.joins_bytes, grace.attestation_ns, alerting) {}
 
 bool Rules::set_policy(std::string_view json) {
   auto policy = Policy::parse(json);
@@ -34,13 +37,26 @@ bool Rules::set_policy(std::string_view json) {
 }
 
 void Rules::observe(const EventKeys& keys, const Seen& seen, std::int64_t watermark_ns) {
+  approvals_.note(keys, *seen.event);
+  joins_.note(keys, seen);
+  const ArtifactUse use = use_of(*seen.event);
+  asked_.clear();
+  if (policy_) judge_rules(keys, seen, use, watermark_ns);
+  if (use != ArtifactUse::none) joins_.observe(use, keys, seen, asked_, compiled(), watermark_ns);
+}
+
+void Rules::judge_rules(const EventKeys& keys, const Seen& seen, ArtifactUse use, std::int64_t watermark_ns) {
   const Event& event = *seen.event;
-  approvals_.note(keys, event);
-  if (!policy_) return;
   for (const Rule& rule : policy_->compiled().rules) {
+    if (rule.type == RuleType::attestation && !(use == ArtifactUse::deploy ? rule.deploys : use == ArtifactUse::runtime && rule.runs))
+      continue;
     if (!rule.applies(event)) continue;
     if (rule.type == RuleType::egress_cap) {
       if (Volume::leaves(event)) judge_cap(rule, keys, seen);
+      continue;
+    }
+    if (rule.type == RuleType::attestation) {
+      if (!excepted(rule, seen)) asked_.push_back(&rule);
       continue;
     }
     if (rule.type == RuleType::approval) {
@@ -108,6 +124,7 @@ void Rules::judge_cap(const Rule& rule, const EventKeys& keys, const Seen& seen)
 }
 
 void Rules::close(std::int64_t watermark_ns) {
+  if (watermark_ns >= joins_.next_close_ns()) joins_.close(watermark_ns, compiled());
   if (!policy_ || watermark_ns < approvals_.next_close_ns()) return;
   std::vector<Approvals::Verdict> verdicts;
   approvals_.close(watermark_ns, policy_->compiled(), verdicts);
@@ -133,11 +150,12 @@ void Rules::save(SnapshotWriter& out) const {
   out.put_text(policy_json_);
   caps_.table().save(out);
   approvals_.save(out);
+  joins_.save(out);
 }
 
 bool Rules::load(SnapshotReader& in) {
   if (const std::string json = in.get_text(); !json.empty() && !set_policy(json)) return false;
-  return caps_.table().load(in) && approvals_.load(in);
+  return caps_.table().load(in) && approvals_.load(in) && joins_.load(in);
 }
 
 }  // namespace tidewaiter::detect

@@ -1,5 +1,5 @@
 // Rules: the policy in force, applied to every event, late ones too. All rules are judged at once but those of absence
-// (approvals), which wait for the watermark. A violation that an exception covers is counted instead of alerted.
+// (approvals, attestations), which wait for the watermark. A violation that an exception covers is counted instead of alerted.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,20 @@
 #include "detect/alerting.hpp"
 #include "detect/approvals.hpp"
 #include "detect/caps.hpp"
+#include "detect/joins.hpp"
 #include "detect/policy.hpp"
 
 namespace tidewaiter::detect {
 
 class Rules {
  public:
-  Rules(std::uint64_t memory_bytes, std::int64_t approval_grace_ns, Alerting& alerting);
+  struct Memory {
+    std::uint64_t rules_bytes, joins_bytes;
+  };
+  struct Grace {
+    std::int64_t approval_ns, attestation_ns;
+  };
+  Rules(Memory memory, Grace grace, Alerting& alerting);
 
   /// From now on; `json` is kept for the snapshot. False when it does not parse: the old one stays.
   bool set_policy(std::string_view json);
@@ -25,17 +32,23 @@ class Rules {
 
   void observe(const EventKeys& keys, const Seen& seen, std::int64_t watermark_ns);
   void close(std::int64_t watermark_ns);
-  std::int64_t next_close_ns() const { return approvals_.next_close_ns(); }
 
   std::uint64_t pending() const { return approvals_.pending(); }
-  std::uint64_t evictions() const { return caps_.table().evictions() + approvals_.table().evictions(); }
-  std::uint64_t slots_used() const { return caps_.table().used() + approvals_.table().used(); }
-  std::uint64_t memory_bytes() const { return caps_.table().memory_bytes() + 2 * approvals_.table().memory_bytes(); }
+  std::uint64_t evictions() const {
+    return caps_.table().evictions() + approvals_.table().evictions() + joins_.evictions();
+  }
+  std::uint64_t slots_used() const { return caps_.table().used() + approvals_.table().used() + joins_.slots_used(); }
+  std::uint64_t memory_bytes() const {
+    return caps_.table().memory_bytes() + 2 * approvals_.table().memory_bytes() + joins_.memory_bytes();
+  }
+  const Joins& joins() const { return joins_; }
 
   void save(SnapshotWriter& out) const;
   bool load(SnapshotReader& in);
 
  private:
+  void judge_rules(const EventKeys& keys, const Seen& seen, ArtifactUse use, std::int64_t watermark_ns);
+  const Policy::Compiled* compiled() const { return policy_ ? &policy_->compiled() : nullptr; }
   void judge_cap(const Rule& rule, const EventKeys& keys, const Seen& seen);
   void judge_approval(const Approvals::Verdict& verdict);
   void raise(const Rule& rule, const Seen& seen, Key entity, const std::string& what);
@@ -47,6 +60,8 @@ class Rules {
   std::string policy_json_;
   Caps caps_;
   Approvals approvals_;
+  Joins joins_;
+  std::vector<const Rule*> asked_;  // scratch: rules about the artifact of the event
 };
 
 }  // namespace tidewaiter::detect

@@ -362,5 +362,13 @@ TEST(Parser, counts_events_and_unread_keys_by_format) {
   }
 }
 
+TEST(Signatures, a_mapping_says_all_the_places_that_a_signature_needs) {
+  const std::string rest = R"("detect":{"any":[["k"]]},"fields":{"resource":"r"},"signature":)";
+  EXPECT_NE(wrong(rest + R"([{"payload":"p","signatures":"s"}])").find("payload, payload_type and signatures"), std::string::npos);
+  EXPECT_NE(wrong(rest + R"([{"digest":"d"}])").find("digest and signature"), std::string::npos);
+  EXPECT_NE(wrong(rest + R"([{"payload":"p","type":"t"}])").find("signature.type"), std::string::npos);
+  EXPECT_EQ(wrong(rest + R"([{"digest":"d","signature":"s"}])"), "");
+}
+
 }  // namespace
 }  // namespace tidewaiter::ingest

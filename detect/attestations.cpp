@@ -1,0 +1,216 @@
+#include "detect/attestations.hpp"
+
+#include <algorithm>
+
+namespace tidewaiter::detect {
+namespace {
+
+template <std::size_t n>
+consteval std::uint64_t number_of(const std::string_view (&words)[n], std::string_view word) {
+  for (std::size_t i = 0; i < n; ++i)
+    if (words[i] == word) return i;
+  throw "no such word";
+}
+consteval std::uint64_t action(std::string_view word) { return number_of(enums::action_words, word); }
+consteval std::uint64_t kind(std::string_view word) { return number_of(enums::provenance_kind_words, word); }
+consteval std::uint64_t status(std::string_view word) { return number_of(enums::provenance_status_words, word); }
+consteval std::uint64_t resource(std::string_view word) { return number_of(enums::resource_type_words, word); }
+consteval std::uint64_t outcome(std::string_view word) { return number_of(enums::outcome_words, word); }
+
+static_assert(std::size(enums::provenance_kind_words) <= 8, "Slot::best has eight places");
+
+/// The mapping of native events (schemas/mappings/cloudevents.json): there the status is the producer's own word.
+constexpr std::uint64_t native_format = 1;
+constexpr std::uint64_t approved = number_of(enums::approval_decision_words, "approved");
+constexpr std::uint64_t user_type = number_of(enums::principal_type_words, "user");
+
+/// Of a statement, the higher the better.
+enum Grade : std::uint8_t { no_statement, grade_unverified, grade_failed, grade_expired, grade_verified };
+
+Grade grade_of(std::uint64_t word) {
+  switch (word) {
+    case status("verified"): return grade_verified;
+    case status("expired"): return grade_expired;
+    case status("failed"): return grade_failed;
+    case status("missing"):
+    case status("not_applicable"): return no_statement;
+    default: return grade_unverified;
+  }
+}
+
+Standing standing_of(std::uint8_t grade) {
+  switch (grade) {
+    case grade_unverified: return Standing::unverified;
+    case grade_failed: return Standing::failed;
+    case grade_expired: return Standing::expired;
+    case grade_verified: return Standing::attested;
+    default: return Standing::unattested;
+  }
+}
+
+/// Any of these is an attestation of where an artifact comes from; an SBOM or a test report is not.
+constexpr std::uint64_t origin_kinds[] = {kind("provenance"), kind("vsa"), kind("signature")};
+
+constexpr std::uint8_t decided = 1, positive = 2, by_human = 4;
+
+bool is_statement(const Event& event) {
+  switch (event.get(Num::action)) {
+    case action("attest"):
+    case action("sign"):
+    case action("verify"): return true;
+    case action("deploy"):
+    case action("rollback"):
+    case action("approve"): return false;
+    default: return event.get(Num::provenance_kind) != 0 && event.get(Num::family) == static_cast<std::uint64_t>(Family::ci);
+  }
+}
+
+/// The same digest is written in either case, and a SHA-256 with or without its name.
+Key hash_digest(std::string_view digest) {
+  constexpr std::string_view sha256 = "sha256:";
+  constexpr std::size_t sha256_hex = 64;
+  std::array<char, 512> text;
+  char* end = text.data();
+  if (digest.size() == sha256_hex && digest.find(':') == std::string_view::npos) end = std::ranges::copy(sha256, end).out;
+  for (const char c : digest.substr(0, text.size() - sha256.size())) *end++ = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+  return hash_name({text.data(), static_cast<std::size_t>(end - text.data())});
+}
+
+template <std::size_t n>
+std::uint8_t copy_text(char (&to)[n], std::string_view text) {
+  const std::size_t size = std::min({text.size(), n, std::size_t{255}});
+  std::copy_n(text.data(), size, to);
+  return static_cast<std::uint8_t>(size);
+}
+
+}  // namespace
+
+std::string_view status_word(Standing standing) {
+  switch (standing) {
+    case Standing::unattested: return "missing";
+    case Standing::unverified: return "unverified";
+    case Standing::expired: return "expired";
+    case Standing::attested: return "verified";
+    case Standing::failed:
+    case Standing::wrong_builder: break;
+  }
+  return "failed";
+}
+
+ArtifactUse use_of(const Event& event) {
+  switch (event.get(Num::outcome)) {
+    case outcome("failure"):
+    case outcome("denied"):
+    case outcome("error"): return ArtifactUse::none;  // it did not happen
+    default: break;
+  }
+  if ((event.get(Num::flags) & flag::stage_partial) != 0) return ArtifactUse::none;  // the last stage tells it once
+  const std::uint64_t what = event.get(Num::action);
+  if (what == action("deploy") || what == action("rollback")) return ArtifactUse::deploy;
+  // A workload that an orchestrator is told to make or change is a deploy; a pod is what then runs.
+  const bool workload = event.get(Num::resource_type) == resource("workload") && event.has(Str::provenance_artifact_digest) &&
+                        (what == action("create") || what == action("update"));
+  if (workload && !event.get(Str::operation).ends_with(" pods")) return ArtifactUse::deploy;
+  const bool runs = event.get(Num::family) == static_cast<std::uint64_t>(Family::runtime) ||
+                    event.get(Num::family) == static_cast<std::uint64_t>(Family::agent);
+  if (!runs || !event.has(Str::provenance_artifact_digest) || is_statement(event) || what == action("approve"))
+    return ArtifactUse::none;
+  return ArtifactUse::runtime;
+}
+
+Key Attestations::key_of(const EventKeys& keys, const Event& event) {
+  const std::string_view digest = event.get(Str::provenance_artifact_digest);
+  return digest.empty() ? 0 : combine(keys.tenant ^ 0xd16e57, hash_digest(digest));
+}
+
+std::uint64_t Attestations::Slot::rank() const {
+  const std::uint8_t top = *std::ranges::max_element(best);
+  const auto time = static_cast<std::uint64_t>(std::max<std::int64_t>(newest_ns, 0)) >> 3;
+  return time | static_cast<std::uint64_t>(top) << 61;
+}
+
+void Attestations::note(const EventKeys& keys, const Seen& seen) {
+  const Event& event = *seen.event;
+  if (!event.has(Str::provenance_artifact_digest)) return;
+  const bool approval = event.get(Num::action) == action("approve") && event.has(Num::approval_decision);
+  if (!approval && !is_statement(event)) return;
+  const Key artifact = key_of(keys, event);
+  if (artifact == 0) return;
+  Slot& slot = *table_.find_or_insert(artifact, keys.quota).slot;
+  slot.newest_ns = std::max(slot.newest_ns, event.time_ns());
+  if (approval) note_approval(slot, seen);
+  else note_statement(slot, seen);
+}
+
+void Attestations::note_statement(Slot& slot, const Seen& seen) {
+  const Event& event = *seen.event;
+  const auto which = static_cast<std::uint8_t>(event.get(Num::provenance_kind) & 7);
+  Grade grade = grade_of(event.get(Num::provenance_status));
+  if (event.get(Num::format) == native_format && grade == grade_verified) {
+    slot.claimed = static_cast<std::uint8_t>(slot.claimed | 1u << which);
+    grade = grade_unverified;
+  }
+  if (grade == no_statement) return;
+  slot.best[which] = std::max<std::uint8_t>(slot.best[which], grade);
+  const bool of_origin = std::ranges::count(origin_kinds, which) != 0;
+  if (of_origin && grade >= slot.statement_grade) {
+    slot.statement_grade = grade;
+    slot.statement = seen.evidence();
+  }
+  if (event.has(Str::provenance_builder) && of_origin && grade >= slot.builder_grade) {
+    slot.builder_grade = grade;
+    slot.builder_size = copy_text(slot.builder, event.get(Str::provenance_builder));
+  }
+}
+
+void Attestations::note_approval(Slot& slot, const Seen& seen) {
+  const Event& event = *seen.event;
+  const bool human = event.has(Num::approval_approver_type) ? event.get(Num::approval_approver_type) == user_type
+                                                            : event.get(Num::principal_type) == user_type;
+  slot.decision = static_cast<std::uint8_t>(decided | (event.get(Num::approval_decision) == approved ? positive : 0) |
+                                            (human ? by_human : 0));
+  slot.approver_size = copy_text(slot.approver, event.has(Str::approval_approver) ? event.get(Str::approval_approver)
+                                                                                  : event.get(Str::principal));
+  slot.approval = seen.evidence();
+}
+
+Attestations::Found Attestations::find(Key artifact, const Rule* rule) const {
+  Found found;
+  const Slot* slot = artifact == 0 ? nullptr : table_.find(artifact);
+  if (slot == nullptr) return found;
+  found.known = true;
+  const auto grade = [&](std::uint64_t which) -> std::uint8_t {
+    const bool claim_counts = rule != nullptr && rule->accept_claims && (slot->claimed >> which & 1) != 0;
+    return claim_counts ? std::max<std::uint8_t>(slot->best[which], grade_verified) : slot->best[which];
+  };
+  std::uint8_t counted = no_statement;
+  if (rule != nullptr && rule->kinds != 0) {
+    counted = grade_verified;
+    for (std::uint64_t which = 0; which < slot->best.size(); ++which)
+      if (rule->kinds >> which & 1) counted = std::min(counted, grade(which));
+  } else {
+    for (const std::uint64_t which : origin_kinds) counted = std::max(counted, grade(which));
+  }
+  for (std::size_t which = 0; which < slot->best.size(); ++which)
+    if (slot->best[which] != no_statement) found.kinds = static_cast<std::uint8_t>(found.kinds | 1u << which);
+  found.standing = standing_of(counted);
+  found.claimed = slot->claimed != 0 && slot->statement_grade < grade_verified;
+  found.builder = {slot->builder, slot->builder_size};
+  const bool builder_counts = slot->builder_grade == grade_verified ||
+                              (rule != nullptr && rule->accept_claims && slot->claimed != 0);
+  if (found.standing == Standing::attested && rule != nullptr && !rule->builders.empty() &&
+      !(builder_counts && std::ranges::any_of(rule->builders, [&](const std::string& one) {
+          return glob_matches(one, found.builder);
+        })))
+    found.standing = Standing::wrong_builder;
+  found.rejected = (slot->decision & decided) != 0 && (slot->decision & positive) == 0;
+  if ((slot->decision & positive) != 0) {
+    found.approver = {slot->approver, slot->approver_size};
+    found.by_human = (slot->decision & by_human) != 0;
+  }
+  found.statement = slot->statement;
+  found.approval = slot->approval;
+  return found;
+}
+
+}  // namespace tidewaiter::detect
