@@ -269,6 +269,7 @@ int list(const AlertsOptions& options, const store::Reader& reader) {
 int command_alerts(const AlertsOptions& options) {
   const auto reader = open_store(options.store);
   if (!reader) return report_error(reader.error(), options.json);
+  (*reader)->read_as_scored();  // evidence is what was judged
   return options.id.empty() ? list(options, **reader) : show_one(options, **reader);
 }
 

@@ -322,6 +322,7 @@ int command_query(const QueryOptions& options) {
   if (!printer) return report_error(printer.error(), false);
   const auto reader = open_store(options.store);
   if (!reader) return report_error(reader.error(), false);
+  if (options.as_scored) (*reader)->read_as_scored();
   if (grouping) return run_groups(*query, **reader, options);
 
   const auto outcome = query->run(**reader, [&](const store::Row& row) { return (*printer)->row(row); });

@@ -31,6 +31,7 @@ struct QueryOptions {
   std::string format = "table";    // table, ndjson, csv, raw
   std::vector<std::string> columns;  // of table and csv; empty = a fitting choice
   bool unmask = false;
+  bool as_scored = false;          // columns of version 0, not of the newest remap
 };
 int command_query(const QueryOptions& options);
 

@@ -11,6 +11,7 @@
 #include "app/command_demo.hpp"
 #include "app/command_forward.hpp"
 #include "app/command_normalize.hpp"
+#include "app/command_remap.hpp"
 #include "app/command_replay.hpp"
 #include "app/command_run.hpp"
 #include "app/command_store.hpp"
@@ -131,6 +132,7 @@ void add_query_commands(CLI::App& cli, int& code) {
   sub->add_option("--format", query.format, "table, ndjson, csv or raw (the bytes as they came)")->capture_default_str();
   sub->add_option("--columns", query.columns, "Columns of table and csv")->delimiter(',');
   sub->add_flag("--unmask", query.unmask, "Show secrets in full");
+  sub->add_flag("--as-scored", query.as_scored, "Columns as they were scored, not as a later remap reads them");
 
   static AlertsOptions alerts;
   sub = command(cli, "alerts", "List alerts, or show one with its explanation and evidence", code,
@@ -181,6 +183,13 @@ void add_proof_commands(CLI::App& cli, int& code) {
   sub->add_option("--since", verify.since, "Trusted checkpoint files: what is older is not read again");
   sub->add_option("--threads", verify.threads, "Threads")->capture_default_str();
   sub->add_flag("--json", verify.json, "Print as JSON");
+
+  static RemapOptions remap;
+  sub = command(cli, "remap", "Read what is stored with the mappings of now, beside the columns that were scored", code,
+                [] { return command_remap(remap); });
+  add_store(sub, remap.store);
+  sub->add_option("--config", remap.config, "Configuration with mappings, policy and signing key");
+  sub->add_flag("--json", remap.json, "Print the result as JSON");
 
   static ReplayOptions replay;
   sub = command(cli, "replay", "Judge the stored log again and compare every alert with the stored one", code,

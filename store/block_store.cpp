@@ -17,8 +17,11 @@ bool is_cols_key_of(std::string_view key, std::uint16_t log) {
   return key.size() == cols_key_size && get_be<std::uint16_t>(key.data()) == log;
 }
 
+std::uint64_t first_seq_of(std::string_view cols_key) { return get_be<std::uint64_t>(cols_key.data() + 2); }
+std::uint8_t version_of(std::string_view cols_key) { return static_cast<std::uint8_t>(cols_key.back()); }
+
 Result<BlockHeader> header_at(const Iterator& it, std::uint16_t log) {
-  const std::uint64_t first_seq = get_be<std::uint64_t>(it.key().data() + 2);
+  const std::uint64_t first_seq = first_seq_of(it.key());
   auto header = read_block_header(it.value());
   if (header && (header->log != log || header->first_seq != first_seq))
     return at_place(fail(Code::corruption, "the block names another place"), log, first_seq, Cf::cols);
@@ -33,14 +36,16 @@ struct BlockStore::Pass {
   std::uint16_t log;
   std::uint64_t from, to;
   bool bodies;
+  std::uint8_t version;
   std::unique_ptr<Iterator> cols, raw;
   bool torn = false;  // the iterators stand on both sides of a packing
 };
 
-Result<BlockPtr> BlockStore::decode(Pass& pass, const BlockHeader& header, std::string_view cols) const {
-  const CacheKey key{header.log, header.first_seq, header.records};
+/// Of the block whose columns pass.cols stands at.
+Result<BlockPtr> BlockStore::decode(Pass& pass, const BlockHeader& header) const {
+  const CacheKey key{header.log, header.first_seq, header.records, version_of(pass.cols->key())};
   if (BlockPtr known = cached(key, pass.bodies)) return known;
-  auto block = read_block(cols);
+  auto block = read_block(pass.cols->value());
   if (!block) return at_place(std::move(block).error(), header.log, header.first_seq, Cf::cols);
   if (pass.bodies) {
     const Key place = raw_key(header.log, header.first_seq);
@@ -60,12 +65,12 @@ Result<BlockPtr> BlockStore::decode(Pass& pass, const BlockHeader& header, std::
   return BlockPtr(std::move(made));
 }
 
-Result<BlockPtr> BlockStore::find(std::uint16_t log, std::uint64_t seq, bool bodies) const {
+Result<BlockPtr> BlockStore::find(std::uint16_t log, std::uint64_t seq, bool bodies, std::uint8_t version) const {
   BlockPtr found;
   TRY(each(log, seq, seq + 1, bodies, [&](const BlockHeader&, const Range&, const Decode& decode) -> Result<bool> {
     TRY_ASSIGN(found, decode());
     return false;
-  }));
+  }, version));
   if (!found) return at_place(fail(Code::corruption, "no block holds this record"), log, seq, Cf::cols);
   return found;
 }
@@ -75,14 +80,18 @@ Result<bool> BlockStore::pass(Pass& pass, const Take& take) const {
   Iterator& it = *pass.cols;
   it.seek_for_prev(cols_key(pass.log, pass.from, 0));
   if (!it.valid() || !is_cols_key_of(it.key(), pass.log)) it.seek(cols_key(pass.log, pass.from, 0));
+  if (it.valid() && is_cols_key_of(it.key(), pass.log) && version_of(it.key()) != 0)
+    it.seek(cols_key(pass.log, first_seq_of(it.key()), 0));
   for (; it.valid() && is_cols_key_of(it.key(), pass.log); it.next()) {
-    if (it.key().back() != 0) continue;  // columns of a later mapping
+    if (version_of(it.key()) != 0) continue;  // of the block that was visited
+    // All columns of a block lie beside each other, so this never leaves it.
+    if (pass.version != 0) it.seek_for_prev(cols_key(pass.log, first_seq_of(it.key()), pass.version));
     TRY_ASSIGN(const BlockHeader header, header_at(it, pass.log));
     const std::uint64_t end = header.first_seq + header.records;
     if (header.first_seq >= pass.to) break;
     if (end <= pass.from) continue;
     const Range range{std::max(pass.from, header.first_seq), std::min(pass.to, end)};
-    TRY_ASSIGN(const bool more, take(header, range, [&] { return decode(pass, header, it.value()); }));
+    TRY_ASSIGN(const bool more, take(header, range, [&] { return decode(pass, header); }));
     if (!more) return false;
     pass.from = end;
   }
@@ -91,10 +100,10 @@ Result<bool> BlockStore::pass(Pass& pass, const Take& take) const {
 }
 
 Result<void> BlockStore::each(std::uint16_t log, std::uint64_t from, std::uint64_t to, bool bodies,
-                              const Take& take) const {
+                              const Take& take, std::uint8_t version) const {
   if (from >= to) return {};
   constexpr int attempts = 4;  // packing moves on slowly: the second one succeeds
-  Pass now{log, from, to, bodies, nullptr, nullptr};
+  Pass now{log, from, to, bodies, version, nullptr, nullptr};
   for (int attempt = 1;; ++attempt) {
     now.cols = db_->iterate(Cf::cols);
     now.raw = bodies ? db_->iterate(Cf::raw) : nullptr;

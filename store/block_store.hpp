@@ -22,20 +22,22 @@ class BlockStore {
   BlockStore(std::shared_ptr<Db> db, std::uint64_t cache_bytes) : db_(std::move(db)), cache_bytes_(cache_bytes) {}
 
   /// The block that holds `seq`. Error: corruption when there is none.
-  Result<BlockPtr> find(std::uint16_t log, std::uint64_t seq, bool bodies) const;
+  Result<BlockPtr> find(std::uint16_t log, std::uint64_t seq, bool bodies, std::uint8_t version = 0) const;
 
   /// Visits the blocks that overlap [from, to) in order. `take` gets the header, the part of [from, to) that it is to
   /// use of this block, and a function that decodes it, whose error it returns; it returns false to stop.
-  /// Packing beside it changes where blocks begin and end, never what is visited.
+  /// Packing beside it changes where blocks begin and end, never what is visited. Of each block the newest columns up to
+  /// `version` are taken (column_versions.hpp).
   struct Range {
     std::uint64_t from, to;
   };
   using Decode = std::function<Result<BlockPtr>()>;
   using Take = std::function<Result<bool>(const BlockHeader&, const Range&, const Decode&)>;
-  Result<void> each(std::uint16_t log, std::uint64_t from, std::uint64_t to, bool bodies, const Take& take) const;
+  Result<void> each(std::uint16_t log, std::uint64_t from, std::uint64_t to, bool bodies, const Take& take,
+                    std::uint8_t version = 0) const;
 
  private:
-  using CacheKey = std::tuple<std::uint16_t, std::uint64_t, std::uint32_t>;  // log, first seq, records
+  using CacheKey = std::tuple<std::uint16_t, std::uint64_t, std::uint32_t, std::uint8_t>;  // log, first seq, records, version
   struct Cached {
     CacheKey key;
     BlockPtr block;
@@ -43,7 +45,7 @@ class BlockStore {
   };
   struct Pass;
   Result<bool> pass(Pass& pass, const Take& take) const;
-  Result<BlockPtr> decode(Pass& pass, const BlockHeader& header, std::string_view cols) const;
+  Result<BlockPtr> decode(Pass& pass, const BlockHeader& header) const;
   BlockPtr cached(const CacheKey& key, bool bodies) const;
   void keep(const CacheKey& key, BlockPtr block) const;
 

@@ -17,6 +17,8 @@ class ColumnDigest {
  public:
   void begin() { bytes_.clear(); }
   void add(const Record& record, std::uint32_t ordinal, const Event* events);
+  /// What was added since begin().
+  std::string_view bytes() const { return bytes_.view(); }
   /// What is hashed of the records added since begin(), with the number and time of their commit.
   std::string_view commit_bytes(std::uint64_t commit, std::int64_t time_ns) {
     bytes_.varint(commit);

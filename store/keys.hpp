@@ -62,9 +62,14 @@ inline Key head_key(std::uint16_t log, std::uint32_t generation, std::uint64_t s
 inline Key snapshot_key(std::string_view name, std::uint64_t commit) {
   return Key().str(name).num(std::uint8_t{0}).num(commit);
 }
-inline Key index_key(std::uint16_t log, std::uint64_t segment_first_seq, std::uint8_t column) {
-  return Key().num(log).num(segment_first_seq).num(column);
+/// The version of the columns follows in the key only of later ones.
+inline Key index_key(std::uint16_t log, std::uint64_t segment_first_seq, std::uint8_t column,
+                     std::uint8_t version = 0) {
+  Key key = Key().num(log).num(segment_first_seq).num(column);
+  if (version != 0) key.num(version);
+  return key;
 }
+inline constexpr std::size_t index_key_size = 11;
 
 // meta
 inline Key state_key() { return Key().str("state"); }

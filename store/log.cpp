@@ -123,6 +123,11 @@ Result<void> Log::State::load() {
     if (key.size() != salt_size) return fail(Code::corruption, "keys, log " + log.info.name + ": a wrong length");
     std::copy(key.begin(), key.end(), salt_keys[log.info.id].begin());
   }
+  TRY_ASSIGN(const auto columns, db->get(Cf::meta, cursor_key(columns_cursor)));
+  if (columns) {
+    TRY_ASSIGN(const std::string_view list, decode_checked(*columns));
+    TRY_ASSIGN(column_versions, decode_column_versions(list));
+  }
   return ledger.load(*db, state);
 }
 
@@ -236,6 +241,7 @@ Result<void> Log::put_snapshot(const std::string& name, std::uint64_t commit, st
 
 Result<std::vector<Head>> Log::publish_checkpoint() { return state_->publish(); }
 const std::optional<Error>& Log::head_files_error() const { return state_->head_files_error; }
+bool is_own_log(std::uint16_t id) { return id < own_log::count; }
 Result<bool> Log::seal_one_segment() { return state_->seal_one(); }
 std::vector<Head> Log::newest_heads() const { return state_->newest_heads; }
 const std::vector<LogInfo>& Log::logs() const { return state_->infos; }

@@ -31,6 +31,9 @@ enum class Recover {
   accept_loss,  // begin a new generation; the source goes on behind the loss, which becomes a gap
 };
 
+/// control, alerts, receipts, access and rejects: the store's own, whose ids come before those of event logs.
+bool is_own_log(std::uint16_t id);
+
 /// A head that somebody else has kept, and where: the newest ones in the group's commits.
 struct KnownHead {
   std::string place, note;
@@ -88,6 +91,21 @@ struct Head {
   std::string note;  // the signed note, byte for byte
 };
 
+/// New columns for records that are stored: what `remap` does.
+struct RemapRequest {
+  /// Gets records as they came from their source, in the kinds event and unmapped, and parses them as a source's batch.
+  std::function<void(Batch&)> parse;
+  std::string mappings;  // what read them, one JSON value, for the control records
+  std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // may be empty
+};
+struct RemapReport {
+  std::uint8_t version = 0;
+  std::uint64_t records = 0;     // of event logs
+  std::uint64_t changed = 0;     // with other columns than version 0 has
+  std::uint64_t kept = 0;        // parsed to no event any more: they keep the columns that were scored
+  std::uint64_t events_before = 0, events = 0;
+};
+
 class Log {
  public:
   /// Opens or creates the store and takes its lock. Errors: conflict (another process owns it, a head that does
@@ -135,6 +153,11 @@ class Log {
   /// Background duty, called when idle or between commits: one bounded step (some ms) of sealing the oldest full
   /// segment, packing its small blocks and building its index. False when there was nothing to do.
   Result<bool> seal_one_segment();
+
+  /// Adds columns of the next version to all records of the event logs (column_versions.hpp); kinds, leaves and what was
+  /// scored stay. Takes as long as reading the store and about half of its columns' size on disk. An error or a kill in the
+  /// middle leaves what is shown as it was, and the next call does that version anew. The caller publishes a checkpoint.
+  Result<RemapReport> remap(const RemapRequest& request);
 
   /// What publish_checkpoint() last returned, also from before a restart.
   std::vector<Head> newest_heads() const;

@@ -1,5 +1,5 @@
 // Inside of Log, shared by the files that implement it: log.cpp (open, cursors), admit.cpp, commit.cpp, checkpoint.cpp,
-// recover.cpp, seal.cpp.
+// recover.cpp, seal.cpp, remap.cpp.
 // Nobody else includes this.
 #pragma once
 
@@ -14,6 +14,7 @@
 #include "store/block.hpp"
 #include "store/block_store.hpp"
 #include "store/column_digest.hpp"
+#include "store/column_versions.hpp"
 #include "store/db.hpp"
 #include "store/bytes.hpp"
 #include "store/head_files.hpp"
@@ -121,13 +122,22 @@ struct Log::State {
   Result<std::optional<SealJob>> find_seal_job();
   Result<bool> has_small_blocks(const SealJob& job);
   Result<void> pack_step(SealJob& job);
+  void repack(const std::vector<BlockPtr>& blocks, std::uint8_t version);
   Result<void> index_step(SealJob& job);
+  void put_index(std::uint16_t log, std::uint64_t first, SegmentIndexBuilder& index, std::uint8_t version);
+
+  // remap.cpp
+  Result<RemapReport> remap(const RemapRequest& request);
+  Result<ColumnVersion::Part> remap_log(const LogState& log, std::uint8_t version, const RemapRequest& request,
+                                        RemapReport& report);
+  Result<void> index_later(const LogState& log, std::uint8_t version);
 
   Options options;
   std::shared_ptr<Db> db;
   StoreState state;
   Ledger ledger;
   std::unique_ptr<BlockStore> blocks;
+  std::vector<ColumnVersion> column_versions;  // that are ended
   Route route;
   std::vector<SaltKey> salt_keys;  // of the newest unit, by log
   std::optional<SigningKey> signing_key;

@@ -9,6 +9,7 @@
 
 #include "core/check.hpp"
 #include "store/block_store.hpp"
+#include "store/column_versions.hpp"
 #include "store/db.hpp"
 #include "store/keys.hpp"
 #include "store/ledger.hpp"
@@ -49,6 +50,8 @@ struct Reader::State {
   // Held shared by every read, so that refresh() changes the view under nobody.
   mutable std::shared_mutex mutex;
   StoreState state;
+  std::vector<ColumnVersion> versions;
+  bool as_scored = false;
   // Every list of logs ever shown: names and references to it stay valid as long as the reader.
   std::vector<std::unique_ptr<const std::vector<LogInfo>>> log_lists;
 
@@ -59,6 +62,11 @@ struct Reader::State {
     if (!bytes) return fail(Code::unavailable, "store " + options.directory + ": it has no state yet");
     TRY_ASSIGN(state, decode_state(*bytes));
     if (!db->is_primary()) TRY(check_view());
+    TRY_ASSIGN(const auto columns, db->get(Cf::meta, cursor_key(columns_cursor)));
+    if (columns) {
+      TRY_ASSIGN(const std::string_view list, decode_checked(*columns));
+      TRY_ASSIGN(versions, decode_column_versions(list));
+    }
     std::vector<LogInfo> list;
     for (const LogState& log : state.logs) list.push_back(log.info);
     if (log_lists.empty() || !same_logs(list, infos()))
@@ -138,6 +146,7 @@ struct Reader::State {
     const std::uint64_t segments = state.logs[log].tree.size / state.segment_records;
     return std::min(decode_number(**bytes).value_or(0), segments * state.segment_records);
   }
+  std::uint8_t version() const { return as_scored || versions.empty() ? std::uint8_t{0} : versions.back().version; }
   std::string_view log_name(std::uint16_t log) const { return infos()[log].name; }
 };
 
@@ -164,6 +173,16 @@ Result<std::unique_ptr<Reader>> Reader::open(const std::string& directory) {
 Result<void> Reader::refresh() {
   const std::unique_lock lock(state_->mutex);
   return state_->db->is_primary() ? state_->take_view() : state_->refresh_secondary();
+}
+
+void Reader::read_as_scored() {
+  const std::unique_lock lock(state_->mutex);
+  state_->as_scored = true;
+}
+
+std::uint8_t Reader::column_version() const {
+  const std::shared_lock lock(state_->mutex);
+  return state_->version();
 }
 
 std::uint64_t Reader::last_commit() const {
@@ -333,7 +352,7 @@ BlockSummary summary(const BlockHeader& h) {
 Result<StoredRecord> Reader::record(std::uint16_t log, std::uint64_t seq) const {
   const std::shared_lock lock(state_->mutex);
   TRY(state_->check(log, seq));
-  TRY_ASSIGN(const BlockPtr block, state_->blocks->find(log, seq, true));
+  TRY_ASSIGN(const BlockPtr block, state_->blocks->find(log, seq, true, state_->version()));
   StoredRecord out;
   fill(out, block, seq - block->header.first_seq, true);
   out.log_name = state_->log_name(log);
@@ -362,7 +381,8 @@ Result<void> Reader::scan(std::uint16_t log, std::uint64_t from_seq, std::uint64
           if (!visit(out)) return false;
         }
         return true;
-      });
+      },
+      state_->version());
 }
 
 Result<Hash> Reader::root(std::uint16_t log, std::uint64_t size) const {
@@ -424,7 +444,8 @@ Result<std::vector<std::uint64_t>> Reader::find_term(std::uint16_t log, std::uin
   const std::uint64_t segment = state_->state.segment_records;
   for (std::uint64_t first = from_seq / segment * segment; first < to_seq; first += segment) {
     const std::string place = "index, log " + std::to_string(log) + ", segment at " + std::to_string(first) + ": ";
-    TRY_ASSIGN(const auto value, state_->db->get(Cf::index, index_key(log, first, column)));
+    const std::uint8_t version = newest_version(state_->versions, state_->version(), log, first);
+    TRY_ASSIGN(const auto value, state_->db->get(Cf::index, index_key(log, first, column, version)));
     if (!value) return fail(Code::corruption, place + "it is missing");
     auto records = index_lookup(*value, term);
     if (!records) return fail(Code::corruption, place + records.error().message);

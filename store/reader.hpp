@@ -44,6 +44,12 @@ class Reader {
   /// Moves the view to the newest commit.
   Result<void> refresh();
 
+  /// From now on record(), scan() and find_term() read the columns that were scored live, not the newest of a remap.
+  /// commit() always does.
+  void read_as_scored();
+  /// The version of the columns that are read: 0 = as scored, or the newest remap (column_versions.hpp).
+  std::uint8_t column_version() const;
+
   std::uint64_t last_commit() const;
   const std::vector<LogInfo>& logs() const;
   std::uint64_t size(std::uint16_t log) const;

@@ -32,6 +32,8 @@ Result<std::optional<SealJob>> Log::State::find_seal_job() {
     job.end = from + state.segment_records;
     TRY_ASSIGN(const bool small, has_small_blocks(job));
     if (!small) job.packed = job.end;
+    for (const ColumnVersion& version : column_versions)
+      if (version.records_of(job.log) > job.first) job.later[version.version];
     return std::optional<SealJob>(std::move(job));
   }
   return std::optional<SealJob>();
@@ -64,17 +66,44 @@ Result<void> Log::State::pack_step(SealJob& job) {
                    }));
   if (old.empty()) return fail(Code::corruption, "log " + infos[job.log].name + ": no block at " +
                                                       std::to_string(job.packed));
-  BlockEncoder packer(options.zstd_level);
+  const std::uint64_t end = old.back()->header.first_seq + old.back()->header.records;
+  // One more than there are: a version that was begun and not ended.
+  const std::size_t versions = column_versions.size() + 1;
   for (const BlockPtr& block : old) {
     batch->remove(Cf::raw, raw_key(job.log, block->header.first_seq));
-    batch->remove(Cf::cols, cols_key(job.log, block->header.first_seq));
+    for (std::size_t v = 0; v <= versions && v <= 255; ++v)
+      batch->remove(Cf::cols, cols_key(job.log, block->header.first_seq, static_cast<std::uint8_t>(v)));
   }
+  repack(old, 0);
+  for (const auto& later : job.later) {
+    std::vector<BlockPtr> blocks_of_version;
+    TRY(blocks->each(job.log, job.packed, end, true,
+                     [&](const BlockHeader&, const BlockStore::Range&,
+                         const BlockStore::Decode& decode) -> Result<bool> {
+                       TRY_ASSIGN(BlockPtr block, decode());
+                       blocks_of_version.push_back(std::move(block));
+                       return true;
+                     },
+                     later.first));
+    repack(blocks_of_version, later.first);
+  }
+  job.packed = end;
+  failpoint(Failpoint::pack_before_write);
+  TRY(write_batch(false));
+  failpoint(Failpoint::pack_after_write);
+  return {};
+}
+
+/// The records of these blocks in full ones. The same records are cut in the same way, whatever their columns.
+void Log::State::repack(const std::vector<BlockPtr>& old, std::uint8_t version) {
+  const std::uint16_t log = old.front()->header.log;
+  BlockEncoder packer(options.zstd_level);
   bool open = false;
   std::uint64_t unit = no_unit;
   const auto flush = [&] {
     const EncodedBlock made = packer.finish();
-    batch->put(Cf::raw, raw_key(job.log, made.header.first_seq), made.raw);
-    batch->put(Cf::cols, cols_key(job.log, made.header.first_seq), made.cols);
+    if (version == 0) batch->put(Cf::raw, raw_key(log, made.header.first_seq), made.raw);
+    batch->put(Cf::cols, cols_key(log, made.header.first_seq, version), made.cols);
   };
   for (const BlockPtr& block : old) {
     for (std::size_t i = 0; i < block->records.size(); ++i) {
@@ -84,24 +113,19 @@ Result<void> Log::State::pack_step(SealJob& job) {
         flush();
         open = false;
       }
-      if (!open) packer.begin(job.log, record.seq, block->header.unit);
+      if (!open) packer.begin(log, record.seq, block->header.unit);
       open = true;
       unit = block->header.unit;
       packer.add(record, block->events.data() + record.first_event, block->commits[i], block->ordinals[i]);
     }
   }
   flush();
-  job.packed = old.back()->header.first_seq + old.back()->header.records;
-  failpoint(Failpoint::pack_before_write);
-  TRY(write_batch(false));
-  failpoint(Failpoint::pack_after_write);
-  return {};
 }
 
 /// Whole blocks from job.indexed on, straight from their columns.
 Result<void> Log::State::index_step(SealJob& job) {
   const std::uint64_t enough = job.indexed + records_per_step;
-  const auto it = db->iterate(Cf::cols);
+  const auto it = db->iterate(Cf::cols), columns = db->iterate(Cf::cols);
   for (it->seek(cols_key(job.log, job.indexed)); job.indexed < std::min(job.end, enough); it->next()) {
     const std::string place = "cols, log " + infos[job.log].name + ", seq " + std::to_string(job.indexed) + ": ";
     TRY(it->status());
@@ -111,17 +135,28 @@ Result<void> Log::State::index_step(SealJob& job) {
     TRY_ASSIGN(const BlockHeader header, read_block_header(it->value()));
     if (auto indexed = index_block(it->value(), job.first, *job.index); !indexed)
       return fail(Code::corruption, place + indexed.error().message);
+    for (auto& [version, index] : job.later) {
+      columns->seek_for_prev(cols_key(job.log, job.indexed, version));
+      if (auto indexed = index_block(columns->value(), job.first, index); !indexed)
+        return fail(Code::corruption, place + indexed.error().message);
+    }
     job.indexed += header.records;
   }
   if (job.indexed < job.end) return {};
-  const std::vector<std::string> values = job.index->finish();
-  for (std::size_t i = 0; i < values.size(); ++i)
-    batch->put(Cf::index, index_key(job.log, job.first, indexed_columns()[i]), values[i]);
+  put_index(job.log, job.first, *job.index, 0);
+  for (auto& [version, index] : job.later) put_index(job.log, job.first, index, version);
   batch->put(Cf::meta, sealed_key(job.log), encode_number(job.end));
   failpoint(Failpoint::seal_before_write);
   TRY(write_batch(false));
   failpoint(Failpoint::seal_after_write);
   return {};
+}
+
+void Log::State::put_index(std::uint16_t log, std::uint64_t first, SegmentIndexBuilder& index,
+                           std::uint8_t version) {
+  const std::vector<std::string> values = index.finish();
+  for (std::size_t i = 0; i < values.size(); ++i)
+    batch->put(Cf::index, index_key(log, first, indexed_columns()[i], version), values[i]);
 }
 
 Result<bool> Log::State::seal_one() {

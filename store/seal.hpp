@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 
 #include "store/segment_index.hpp"
@@ -13,6 +14,7 @@ struct SealJob {
   std::uint64_t first = 0, end = 0;           // the segment
   std::uint64_t packed = 0, indexed = 0;      // how far both have come
   std::unique_ptr<SegmentIndexBuilder> index = std::make_unique<SegmentIndexBuilder>();
+  std::map<std::uint8_t, SegmentIndexBuilder> later;  // by version of the columns that reach into the segment
 };
 
 }  // namespace tidewaiter::store

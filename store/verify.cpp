@@ -90,6 +90,7 @@ Result<void> check_all(VerifyContext& context, const View& view, const std::vect
   const BlockStore blocks(view.db, 8u << 20);
   TRY(collect_heads(context, files, blocks));
   TRY(walk_all(context));
+  TRY(check_later_columns(context, blocks));
   TRY(check_commits(context));
   TRY(check_tables(context));
   TRY(check_followers(context));

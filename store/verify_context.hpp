@@ -1,6 +1,6 @@
 // Inside of verify, shared by the files that implement it: verify.cpp (the order of checks, what is small),
 // verify_walk.cpp (one pass over a log), verify_heads.cpp (what heads and coverage records say), verify_tables.cpp
-// (offsets, counters, commits), verify_strangers.cpp (what must not be there, followers). Nobody else includes this.
+// (offsets, counters, commits), verify_columns.cpp (columns of later mappings), verify_strangers.cpp (what must not be there, followers). Nobody else includes this.
 #pragma once
 
 #include <map>
@@ -14,6 +14,7 @@
 
 #include "store/block_store.hpp"
 #include "store/column_digest.hpp"
+#include "store/column_versions.hpp"
 #include "store/db.hpp"
 #include "store/head_files.hpp"
 #include "store/intervals.hpp"
@@ -84,6 +85,8 @@ class VerifyContext {
   std::map<std::pair<const Origin*, std::uint32_t>, std::optional<Gaps>> covered_gaps;
   std::map<std::uint16_t, std::pair<std::string, std::uint64_t>> announced_logs;  // name and retention by log id
   std::uint64_t announced_segment_records = 0;
+  std::vector<ColumnVersion> column_versions;  // that control records have ended
+  std::uint8_t column_version_begun = 0;       // the newest that one has begun
   std::uint64_t coverages = 0;  // coverage records of this generation
   std::uint64_t coverage_commit = 0;                                       // of the newest coverage record seen
   bool whole = true;  // false when a log was not read to its end or from its beginning: tables cannot be compared
@@ -97,7 +100,9 @@ class VerifyContext {
 /// Builds the index of each sealed segment anew while its records go by, and compares.
 class IndexCheck {
  public:
-  IndexCheck(VerifyContext& context, std::uint16_t log);
+  IndexCheck(VerifyContext& context, std::uint16_t log, std::uint8_t version = 0);
+  /// Records below it are indexed.
+  std::uint64_t sealed() const { return sealed_; }
   void add(const Record& record, const Event* events);
 
  private:
@@ -105,6 +110,7 @@ class IndexCheck {
   void check_beyond();
   VerifyContext& context_;
   const std::uint16_t log_;
+  const std::uint8_t version_;
   std::uint64_t sealed_ = 0, segment_ = 0;  // sealed_: records below it are indexed
   std::unique_ptr<SegmentIndexBuilder> builder_;
 };
@@ -125,6 +131,12 @@ std::optional<OriginName> split_origin_name(std::string_view origin);
 
 /// Kept heads, head files and checkpoints given, as expectations; signatures. `since` sets where walks begin.
 Result<void> collect_heads(VerifyContext& context, const std::vector<FoundNote>& files, const BlockStore& blocks);
+
+/// The header lets readers skip a block undecoded, so it must not lie either. Bodies are attached.
+bool header_agrees(const BlockHeader& header, const Block& block);
+
+/// Columns of later mappings against the digests that control records name, and what they repeat of version 0.
+Result<void> check_later_columns(VerifyContext& context, const BlockStore& blocks);
 
 /// What can only be compared once every log has been walked.
 Result<void> check_tables(VerifyContext& context);

@@ -120,6 +120,16 @@ void take_salt_key(VerifyContext& context, const Json& body, std::uint64_t seq) 
   context.announced_keys[{static_cast<std::uint16_t>(*log), *unit}] = *hash;
 }
 
+void take_remap(VerifyContext& context, const Json& body, const Record& record) {
+  auto version = decode_column_version(record.value);
+  const std::size_t next = context.column_versions.size() + 1;
+  const bool done = text_of(body, "state") == "done";
+  if (!version || version->version != next || (done && context.column_version_begun != next))
+    return context.find(context.state.logs[0], record.seq, record.seq + 1, "control", "a remap record cannot be read");
+  context.column_version_begun = version->version;
+  if (done) context.column_versions.push_back(std::move(*version));
+}
+
 class Collector {
  public:
   Collector(VerifyContext& context, const BlockStore& blocks) : context_(context), blocks_(blocks) {}
@@ -296,6 +306,7 @@ std::optional<Expected> see_control_record(VerifyContext& context, const Record&
   if (type == "log_added" || type == "log_retention_changed")
     context.announced_logs[static_cast<std::uint16_t>(number_of(body, "log_id").value_or(0xffff))] = {
         text_of(body, "log"), number_of(body, "retention_days").value_or(0)};
+  if (type == "remap") take_remap(context, body, record);
   if (type == "generation") context.coverage_commit = context.coverages = 0;
   if (type == "generation")
     for (auto& columns : context.columns) columns.push_back({commit, std::nullopt});

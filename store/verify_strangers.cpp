@@ -27,14 +27,19 @@ Result<void> blocks_beyond(VerifyContext& context, Cf cf) {
   return it->status();
 }
 
-/// The walk has followed the blocks of version 0 in step with the bodies; what it passed over is counted here.
+/// The walk has followed the blocks of version 0 in step with the bodies; what it passed over is counted here. Columns of
+/// a later version lie beside those of version 0; the ones of a remap that was not ended are read by nobody.
 Result<void> blocks_between(VerifyContext& context) {
   const auto cols = context.db.iterate(Cf::cols), raw = context.db.iterate(Cf::raw);
   cols->seek({});
   raw->seek({});
+  std::string block;
   for (; cols->valid() || raw->valid(); cols->next()) {
     if (cols->valid() && cols->key().size() == cols_key_size && cols->key().back() != 0) {
-      context.find("cols", "there are columns of a version that no record announces");
+      if (static_cast<std::uint8_t>(cols->key().back()) > context.column_version_begun)
+        context.find("cols", "there are columns of a version that no record announces");
+      else if (cols->key().substr(0, raw_key_size) != block)
+        context.find("cols", "there are columns of a later version without the block that they are of");
       continue;
     }
     const bool pair = cols->valid() && raw->valid() && cols->key().size() == cols_key_size &&
@@ -43,6 +48,7 @@ Result<void> blocks_between(VerifyContext& context) {
       context.find("raw", "the blocks of bodies are not those of the columns");
       break;
     }
+    block = raw->key();
     raw->next();
   }
   TRY(cols->status());
@@ -67,9 +73,12 @@ Result<void> index_values(VerifyContext& context) {
   const auto& columns = indexed_columns();
   for (it->seek({}); it->valid() && !context.full(); it->next()) {
     const std::string_view key = it->key();
-    const bool known = key.size() == 11 && log_of(key) < context.state.logs.size() &&
+    const bool later = key.size() == index_key_size + 1 && key.back() != 0 &&
+                       (!context.whole || static_cast<std::uint8_t>(key.back()) <= context.column_version_begun);
+    const bool known = (key.size() == index_key_size || later) && log_of(key) < context.state.logs.size() &&
                        get_be<std::uint64_t>(key.data() + 2) % context.state.segment_records == 0 &&
-                       std::find(columns.begin(), columns.end(), static_cast<std::uint8_t>(key.back())) != columns.end();
+                       std::find(columns.begin(), columns.end(), static_cast<std::uint8_t>(key[index_key_size - 1])) !=
+                           columns.end();
     if (!known) context.find("index", "there is an index of a segment or column that does not exist");
   }
   return it->status();

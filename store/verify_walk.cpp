@@ -144,6 +144,7 @@ void Walk::begin_inside(Iterator& cols) {
   cols.seek_for_prev(cols_key(id_, next_in_window_, 0));
   if (cols.valid() && cols.key().size() == cols_key_size && get_be<std::uint16_t>(cols.key().data()) == id_)
     next_in_window_ = get_be<std::uint64_t>(cols.key().data() + 2);
+  cols.seek(cols_key(id_, next_in_window_));
 }
 
 /// Takes the next blocks out of the two tables, which must list the same ones.
@@ -192,7 +193,8 @@ std::string Walk::repeated_wrong(const Block& block) const {
   return {};
 }
 
-/// The header lets readers skip a block undecoded, so it must not lie either.
+}  // namespace
+
 bool header_agrees(const BlockHeader& header, const Block& block) {
   using Limits = std::numeric_limits<std::int64_t>;
   std::int64_t min_time = Limits::max(), max_time = Limits::min();
@@ -212,6 +214,8 @@ bool header_agrees(const BlockHeader& header, const Block& block) {
          header.body_bytes == body_bytes && header.first_commit == block.commits.front() &&
          header.last_commit == block.commits.back();
 }
+
+namespace {
 
 void Walk::process(Job& job) const {
   const auto wrong = [&](const char* place, std::string what) {
