@@ -142,6 +142,33 @@ class Commands(unittest.TestCase):
         self.assertIn(with_evidence["title"][:30], self.run_ok("alerts", with_evidence["uid"], "--store", self.store)[0])
         self.assertEqual(tidewaiter("alerts", "ffffffffffff", "--store", self.store)[0], 1)
 
+    def test_a_remap_reads_what_is_stored_by_a_new_mapping_and_leaves_what_was_scored(self):
+        folder = self.folder / "remap"
+        folder.mkdir()
+        lines = [json.dumps({"badge": f"b-{n}", "door": "vault", "opened": f"2026-03-01T10:00:{n:02}Z"}) for n in range(20)]
+        (folder / "doors.ndjson").write_text("\n".join(lines) + "\n")
+        store = folder / "store"
+        self.run_ok("ingest", folder / "doors.ndjson", "--store", store)
+        before, _ = self.run_ok("query", "--store", store, "--kind", "unmapped", "--format", "ndjson")
+        self.assertEqual(len(before.splitlines()), 20)
+        (folder / "doors.json").write_text(json.dumps({
+            "format": "doors", "number": 300, "version": 1, "description": "Badge readers.",
+            "detect": {"any": [["badge", "door"]]},
+            "fields": {"time": {"path": "opened", "form": "any"}, "principal": "badge", "resource": "door"}}))
+        (folder / "tidewaiter.yaml").write_text(f"version: 1\nstore:\n  directory: {store}\nformats:\n  mapping_files: [{folder / 'doors.json'}]\n")
+        out, _ = self.run_ok("remap", "--store", store, "--config", folder / "tidewaiter.yaml", "--json")
+        report = json.loads(out)
+        self.assertEqual((report["column_version"], report["records"], report["changed"], report["kept"]), (1, 20, 20, 0))
+        found, _ = self.run_ok("query", "--store", store, "--where", "principal == b-7", "--format", "ndjson")
+        row = json.loads(found)
+        event = row["event"]
+        self.assertEqual((row["kind"], event["resource"], event["time"][:19]), ("unmapped", "vault", "2026-03-01T10:00:07"))
+        scored, _ = self.run_ok("query", "--store", store, "--kind", "unmapped", "--format", "ndjson", "--as-scored")
+        self.assertEqual(scored, before)
+        code, out, err = tidewaiter("verify", "--store", store, "--json")
+        self.assertEqual((code, json.loads(out)["findings"]), (0, []), err)
+        self.run_ok("replay", "--store", store)
+
     def test_a_proof_goes_round_and_a_changed_record_is_not_proven(self):
         proof = self.folder / "p.tlog-proof"
         self.run_ok("prove", "--store", self.store, "--log", "rejects", "--seq", 0, "-o", proof)

@@ -136,6 +136,7 @@ TEST_F(RemapTest, what_comes_later_is_packed_and_sealed_with_both) {
   auto reader = store_.reader();
   reader->read_as_scored();
   const auto scored = principals(*reader);
+  reader.reset();
   EXPECT_GT(scored.size(), before_.size() + 200);
   const auto expected = remapped(scored, "m", before_.size());
   EXPECT_EQ(principals(*store_.reader()), expected);
@@ -205,7 +206,8 @@ TEST_F(RemapTest, every_lie_in_later_columns_their_index_and_their_list_is_found
   std::size_t seen = 0;
   for (const auto& [key, value] : test::all_pairs(store_.directory(), Cf::cols)) {
     if (key.back() == 0) scored = value;
-    if (key.back() != 1) continue;
+    if (key.back() != 1 || test::decode_alike(store_.directory(), Cf::cols, key, value, scored))
+      continue;  // of records that no mapping reads, such as a conflict
     ++seen;
     if (seen % 3 == 0) expect_found(Cf::cols, key, value, test::flipped(value, value.size() * 4));
     if (seen % 3 == 1) expect_found(Cf::cols, key, value, scored);
