@@ -151,6 +151,7 @@ void Attestations::note_statement(Slot& slot, const Seen& seen) {
     grade = grade_unverified;
   }
   if (grade == no_statement) return;
+  judged_ = judged_ || grade >= grade_failed;
   slot.best[which] = std::max<std::uint8_t>(slot.best[which], grade);
   const bool of_origin = std::ranges::count(origin_kinds, which) != 0;
   if (of_origin && grade >= slot.statement_grade) {
@@ -211,6 +212,17 @@ Attestations::Found Attestations::find(Key artifact, const Rule* rule) const {
   found.statement = slot->statement;
   found.approval = slot->approval;
   return found;
+}
+
+void Attestations::save(SnapshotWriter& out) const {
+  table_.save(out);
+  out.put(judged_);
+}
+
+bool Attestations::load(SnapshotReader& in) {
+  if (!table_.load(in)) return false;
+  judged_ = in.get<bool>();
+  return in.ok();
 }
 
 }  // namespace tidewaiter::detect

@@ -52,8 +52,12 @@ class Attestations {
   /// `rule` null: no demand on kinds and builders. Views live until the next note().
   Found find(Key artifact, const Rule* rule) const;
 
+  /// A signature has been judged, however it ended: somebody here cares who signs.
+  bool judged() const { return judged_; }
+
   const auto& table() const { return table_; }
-  auto& table() { return table_; }
+  void save(SnapshotWriter& out) const;
+  bool load(SnapshotReader& in);
 
  private:
   struct alignas(64) Slot {
@@ -73,6 +77,7 @@ class Attestations {
   void note_approval(Slot& slot, const Seen& seen);
 
   mutable SlotTable<Slot> table_;
+  bool judged_ = false;
 };
 
 }  // namespace tidewaiter::detect

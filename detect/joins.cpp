@@ -110,6 +110,8 @@ bool Joins::is_news(Waiting& one, const EventKeys& keys, const Seen& seen, const
 
 void Joins::observe(ArtifactUse use, const EventKeys& keys, const Seen& seen, const std::vector<const Rule*>& asked,
                     const Policy::Compiled* policy, std::int64_t watermark_ns) {
+  // Where nobody signs and nobody asks, "unattested" would be said of everything.
+  if (!attestations_.judged() && (policy == nullptr || !policy->demands_attestations)) return;
   Waiting one;
   one.use = use;
   one.artifact = Attestations::key_of(keys, *seen.event);
@@ -226,7 +228,7 @@ void Joins::raise(const Waiting& one, const Attestations::Found& found, const Ru
 }
 
 void Joins::save(SnapshotWriter& out) const {
-  attestations_.table().save(out);
+  attestations_.save(out);
   runs_.save(out);
   out.put(arrivals_);
   out.put(judged_early_);
@@ -247,7 +249,7 @@ void Joins::save(SnapshotWriter& out) const {
 }
 
 bool Joins::load(SnapshotReader& in) {
-  if (!attestations_.table().load(in) || !runs_.load(in)) return false;
+  if (!attestations_.load(in) || !runs_.load(in)) return false;
   arrivals_ = in.get<std::uint64_t>();
   judged_early_ = in.get<std::uint64_t>();
   told_ = in.get<std::uint64_t>();

@@ -1,6 +1,7 @@
 // Joins: events that deploy or run an artifact meet what is known of it (detect/attestations.hpp). What comes of it is a
 // record of its own beside the alerts, kind `attestation_join`: attested, unattested, unverified, failed, expired or
 // wrong builder, and approved by whom. Rules of the type `attestation` demand it: what falls short is an alert.
+// Joins begin with the first signature that was judged, or with a rule that demands attestations.
 // A deploy is joined every time. What runs is told once per (app, digest) and again when its standing, its approver or
 // the policy changes. Attestations come from other systems and may be under way: what is not attested yet waits until
 // the watermark passes its event time + grace (semantics 19).

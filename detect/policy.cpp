@@ -358,6 +358,7 @@ Result<void> parse_policy(const Json& json, Policy::Compiled& out) {
     const std::string path = item.path();
     TRY_ASSIGN(auto rule, parse_rule(std::move(item)));
     if (!ids.insert(rule.id).second) return wrong(path + ".id", "'" + rule.id + "' stands twice");
+    out.demands_attestations = out.demands_attestations || (rule.enabled && rule.type == RuleType::attestation);
     out.rules.push_back(std::move(rule));
     return {};
   }));

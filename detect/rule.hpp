@@ -82,6 +82,7 @@ struct Policy::Compiled {
   std::vector<DestinationGroup> destinations;
   std::vector<Rule> rules;
   std::vector<Exception> exceptions;
+  bool demands_attestations = false;  // a rule of type attestation is on
   const Exception* exception_for(const Rule& rule, const Event& event) const;
 };
 

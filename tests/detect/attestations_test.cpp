@@ -219,8 +219,17 @@ TEST(Joins, a_deploy_without_a_digest_breaks_the_rule_at_once_unless_it_need_not
   EXPECT_TRUE(after({deploy("")}, policy(R"("require_digest":false)")).alerts.empty());
 }
 
+TEST(Joins, where_nobody_signs_and_nobody_asks_nothing_is_said) {
+  Made claim = attest("aa", "verified");
+  claim.numbers.emplace_back(Num::format, 1);
+  EXPECT_TRUE(after({claim, attest("bb", "unverified"), deploy("aa"), deploy("bb")}, "").joins.empty());
+  EXPECT_EQ(after({claim, attest("bb", "failed"), deploy("aa"), deploy("bb")}, "").verdicts(),
+            (std::vector<std::string>{"unverified", "failed"}));
+}
+
 TEST(Joins, what_runs_is_told_once_and_again_when_its_standing_changes) {
   Stream stream;
+  stream.policy(policy(R"("risk_tiers":["critical"])"));
   stream.tick(0, {}, {0});
   for (int i = 0; i < 5; ++i) stream.add(runs("aa", monday + i * 10 * minute));
   stream.add(attest("aa", "verified", monday + 50 * minute));
@@ -301,6 +310,7 @@ TEST(Joins, a_flood_of_statements_pushes_out_what_nobody_has_verified_first_and_
 TEST(Joins, when_too_many_wait_those_due_first_are_judged_early_and_none_is_lost) {
   Machine machine;
   Stream stream;
+  stream.policy(policy(R"("risk_tiers":["critical"])"));
   stream.tick(0, {}, {0});
   constexpr int many = 2'000;
   for (int i = 0; i < many; ++i) stream.add(deploy("d" + std::to_string(i), monday + i));

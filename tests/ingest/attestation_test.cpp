@@ -270,6 +270,27 @@ TEST(Bundle, a_signature_over_a_digest_is_verified_and_its_signer_is_the_princip
   EXPECT_EQ(bad.principal, "unknown");
 }
 
+TEST(Bundle, each_attestation_of_a_package_is_judged_by_its_own_material) {
+  const Authority acme, other;
+  const auto valid = [](const Authority& who) { return who.issue(now_s - hour_s, now_s + hour_s); };
+  const std::string bare = R"({"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{},"dsseEnvelope":)" +
+                           envelope_of(statement(digest), acme.signer) + "}";
+  const std::string mixed = bundle_of("\"dsseEnvelope\":" + envelope_of(statement(digest), other.signer), valid(acme), 0);
+  std::string list;
+  for (const std::string& bundle : {acme.bundle(valid(acme)), bare, mixed, other.bundle(valid(other)), acme.bundle(valid(acme))})
+    list += (list.empty() ? "" : ",") + std::string(R"({"predicateType":"https://slsa.dev/provenance/v1","bundle":)") + bundle + "}";
+  ParserOptions options;
+  options.trust = trust_of(acme.trust());
+  const auto parser = make_parser(std::move(options));
+  TestBatch batch;
+  batch.add(R"({"attestations":[)" + list + "]}").parse(*parser);
+  ASSERT_EQ(batch.record().event_count, 5u);
+  std::vector<std::string> statuses;
+  for (const Event& event : batch.batch.events)
+    statuses.emplace_back(enums::provenance_status.word(event.get(Num::provenance_status)));
+  EXPECT_EQ(statuses, (std::vector<std::string>{"verified", "unverified", "failed", "unverified", "verified"}));
+}
+
 TEST(Bundle, a_hint_names_a_key_by_its_hash) {
   const SigningKey ours = SigningKey::p256(), theirs = SigningKey::p256();
   EVP_PKEY* key = ours.get();
