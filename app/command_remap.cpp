@@ -60,7 +60,8 @@ Result<int> remap(const RemapOptions& options) {
     config.store.directory = options.store;
   }
   TRY_ASSIGN(const LoadedPolicy policy, load_policy(config.policy_file));
-  const PipelineConfig parts = pipeline_config(config, policy);
+  TRY_ASSIGN(const LoadedTrust trust, load_trust(config));
+  const PipelineConfig parts = pipeline_config(config, policy, trust);
   store::Options open = store_options(config);
   open.create_if_missing = false;
   {
