@@ -1,6 +1,7 @@
 #include "app/writer.hpp"
 
 #include <iterator>
+#include <utility>
 
 #include "core/log_line.hpp"
 
@@ -77,11 +78,20 @@ WriterWork Writer::gather(WriterWork first) {
   }
 }
 
+/// A snapshot counts the alerts that were handed over before it: they are durable first.
 Result<void> Writer::commit(WriterWork work) {
-  if (work.snapshot || work.cursors_only()) TRY(settle());
-  if (work.snapshot)
-    TRY(log_.put_snapshot(work.snapshot->name, work.snapshot->commit, work.snapshot->state, snapshots_kept));
-  if (work.cursors_only()) return work.cursors.empty() ? Result<void>() : log_.put_cursors(work.cursors);
+  const std::optional<SnapshotPut> snapshot = std::exchange(work.snapshot, std::nullopt);
+  TRY(commit_records(std::move(work)));
+  if (!snapshot) return {};
+  TRY(settle());
+  return log_.put_snapshot(snapshot->name, snapshot->commit, snapshot->state, snapshots_kept);
+}
+
+Result<void> Writer::commit_records(WriterWork work) {
+  if (work.cursors_only()) {
+    TRY(settle());
+    return work.cursors.empty() ? Result<void>() : log_.put_cursors(work.cursors);
+  }
   Flying made;
   if (work.batch) {
     made.source = sources_[work.source];

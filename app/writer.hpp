@@ -65,6 +65,7 @@ class Writer {
 
  private:
   Result<void> commit(WriterWork work);
+  Result<void> commit_records(WriterWork work);
   /// A commit that is being written while the next one is made.
   struct Flying {
     CommitPtr commit;
