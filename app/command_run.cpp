@@ -9,6 +9,7 @@
 #include "app/command_store.hpp"
 #include "app/signals.hpp"
 #include "core/log_line.hpp"
+#include "store/reader.hpp"
 
 namespace tidewaiter::app {
 namespace {
@@ -94,6 +95,8 @@ Result<int> ingest_files(const IngestOptions& options) {
   PipelineConfig parts = pipeline_config(config, policy, trust);
   parts.connectors.clear();  // a file is not news: nothing is forwarded
   parts.make_sources = file_sources(config, options.files);
+  if (!options.config.empty())
+    parts.store.recover_command = "tidewaiter recover --store " + options.store + " --config " + options.config;
   Pipeline pipeline(std::move(parts), clock, metrics);
   TRY(pipeline.start());
   const store::Counters before = pipeline.status().counters;
@@ -123,6 +126,17 @@ Result<int> ingest_files(const IngestOptions& options) {
   return exit_ok;
 }
 
+Result<void> tell_accepted_losses(const store::Log& log) {
+  TRY_ASSIGN(const auto reader, store::Reader::open(log));
+  TRY_ASSIGN(const auto partitions, reader->coverage());
+  for (const auto& part : partitions)
+    for (const auto& gap : part.gaps)
+      if (gap.reason == "accepted loss")
+        fmt::print("accepted as lost: {} partition {}, offsets {} to {}\n", part.topic, part.partition, gap.from,
+                   gap.to - 1);
+  return {};
+}
+
 Result<int> begin_generation(const RecoverOptions& options) {
   if (options.reread == options.accept_loss)
     return fail(Code::invalid_argument, "give either --reread (take what is missing from Kafka again) or --accept-loss "
@@ -135,26 +149,24 @@ Result<int> begin_generation(const RecoverOptions& options) {
   store::Options open = store_options(config);
   open.create_if_missing = false;
   open.recover = options.reread ? store::Recover::reread : store::Recover::accept_loss;
-  GroupKnowledge group;
   if (config.kafka.enabled) {
-    TRY_ASSIGN(group, ask_group(config));
-    open.known_heads = group.heads;
+    TRY_ASSIGN(GroupKnowledge group, ask_group(config));
+    open.known_heads = std::move(group.heads);
+    open.known_offsets = std::move(group.offsets);
   }
   Metrics metrics;
   TRY_ASSIGN(auto log, store::Log::open(std::move(open), metrics));
-  if (!log->has_recovered()) {
+  const bool begun_before = log->generation() > 1 && log->generation_is_unpublished();  // and not brought to its end
+  if (!log->has_recovered() && !begun_before) {
+    if (log->head_files_error()) return *log->head_files_error();
+    if (options.accept_loss) TRY(tell_accepted_losses(*log));
     fmt::print("the store is of generation {} and fits every head that it is known by{}: nothing was changed\n",
                log->generation(), config.kafka.enabled ? "" : ", here; with --config Kafka is asked as well");
     return exit_ok;
   }
-  if (options.accept_loss) {
-    TRY_ASSIGN(const auto gaps, accept_loss(*log, group));
-    for (const OffsetGap& gap : gaps)
-      fmt::print("accepted as lost: {} partition {}, offsets {} to {}\n", gap.origin->topic, gap.partition, gap.from,
-                 gap.to - 1);
-  }
   TRY(log->publish_checkpoint());
   if (log->head_files_error()) return *log->head_files_error();
+  TRY(tell_accepted_losses(*log));
   fmt::print("the store goes on as generation {}; older heads are kept in its control log\n", log->generation());
   return exit_ok;
 }

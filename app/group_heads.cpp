@@ -12,14 +12,6 @@ namespace {
 
 constexpr int ask_timeout_ms = 3'000;
 
-std::uint64_t position_of(const std::vector<store::Position>& positions, const Origin& origin, std::uint32_t partition) {
-  for (const store::Position& p : positions)
-    if (p.cluster == origin.cluster && p.topic_id == origin.topic_id && p.topic == origin.topic &&
-        p.partition == partition)
-      return p.next_offset;
-  return 0;
-}
-
 }  // namespace
 
 std::string write_commit_metadata(const CommitMetadata& metadata) {
@@ -50,8 +42,8 @@ Result<GroupKnowledge> ask_group(const Config& config) {
   for (const ingest::GroupOffset& offset : answer.offsets) {
     auto metadata = read_commit_metadata(offset.metadata);
     if (!metadata) continue;
-    known.commits.push_back({intern_origin(answer.cluster, metadata->topic_id, offset.topic), offset.partition,
-                             offset.next_offset, metadata->store_id});
+    known.offsets.push_back({metadata->store_id, intern_origin(answer.cluster, metadata->topic_id, offset.topic),
+                             offset.partition, offset.next_offset});
     const bool again = std::any_of(known.heads.begin(), known.heads.end(),
                                    [&](const store::KnownHead& head) { return head.note == metadata->head; });
     if (metadata->head.empty() || again) continue;
@@ -60,20 +52,6 @@ Result<GroupKnowledge> ask_group(const Config& config) {
                            std::move(metadata->head)});
   }
   return known;
-}
-
-Result<std::vector<OffsetGap>> accept_loss(store::Log& log, const GroupKnowledge& group) {
-  auto batch = std::make_unique<Batch>(0);
-  const std::vector<store::Position> positions = log.positions();
-  for (const GroupCommit& commit : group.commits) {
-    if (commit.store_id != log.store_id()) continue;
-    const std::uint64_t next = position_of(positions, *commit.origin, commit.partition);
-    if (commit.next_offset <= next) continue;
-    batch->gaps.push_back({commit.origin, commit.partition, next, commit.next_offset, "accepted loss"});
-  }
-  std::vector<OffsetGap> gaps = batch->gaps;
-  if (!gaps.empty()) TRY(log.commit(std::move(batch), {}, {}, {}));
-  return gaps;
 }
 
 }  // namespace tidewaiter::app

@@ -25,22 +25,12 @@ std::string write_commit_metadata(const CommitMetadata& metadata);
 /// Nothing when it is in another form: absent, or of another program.
 std::optional<CommitMetadata> read_commit_metadata(std::string_view text);
 
-struct GroupCommit {
-  const Origin* origin = nullptr;
-  std::uint32_t partition = 0;
-  std::uint64_t next_offset = 0;  // everything before it was durable in the store when it was committed
-  std::string store_id;
-};
-
 struct GroupKnowledge {
   std::vector<store::KnownHead> heads;  // each once, of any store
-  std::vector<GroupCommit> commits;
+  std::vector<store::KnownOffset> offsets;
 };
 
 /// Asks the brokers, for some seconds at most. Errors: unavailable, permission.
 Result<GroupKnowledge> ask_group(const Config& config);
-
-/// Records as lost, in one commit, what `store_id` had committed for and `log` does not hold. Returns the gaps.
-Result<std::vector<OffsetGap>> accept_loss(store::Log& log, const GroupKnowledge& group);
 
 }  // namespace tidewaiter::app

@@ -134,6 +134,7 @@ struct Commit {
   std::int64_t time_ns = 0;  // wall clock of the write
   std::vector<Record> records;
   std::vector<Event> events;
+  std::string head;  // of a coverage record's commit: the note of control's head that was published over it
   std::vector<std::shared_ptr<const void>> owners;  // keep the bytes alive
 };
 using CommitPtr = std::shared_ptr<const Commit>;

@@ -186,11 +186,27 @@ Result<void> Log::State::sign_heads() {
   return {};
 }
 
-/// A crash may come between a coverage record and its heads: they are signed before anything else is stored.
+bool Log::State::head_files_are_newest() const {
+  std::vector<NamedHead> named;
+  for (const Head& head : newest_heads) {
+    named.push_back({infos[head.log].name, head.note});
+    if (!holds_content(checkpoint_file(options.directory, named.back().log), head.note)) return false;
+  }
+  return options.head_file.empty() ||
+         holds_content(options.head_file, encode_head_file(state.store_id, state.generation, named));
+}
+
+/// A crash may come between a coverage record and its heads, or between these and their files: before anything else is
+/// stored, and before followers pass the record, both are there.
 Result<void> Log::State::finish_checkpoint() {
-  if (state.coverage_commit != state.commit) return {};
-  if (!newest_heads.empty() && newest_heads.back().size == state.logs[own_log::control].tree.size) return {};
-  return sign_heads();
+  const bool unsigned_record =
+      state.coverage_commit == state.commit &&
+      (newest_heads.empty() || newest_heads.back().size != state.logs[own_log::control].tree.size);
+  if (unsigned_record) TRY(sign_heads());
+  if (newest_heads.empty()) return {};
+  head_files_written = head_files_are_newest();
+  if (!head_files_written) try_head_files();
+  return {};
 }
 
 }  // namespace tidewaiter::store

@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +13,7 @@
 #include <sstream>
 
 #include "core/failpoint.hpp"
+#include "store/note.hpp"
 
 namespace tidewaiter::store {
 namespace {
@@ -67,6 +70,11 @@ Result<void> replace_file(const std::string& file, std::string_view content) {
   return sync_directory(place);
 }
 
+bool holds_content(const std::string& file, std::string_view content) {
+  const auto found = read_file(file);
+  return found && *found == content;
+}
+
 std::string checkpoint_file(const std::string& directory, const std::string& log) {
   return directory + "/checkpoint/" + log;
 }
@@ -98,6 +106,42 @@ Result<std::vector<FoundNote>> find_notes(const std::string& directory, const st
     found.push_back({head_file, head["note"].get<std::string>()});
   }
   return found;
+}
+
+std::optional<OriginParts> split_origin(const std::string& origin) {
+  const std::size_t c = origin.rfind('/');
+  if (c == std::string::npos || c == 0) return std::nullopt;
+  const std::size_t b = origin.rfind('/', c - 1);
+  if (b == std::string::npos || b == 0) return std::nullopt;
+  const std::size_t a = origin.rfind('/', b - 1);
+  if (a == std::string::npos) return std::nullopt;
+  OriginParts parts{origin.substr(a + 1, b - a - 1), origin.substr(c + 1), 0};
+  const char* end = origin.data() + c;
+  if (std::from_chars(origin.data() + b + 1, end, parts.generation).ptr != end) return std::nullopt;
+  return parts;
+}
+
+std::optional<PublishedHeads::Age> PublishedHeads::age_of(const std::string& note) {
+  const auto parsed = parse_checkpoint(note);
+  const auto parts = parsed ? split_origin(parsed->origin) : std::nullopt;
+  if (!parts || parts->log != "control") return std::nullopt;
+  return Age{parts->generation, parsed->size};
+}
+
+PublishedHeads::Age PublishedHeads::look() const {
+  const auto notes = find_notes(directory_, head_file_);
+  if (!notes) return {};
+  Age beside{}, outside{};
+  for (const FoundNote& found : *notes)
+    if (const auto age = age_of(found.note)) (found.place == head_file_ ? outside : beside) = *age;
+  return head_file_.empty() ? beside : std::min(beside, outside);
+}
+
+bool PublishedHeads::holds(const std::string& note) {
+  const auto age = age_of(note);
+  if (!age) return false;
+  if (*age > newest_) newest_ = look();
+  return *age <= newest_;
 }
 
 }  // namespace tidewaiter::store

@@ -79,14 +79,14 @@ void Log::State::set_infos() {
   for (const LogState& log : state.logs) infos.push_back(log.info);
 }
 
-Result<CommitPtr> Log::State::commit_control(const std::string& json) {
+Result<CommitPtr> Log::State::commit_control(const std::string& json, std::unique_ptr<Batch> source) {
   OwnRecord record;
   record.kind = RecordKind::control;
   record.body = json;
   record.time_ns = now_ns();
   std::vector<OwnRecord> control;
   control.push_back(std::move(record));
-  return commit(nullptr, std::move(control), {}, {}, {}, false);
+  return commit(std::move(source), std::move(control), {}, {}, {}, false);
 }
 
 Result<void> Log::State::create() {
@@ -261,5 +261,6 @@ std::uint64_t Log::last_commit() const { return state_->last_commit.load(); }
 std::string Log::store_id() const { return state_->state.store_id; }
 std::uint32_t Log::generation() const { return state_->state.generation; }
 bool Log::has_recovered() const { return state_->has_recovered; }
+bool Log::generation_is_unpublished() const { return state_->newest_heads.empty(); }
 
 }  // namespace tidewaiter::store

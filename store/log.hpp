@@ -39,6 +39,14 @@ struct KnownHead {
   std::string place, note;
 };
 
+/// What a store once held for certain, as its group has committed in Kafka: everything before `next_offset`.
+struct KnownOffset {
+  std::string store_id;
+  const Origin* origin = nullptr;
+  std::uint32_t partition = 0;
+  std::uint64_t next_offset = 0;
+};
+
 /// One log per retention class. Ids are small, dense and never reused.
 struct LogInfo {
   std::uint16_t id = 0;
@@ -53,6 +61,7 @@ struct Options {
   std::string signing_key_file;              // Ed25519 PKCS#8 PEM; empty = unsigned ("consistent", never "authentic")
   std::string head_file;                     // newest heads also here, outside the store directory; may be empty
   std::vector<KnownHead> known_heads;        // the store must extend those that are its own; others are passed over
+  std::vector<KnownOffset> known_offsets;    // up to these a loss is accepted, if it is this store's
   std::uint64_t block_bytes_max = 256 * 1024;
   std::uint64_t segment_records = 262'144;   // sealed, packed and indexed as one
   int zstd_level = 1;
@@ -172,6 +181,8 @@ class Log {
   std::uint32_t generation() const;
   /// open() has begun a new generation.
   bool has_recovered() const;
+  /// No head of this generation is published yet: it was begun just now, or by a call that did not come to its end.
+  bool generation_is_unpublished() const;
 
  private:
   struct State;

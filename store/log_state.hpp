@@ -64,7 +64,7 @@ struct Log::State {
   std::int64_t now_ns() const;
   Error failed_error() const;
   void set_infos();
-  Result<CommitPtr> commit_control(const std::string& json);
+  Result<CommitPtr> commit_control(const std::string& json, std::unique_ptr<Batch> source = nullptr);
 
   // commit.cpp
   Result<CommitPtr> commit(std::unique_ptr<Batch> source, std::vector<OwnRecord> control,
@@ -109,6 +109,7 @@ struct Log::State {
   Result<Head> make_head(const LogState& log, std::int64_t time_ns);
   Result<void> write_head_files(const std::vector<Head>& heads) const;
   void try_head_files();
+  bool head_files_are_newest() const;
   std::string origin_of(const LogInfo& log) const;
 
   // recover.cpp
@@ -116,6 +117,7 @@ struct Log::State {
   bool is_own_head(const KnownHead& head) const;
   Result<std::string> misfit(const std::string& place, const std::string& note);
   Result<void> begin_generation(const std::string& reason, const std::vector<FoundNote>& notes);
+  std::unique_ptr<Batch> accepted_loss() const;
 
   // seal.cpp
   Result<bool> seal_one();

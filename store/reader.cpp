@@ -57,6 +57,19 @@ struct Reader::State {
 
   const std::vector<LogInfo>& infos() const { return *log_lists.back(); }
 
+  /// The note of control's head published over a coverage record, if the commit is one and the head is still kept.
+  Result<std::string> head_over(const CommitEntry& entry) const {
+    if (entry.parts.size() != 1 || entry.parts[0].log != own_log::control) return std::string();
+    const std::uint64_t size = entry.parts[0].first_seq + entry.parts[0].records;
+    for (std::uint32_t generation = state.generation; generation > 0; --generation) {
+      TRY_ASSIGN(const auto bytes, db->get(Cf::heads, head_key(own_log::control, generation, size)));
+      if (!bytes) continue;
+      TRY_ASSIGN(const Head head, decode_head(*bytes));
+      return head.note;
+    }
+    return std::string();
+  }
+
   Result<void> take_view() {
     TRY_ASSIGN(const auto bytes, db->get(Cf::meta, state_key()));
     if (!bytes) return fail(Code::unavailable, "store " + options.directory + ": it has no state yet");
@@ -326,6 +339,7 @@ Result<CommitPtr> Reader::commit(std::uint64_t number, bool bodies) const {
                              }));
   }
   TRY(builder.finish());
+  TRY_ASSIGN(made->head, state_->head_over(entry));
   return CommitPtr(std::move(made));
 }
 

@@ -1,7 +1,7 @@
 // At open: does the store still extend the newest heads it is known by (semantics 12)? If not, stop, or begin a new
 // generation, so that our key never signs a fork.
 
-#include <charconv>
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -11,28 +11,6 @@
 #include "store/tree_reader.hpp"
 
 namespace tidewaiter::store {
-namespace {
-
-/// The last three parts of an origin: what precedes them is the user's to change.
-struct OriginParts {
-  std::string store_id, log;
-  std::uint32_t generation = 0;
-};
-std::optional<OriginParts> split_origin(const std::string& origin) {
-  const std::size_t c = origin.rfind('/');
-  if (c == std::string::npos || c == 0) return std::nullopt;
-  const std::size_t b = origin.rfind('/', c - 1);
-  if (b == std::string::npos || b == 0) return std::nullopt;
-  const std::size_t a = origin.rfind('/', b - 1);
-  if (a == std::string::npos) return std::nullopt;
-  OriginParts parts{origin.substr(a + 1, b - a - 1), origin.substr(c + 1), 0};
-  const char* end = origin.data() + c;
-  if (std::from_chars(origin.data() + b + 1, end, parts.generation).ptr != end) return std::nullopt;
-  return parts;
-}
-
-}  // namespace
-
 /// A head of this store, signed with its key. Anybody who may commit for the group can write something else there.
 bool Log::State::is_own_head(const KnownHead& head) const {
   const auto parsed = parse_checkpoint(head.note);
@@ -75,6 +53,24 @@ Result<std::string> Log::State::misfit(const std::string& place, const std::stri
   return "log " + parts->log + " of " + place + " is not in the store";
 }
 
+/// Gaps from where the store ends to what it is known to have held.
+std::unique_ptr<Batch> Log::State::accepted_loss() const {
+  auto lost = std::make_unique<Batch>(0);
+  const std::vector<Position> ends = ledger.positions();
+  for (const KnownOffset& known : options.known_offsets) {
+    if (known.store_id != state.store_id) continue;
+    const auto end = std::find_if(ends.begin(), ends.end(), [&](const Position& p) {
+      return p.cluster == known.origin->cluster && p.topic_id == known.origin->topic_id &&
+             p.topic == known.origin->topic && p.partition == known.partition;
+    });
+    const std::uint64_t next = end == ends.end() ? 0 : end->next_offset;
+    if (known.next_offset > next)
+      lost->gaps.push_back({known.origin, known.partition, next, known.next_offset, "accepted loss"});
+  }
+  return lost;
+}
+
+/// The gaps of an accepted loss are in the commit that begins the generation: no crash can come between.
 Result<void> Log::State::begin_generation(const std::string& reason, const std::vector<FoundNote>& notes) {
   nlohmann::json heads = nlohmann::json::array();
   for (const FoundNote& found : notes) {
@@ -101,7 +97,8 @@ Result<void> Log::State::begin_generation(const std::string& reason, const std::
                                     {"mode", mode},
                                     {"reason", reason},
                                     {"old_heads", heads}}
-                         .dump()));
+                         .dump(),
+                     options.recover == Recover::accept_loss ? accepted_loss() : nullptr));
   return {};
 }
 

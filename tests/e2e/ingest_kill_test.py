@@ -1,12 +1,14 @@
 """`tidewaiter ingest` killed at each of its failpoints, again and again, and called again each time: when it is through, the
 store is sound, every line is there once, and lines and alerts are byte for byte those of an undisturbed call. And `recover`
-killed at each step of beginning a generation: it can be called again, and the store goes on."""
+killed at each step of beginning a generation: it can be called again, and the store goes on. And an older copy put in place
+of the store: seen by the head file outside."""
 
 import argparse
 import json
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -106,6 +108,40 @@ def recover_can_be_called_again(folder):
     print("recover killed at", ", ".join(names))
 
 
+def an_older_copy_is_seen_by_the_next_ingest(folder):
+    """By the head file outside, and by nothing else: the copy has all of its own heads."""
+    place, first, more = folder / "copied", folder / "first.ndjson", folder / "second.ndjson"
+    place.mkdir()
+    config, store, outside = configuration(place), place / "store", place / "outside" / "heads"
+    for file, seed in ((first, 7), (more, 8)):
+        file.write_text(tidewaiter("generate", "--events", 500, "--seed", seed, "--quiet"))
+    tidewaiter("ingest", first, "--store", store, "--config", config)
+    shutil.copytree(store, place / "older")
+    tidewaiter("ingest", more, "--store", store, "--config", config)
+    kept = outside.read_bytes()
+    shutil.rmtree(store)
+    shutil.copytree(place / "older", store)
+    before = tidewaiter_json("coverage", "--store", store)
+    said = tidewaiter("ingest", more, "--store", store, "--config", config, status=3, stderr=subprocess.STDOUT)
+    print(said.strip())
+    assert "does not fit its newest head" in said and str(outside) in said and "was signed at" in said, said
+    assert outside.read_bytes() == kept and tidewaiter_json("coverage", "--store", store) == before, "nothing is touched"
+    # Each of the two commands goes on as it is named, in the open.
+    commands = [shlex.split(text)[1:] for text in re.findall(r"'(tidewaiter recover [^']*)'", said)]
+    assert len(commands) == 2 and "--reread" in commands[0] and "--accept-loss" in commands[1], said
+    for command in commands:
+        shutil.rmtree(store)
+        shutil.copytree(place / "older", store)
+        outside.write_bytes(kept)
+        assert "generation 2" in tidewaiter(*command)
+        tidewaiter("ingest", more, "--store", store, "--config", config)
+        report = tidewaiter_json("verify", "--store", store, "--public-key", place / "tidewaiter.pub")
+        assert report["verdict"] == "authentic" and report["generation"] == 2, report
+        report = tidewaiter_json("verify", "--store", store, "--public-key", place / "tidewaiter.pub",
+                                 "--against", outside)
+        assert report["verdict"] == "authentic", report
+
+
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--seed", type=int, default=int(time.time()))
@@ -114,7 +150,8 @@ def main():
     with Scratch("ingest-kill") as folder:
         ingest_is_exact_however_often_it_is_killed(folder, random.Random(options.seed))
         recover_can_be_called_again(folder)
-    print("2 passed, 0 failed")
+        an_older_copy_is_seen_by_the_next_ingest(folder)
+    print("3 passed, 0 failed")
 
 
 if __name__ == "__main__":

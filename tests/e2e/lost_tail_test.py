@@ -1,6 +1,6 @@
 """A store that has lost its newest part, with the real binary and a real broker: what no head covers is read again from
 Kafka in place; what Kafka no longer has either is a recorded gap; a store that is shorter than, or different from, a head
-it knows is not opened, says so, and goes on by the command it names."""
+it knows is not opened, says so, and goes on by the command it names, however often that is killed."""
 
 import json
 import re
@@ -8,7 +8,9 @@ import shlex
 import shutil
 import subprocess
 
+from e2e.ingest_kill_test import killed_at
 from e2e.service import BINARY, Service, positions, tidewaiter, tidewaiter_json
+from e2e.torture_test import failpoints
 from servers.kafka import Kafka, require_kafka
 from servers.process import Scratch, wait_until
 
@@ -35,6 +37,7 @@ class Case:
         self.store_more(3)
         if checkpoints:
             wait_until(lambda: self.covered() > covered, "a newer head")
+            wait_until(lambda: kafka.committed(self.topic) == self.ends(), "everything to be committed in Kafka")
         self.service.kill()
         self.newer = self.positions()
         assert all(self.newer[key] > offset for key, offset in self.older.items())
@@ -64,6 +67,11 @@ class Case:
         done = subprocess.run(self.service.command(), capture_output=True, text=True, timeout=60)
         assert done.returncode == 3, done
         return done.stderr.strip().splitlines()[-1]
+
+    def commands(self, sentence):
+        found = [shlex.split(text)[1:] for text in re.findall(r"'(tidewaiter recover [^']*)'", sentence)]
+        assert len(found) == 2 and "--reread" in found[0] and "--accept-loss" in found[1], sentence
+        return found
 
     def goes_on(self):
         self.service.start()
@@ -128,19 +136,76 @@ def a_store_shorter_than_its_newest_head_stops_with_two_commands(kafka, folder):
     sentence = case.refuses_to_start()
     print(sentence)
     assert "does not fit its newest head" in sentence and "was signed at" in sentence, sentence
-    commands = [shlex.split(text) for text in re.findall(r"'(tidewaiter recover [^']*)'", sentence)]
-    assert len(commands) == 2 and "--reread" in commands[0] and "--accept-loss" in commands[1], sentence
+    reread, _ = case.commands(sentence)
     assert case.refuses_to_start() == sentence, "a second start says the same"
     assert case.positions() == case.older, "what is there can be read meanwhile"
     without_key = tidewaiter("recover", "--store", case.service.store, "--reread", status=2, stderr=subprocess.STDOUT)
     assert "is signed" in without_key and "no signing key is configured" in without_key, without_key
-    recovered = tidewaiter(*commands[0][1:])
+    recovered = tidewaiter(*reread)
     assert "generation 2" in recovered, recovered
     case.goes_on()
     case.expect_sound()
     controls = tidewaiter("query", "--store", case.service.store, "--log", "control", "--format", "raw", "--unmask")
     begun = [record for record in map(json.loads, controls.splitlines()) if record.get("type") == "generation"]
     assert len(begun) == 1 and begun[0]["mode"] == "reread" and len(begun[0]["old_heads"]) > 1, begun
+
+
+def a_store_with_another_history_than_its_newest_head_stops_with_two_commands(kafka, folder):
+    case = Case(kafka, folder / "another", checkpoints=True)
+    heads, kept = case.service.store / "checkpoint", folder / "heads"
+    shutil.copytree(heads, kept)
+    # Without its heads, and in a group that knows none, it takes its lost tail again, under salts of today: another
+    # history of the same messages.
+    case.newest_log().unlink()
+    shutil.rmtree(heads)
+    properties = case.service.settings["kafka"]["properties"]
+    properties["group.id"] += "-again"
+    case.service.write()
+    case.goes_on()
+    # A third group, or the commits of the second would know that it fits.
+    properties["group.id"] += "-and-again"
+    case.service.write()
+    shutil.rmtree(heads)
+    shutil.copytree(kept, heads)
+    before = case.positions()
+    sentence = case.refuses_to_start()
+    print(sentence)
+    assert "has another root at size" in sentence and str(heads) in sentence, sentence
+    reread, _ = case.commands(sentence)
+    assert case.positions() == before
+    assert "generation 2" in tidewaiter(*reread)
+    case.goes_on()
+    case.expect_sound()
+
+
+def an_accepted_loss_is_recorded_whole_however_often_recover_is_killed(kafka, folder):
+    case = Case(kafka, folder / "accepted", checkpoints=True)
+    case.newest_log().unlink()
+    _, accept = case.commands(case.refuses_to_start())
+    store, shorter = case.service.store, folder / "shorter-store"
+    shutil.copytree(store, shorter)
+    gaps = {partition: (case.older[(topic, partition)], end, "accepted loss")
+            for (topic, partition), end in kafka.committed(case.topic).items()}
+    names = [name for name in failpoints() if re.match("commit-|checkpoint-|head-file-", name)]
+    for name in names:
+        shutil.rmtree(store)
+        shutil.copytree(shorter, store)
+        assert killed_at(name, 1, *accept), name
+        for _ in range(2):
+            said = tidewaiter(*accept)
+            assert "generation 2" in said and said.count("accepted as lost") == PARTITIONS, (name, said)
+        found = {part["partition"]: [(g["from"], g["to"], g["reason"]) for g in part["gaps"]]
+                 for part in case.service.coverage()["partitions"]}
+        assert found == {partition: [gap] for partition, gap in gaps.items()}, (name, found)
+        report = tidewaiter_json("verify", "--store", store, "--public-key", case.service.public_key)
+        assert report["verdict"] == "authentic" and report["generation"] == 2, (name, report)
+        lags = [log for log in case.service.stats()["logs"] if log["covered"] < log["records"]]
+        assert not lags, (name, lags, "a head covers everything, the gaps too")
+    print("recover killed at", ", ".join(names))
+    case.store_more()
+    case.service.stop()
+    case.goes_on()
+    case.expect_sound(gaps)
 
 
 def a_store_without_its_heads_is_known_by_what_the_group_has_committed(kafka, folder):
@@ -159,6 +224,8 @@ def main():
         cases = (a_lost_tail_is_filled_again, a_log_that_is_gone_as_a_whole_is_filled_again,
                  what_kafka_no_longer_has_is_a_recorded_gap,
                  a_store_shorter_than_its_newest_head_stops_with_two_commands,
+                 a_store_with_another_history_than_its_newest_head_stops_with_two_commands,
+                 an_accepted_loss_is_recorded_whole_however_often_recover_is_killed,
                  a_store_without_its_heads_is_known_by_what_the_group_has_committed)
         for case in cases:
             case(kafka, folder)

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -182,6 +183,84 @@ TEST_F(Checkpoints, head_files_that_a_crash_left_out_are_written_by_the_next_pub
   auto heads = log_->publish_checkpoint();
   ASSERT_OK(heads);
   EXPECT_EQ(find_notes(options_.directory, options_.head_file)->size(), 2 * heads->size());
+}
+
+TEST_F(Checkpoints, head_files_that_a_crash_left_out_are_there_once_the_store_is_open) {
+  ASSERT_OK(log_->commit(offsets(0, 10), {}, {}, {}));
+  const auto older = log_->publish_checkpoint();
+  ASSERT_OK(older);
+  ASSERT_OK(log_->commit(offsets(10, 20), {}, {}, {}));
+  const std::string outside = read(options_.head_file);
+  const auto heads = log_->publish_checkpoint();
+  ASSERT_OK(heads);
+  log_.reset();
+  std::ofstream(options_.head_file) << outside;  // it died before the last rename
+  PublishedHeads published(options_.directory, options_.head_file);
+  EXPECT_TRUE(published.holds(older->back().note));
+  EXPECT_FALSE(published.holds(heads->back().note)) << "one of two places is not enough";
+  log_ = open(options_, metrics_);
+  EXPECT_TRUE(published.holds(heads->back().note));
+  EXPECT_TRUE(published.holds(older->back().note)) << "an older one is as public as a newer one";
+  EXPECT_FALSE(published.holds("no head"));
+}
+
+TEST_F(Checkpoints, a_commit_of_a_coverage_record_carries_the_head_over_it_and_no_other_does) {
+  ASSERT_OK(log_->commit(offsets(0, 10), {}, {}, {}));
+  const auto first = log_->publish_checkpoint();
+  ASSERT_OK(first);
+  const std::uint64_t covered = log_->last_commit();
+  ASSERT_OK(log_->commit(offsets(10, 20), {}, {}, {}));
+  ASSERT_OK(log_->publish_checkpoint());
+  const auto reader = Reader::open(*log_);
+  ASSERT_OK(reader);
+  for (std::uint64_t number = 1; number <= log_->last_commit(); ++number) {
+    const auto commit = (*reader)->commit(number, false);
+    ASSERT_OK(commit);
+    const bool coverage = number == covered || number == log_->last_commit();
+    EXPECT_EQ((*commit)->head.empty(), !coverage) << number;
+  }
+  EXPECT_EQ((*(*reader)->commit(covered, false))->head, first->back().note);
+}
+
+TEST_F(Checkpoints, an_accepted_loss_is_a_gap_in_the_very_commit_that_begins_the_generation) {
+  ASSERT_OK(log_->commit(offsets(0, 10), {}, {}, {}));
+  ASSERT_OK(log_->publish_checkpoint());
+  const Position end = log_->positions().front();
+  const Origin* origin = intern_origin(end.cluster, end.topic_id, end.topic);
+  const std::string store_id = log_->store_id();
+  const auto heads = log_->newest_heads();
+  log_.reset();
+  const SigningKey key = *SigningKey::load(options_.signing_key_file);
+  const Checkpoint last = *parse_checkpoint(heads.back().note);
+  const std::string newer = sign_checkpoint(last.origin, last.size + 5, sha256("newer"), key);
+  options_.known_heads = {{"elsewhere", newer}};
+  options_.known_offsets = {{store_id, origin, end.partition, 25}, {"another store", origin, end.partition, 99},
+                            {store_id, origin, end.partition + 1, 7}};
+  options_.recover = Recover::accept_loss;
+  log_ = open(options_, metrics_);
+  EXPECT_TRUE(log_->has_recovered() && log_->generation_is_unpublished());
+  const std::uint64_t begun = log_->last_commit();
+  const auto reader = Reader::open(*log_);
+  ASSERT_OK(reader);
+  const auto commit = (*reader)->commit(begun, true);
+  ASSERT_OK(commit);
+  const auto begins = [](const Record& r) { return r.value.find("\"type\":\"generation\"") != std::string_view::npos; };
+  EXPECT_TRUE(std::any_of((*commit)->records.begin(), (*commit)->records.end(), begins));
+  const auto coverage = (*reader)->coverage();
+  ASSERT_OK(coverage);
+  ASSERT_EQ(coverage->size(), 2u);
+  EXPECT_EQ((*coverage)[0].gaps.size(), 1u);
+  EXPECT_EQ((*coverage)[0].gaps[0].from, 10u);
+  EXPECT_EQ((*coverage)[0].gaps[0].to, 25u);
+  EXPECT_EQ((*coverage)[0].gaps[0].reason, "accepted loss");
+  EXPECT_EQ((*coverage)[1].gaps[0].to, 7u);
+  // Closed before a head is published, as by a kill: nothing is begun again.
+  log_.reset();
+  log_ = open(options_, metrics_);
+  EXPECT_EQ(log_->last_commit(), begun);
+  EXPECT_TRUE(!log_->has_recovered() && log_->generation_is_unpublished());
+  ASSERT_OK(log_->publish_checkpoint());
+  EXPECT_FALSE(log_->generation_is_unpublished());
 }
 
 TEST_F(Checkpoints, every_record_has_an_inclusion_proof_under_every_kept_head) {
