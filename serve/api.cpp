@@ -92,6 +92,22 @@ Result<std::uint16_t> log_id(const store::Reader& reader, const std::string& nam
               "no log '" + name + "'" + (near.empty() ? "" : "; did you mean '" + std::string(near) + "'?"));
 }
 
+/// Only there when something could not be read.
+void append_damage(std::string& out, const std::vector<store::Damage>& damaged) {
+  if (damaged.empty()) return;
+  out += ",\"not_read\":[";
+  for (const store::Damage& damage : damaged) {
+    if (&damage != &damaged.front()) out += ',';
+    out += "{\"log\":";
+    append_json_string(out, damage.log);
+    out += ",\"from_seq\":" + std::to_string(damage.from) + ",\"to_seq\":" + std::to_string(damage.to) +
+           ",\"reason\":";
+    append_json_string(out, damage.reason);
+    out += '}';
+  }
+  out += ']';
+}
+
 void append_view(std::string& out, const store::QueryOutcome& outcome) {
   out += "\"commit\":" + std::to_string(outcome.commit) + ",\"logs\":[";
   for (const store::LogView& log : outcome.logs) {
@@ -107,6 +123,7 @@ void append_view(std::string& out, const store::QueryOutcome& outcome) {
   }
   out += "],\"rows_uncovered\":" + std::to_string(outcome.rows_uncovered) +
          ",\"records_scanned\":" + std::to_string(outcome.records_scanned);
+  append_damage(out, outcome.damaged);
 }
 
 std::string health_json(std::string_view key, bool good, const Health& health) {
@@ -232,6 +249,7 @@ Result<store::QuerySpec> Api::spec_of(const HttpRequest& request) const {
   TRY_ASSIGN(spec.from_ns, time_param(request, "from"));
   TRY_ASSIGN(spec.to_ns, time_param(request, "to"));
   TRY_ASSIGN(spec.order, order_param(request));
+  spec.skip_damaged = true;  // what can be read is given, what cannot is named
   spec.scan_records_max = config_.scan_records_max;
   spec.limit = std::min(default_rows, config_.rows_max);
   if (const std::string text = param(request, "limit"); !text.empty()) {
@@ -267,7 +285,7 @@ Api::Answer Api::alerts(const HttpRequest& request) const {
   if (!uid.empty()) spec->limit = 0;
   if (uid.empty() && !spec->after && param(request, "order").empty()) spec->order = store::Order::newest_first;
   Answer answer = rows(*spec, "alerts", uid);
-  if (!uid.empty() && answer.response.status == 200 && answer.rows == 0)
+  if (!uid.empty() && answer.response.status == 200 && answer.rows == 0 && answer.whole)
     answer.response = error_response(404, "not_found", "no alert with this uid", "list them with /v1/alerts");
   return answer;
 }
@@ -290,6 +308,7 @@ Api::Answer Api::rows(const store::QuerySpec& spec, std::string_view key, std::s
     return !too_large;
   });
   if (!outcome) return {refusal(outcome.error())};
+  answer.whole = outcome->damaged.empty();
   std::string& body = answer.response.body;
   body = "{";
   append_view(body, *outcome);

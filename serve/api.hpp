@@ -51,6 +51,7 @@ class Api {
   struct Answer {
     HttpResponse response;
     std::uint64_t rows = 0;
+    bool whole = true;  // nothing is left out because it could not be read
   };
   Answer route(const HttpRequest& request) const;
   Answer events(const HttpRequest& request) const;

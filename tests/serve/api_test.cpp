@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -105,6 +108,53 @@ TEST_F(ApiTest, a_page_ends_early_when_it_grows_too_large) {
   EXPECT_LT(answer.dump().size(), 5000u);
   EXPECT_TRUE(answer["limited"]);
   EXPECT_TRUE(answer.contains("next"));
+}
+
+TEST_F(ApiTest, a_damaged_place_is_named_and_everything_else_is_still_answered) {
+  SampleStore store({.block_bytes_max = 4096});
+  for (int commit = 0; commit < 40; ++commit) store.add(200);  // several blocks of a table file
+  store.close();
+  config_.response_bytes_max = 64u << 20;
+  const std::multimap<std::string, std::string> all{{"kind", "event"}, {"limit", "10000"}};
+  backend_.open_reader = [&] { return store::Reader::open(store.directory()); };
+  const std::size_t whole = get_json("/v1/events", all)["rows"].size();
+  std::vector<std::filesystem::path> tables;
+  for (const auto& entry : std::filesystem::directory_iterator(store.directory()))
+    if (entry.path().extension() == ".sst") tables.push_back(entry.path());
+  std::sort(tables.begin(), tables.end(),
+            [](const auto& a, const auto& b) { return std::filesystem::file_size(a) > std::filesystem::file_size(b); });
+  tables.resize(2);  // bodies, which are not read here, and columns
+  std::size_t named = 0;
+  for (const auto& table : tables) {
+    const std::string copy = store.file("damaged-" + table.stem().string());
+    std::filesystem::copy(store.directory(), copy, std::filesystem::copy_options::recursive);
+    {
+      std::fstream file(copy + "/" + table.filename().string(), std::ios::in | std::ios::out | std::ios::binary);
+      const auto place = static_cast<std::streamoff>(std::filesystem::file_size(table) * 3 / 4);  // of an event log
+      const auto byte = static_cast<char>(file.seekg(place).get() ^ 1);
+      file.seekp(place).put(byte);
+    }
+    backend_.open_reader = [&] { return store::Reader::open(copy); };
+    const Json answer = get_json("/v1/events", all);
+    if (!answer.contains("not_read")) {
+      EXPECT_EQ(answer["rows"].size(), whole);
+      continue;
+    }
+    ++named;
+    EXPECT_NE(answer["not_read"][0]["reason"].get<std::string>().find(table.filename().string()), std::string::npos)
+        << answer["not_read"];
+    std::set<std::pair<std::string, std::uint64_t>> given;
+    for (const Json& row : answer["rows"]) given.emplace(row["log"], row["seq"]);
+    EXPECT_GT(given.size(), 0u);
+    for (const Json& damage : answer["not_read"])
+      for (std::uint64_t seq = damage["from_seq"]; seq < damage["to_seq"]; ++seq)
+        EXPECT_FALSE(given.contains({damage["log"], seq}));
+    EXPECT_LT(given.size(), whole);
+    const Json groups = get_json("/v1/events", {{"kind", "event"}, {"by", "principal"}});
+    EXPECT_EQ(groups["not_read"], answer["not_read"]);
+    EXPECT_EQ(groups["rows"], given.size());
+  }
+  EXPECT_EQ(named, 1u);
 }
 
 TEST_F(ApiTest, alerts_are_listed_and_found_by_uid) {
