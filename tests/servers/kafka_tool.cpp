@@ -6,6 +6,7 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
 #include <map>
@@ -264,6 +265,35 @@ void CheckTopics(const rd_kafka_topic_result_t** results, size_t count, const st
   for (size_t i = 0; i < count; ++i) Check(rd_kafka_topic_result_error(results[i]), what);
 }
 
+// One attempt, with a bound of its own: a request that is lost while a broker starts is made again.
+rd_kafka_resp_err_t TryToCreate(rd_kafka_t* client, rd_kafka_NewTopic_t* topic) {
+  constexpr int kAttemptMs = 5'000;
+  char error[512];
+  rd_kafka_AdminOptions_t* options = rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+  Check(rd_kafka_AdminOptions_set_request_timeout(options, kAttemptMs, error, sizeof error), error);
+  rd_kafka_queue_t* queue = rd_kafka_queue_new(client);
+  rd_kafka_CreateTopics(client, &topic, 1, options, queue);
+  rd_kafka_event_t* event = rd_kafka_queue_poll(queue, 2 * kAttemptMs);
+  if (event == nullptr) Fail("create-topic: no answer in time");
+  rd_kafka_resp_err_t result = rd_kafka_event_error(event);
+  if (result == RD_KAFKA_RESP_ERR_NO_ERROR) {
+    size_t count = 0;
+    const auto results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+    result = count == 1 ? rd_kafka_topic_result_error(results[0]) : RD_KAFKA_RESP_ERR_UNKNOWN;
+  }
+  rd_kafka_event_destroy(event);
+  rd_kafka_queue_destroy(queue);
+  rd_kafka_AdminOptions_destroy(options);
+  return result;
+}
+
+// What a broker says, or does not say, before it is registered with its controller: no broker yet to hold a replica.
+bool MayPass(rd_kafka_resp_err_t error) {
+  return error == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR || error == RD_KAFKA_RESP_ERR_NOT_CONTROLLER ||
+         error == RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT || error == RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE ||
+         error == RD_KAFKA_RESP_ERR__TIMED_OUT || error == RD_KAFKA_RESP_ERR__TRANSPORT;
+}
+
 void CreateTopic(std::map<std::string, std::string> properties, const Strings& arguments) {
   rd_kafka_t* client = Connect(RD_KAFKA_PRODUCER, properties);
   char error[512];
@@ -273,14 +303,18 @@ void CreateTopic(std::map<std::string, std::string> properties, const Strings& a
     const size_t equals = arguments[i].find('=');
     rd_kafka_NewTopic_set_config(topic, arguments[i].substr(0, equals).c_str(), arguments[i].substr(equals + 1).c_str());
   }
-  rd_kafka_queue_t* queue = rd_kafka_queue_new(client);
-  rd_kafka_CreateTopics(client, &topic, 1, nullptr, queue);
-  rd_kafka_event_t* event = Await(queue, "create-topic");
-  size_t count = 0;
-  const auto results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
-  CheckTopics(results, count, "create-topic");
-  rd_kafka_event_destroy(event);
-  rd_kafka_queue_destroy(queue);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(2 * kTimeoutMs);
+  bool again = false;
+  rd_kafka_resp_err_t error_code;
+  while (true) {
+    error_code = TryToCreate(client, topic);
+    // An attempt whose answer was lost may have made it.
+    if (again && error_code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) error_code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!MayPass(error_code) || std::chrono::steady_clock::now() > deadline) break;
+    again = true;
+    rd_kafka_poll(client, 200);
+  }
+  Check(error_code, "create-topic");
   rd_kafka_NewTopic_destroy(topic);
   // The answer comes before every partition has its leader.
   while (true) {
