@@ -3,6 +3,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "app/config_checks.hpp"
 #include "app/format_counters.hpp"
 #include "detect/policy.hpp"
 #include "ingest/enrich.hpp"
@@ -96,17 +97,8 @@ detect::EngineConfig engine_config(const Config& config) {
 
 std::vector<forward::ConnectorConfig> connector_configs(const Config& config) {
   std::vector<forward::ConnectorConfig> connectors;
-  for (std::size_t i = 0; i < config.connectors.size(); ++i) {
-    const ConnectorEntry& entry = config.connectors[i];
-    forward::ConnectorConfig connector;
-    connector.name = entry.name;
-    connector.type = entry.type;
-    connector.index = i;
-    connector.select_alerts = entry.select_alerts;
-    connector.select_events = entry.select_events;
-    connector.settings = entry.settings;
-    connectors.push_back(std::move(connector));
-  }
+  for (std::size_t i = 0; i < config.connectors.size(); ++i)
+    connectors.push_back(connector_config(config.connectors[i], i));
   return connectors;
 }
 

@@ -11,6 +11,7 @@
 #include "app/command_store.hpp"
 #include "core/text.hpp"
 #include "forward/cursor.hpp"
+#include "store/head_files.hpp"
 #include "store/reader.hpp"
 
 namespace tidewaiter::app {
@@ -131,11 +132,13 @@ Result<int> send_again(const RedeliverOptions& options) {
   SystemClock clock;
   Metrics metrics;
   TRY_ASSIGN(auto connector, forward::Connector::create(settings, log_names(*reader), clock, metrics));
+  store::PublishedHeads heads(config.store.directory, config.store.head_file);
   connector->start_at(std::max<std::uint64_t>(from, 1));
   while (connector->next_commit() <= to || !connector->drained()) {
     while (connector->wants_more() && connector->next_commit() <= to) {
       TRY_ASSIGN(CommitPtr commit, reader->commit(connector->next_commit(), connector->needs_bodies()));
-      connector->offer(std::move(commit));
+      const bool head_is_public = commit->head.empty() || heads.holds(commit->head);
+      connector->offer(std::move(commit), head_is_public);
     }
     const std::int64_t again_ns = connector->step().call_again_ns;
     const forward::Status status = connector->status();

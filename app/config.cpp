@@ -155,6 +155,7 @@ ConnectorEntry read_connector(const Section& section) {
   const json select = section.raw().value("select", json::object());
   if (select.contains("alerts")) entry.select_alerts = selection(select["alerts"]);
   if (select.contains("events")) entry.select_events = selection(select["events"]);
+  entry.select_checkpoints = select.value("checkpoints", false);
   section.read("batch_items_max", entry.batch_items_max);
   section.read_bytes("batch_bytes_max", entry.batch_bytes_max);
   section.read("pending_items_max", entry.pending_items_max);

@@ -92,6 +92,7 @@ struct ConnectorEntry {
   std::string type;                          // "splunk_hec", "syslog"
   std::string select_alerts = "all";         // "all", "off" or a filter
   std::string select_events = "off";
+  bool select_checkpoints = false;
   std::size_t batch_items_max = 1000;
   std::size_t batch_bytes_max = 1'000'000;
   std::size_t pending_items_max = 20'000;

@@ -1,6 +1,7 @@
 #include "app/config_checks.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <regex>
 #include <set>
@@ -114,25 +115,44 @@ class Checker {
       const ConnectorEntry& connector = config_.connectors[i];
       const std::string pointer = "/connectors/" + std::to_string(i);
       if (!names.insert(connector.name).second) wrong(pointer + "/name", "'" + connector.name + "' is there twice");
-      if (connector.select_alerts == "off" && connector.select_events == "off")
-        wrong(pointer + "/select", "alerts and events are both off: nothing would ever be sent");
+      if (connector.select_alerts == "off" && connector.select_events == "off" && !connector.select_checkpoints)
+        wrong(pointer + "/select", "alerts, events and checkpoints are all off: nothing would ever be sent");
       for (const auto& [key, text] : {std::pair{"alerts", connector.select_alerts}, std::pair{"events", connector.select_events}})
         if (text != "all" && text != "off") check_filter(pointer + "/select/" + key, text);
     }
   }
 
+  /// What waits encoded, one request and its compressed form, and what is known of each item.
+  static std::uint64_t memory_of(const ConnectorEntry& connector) {
+    constexpr std::uint64_t at_least = 32ull << 20, of_item = 512;
+    return std::max(at_least, connector.pending_bytes_max + 2 * connector.batch_bytes_max +
+                                  of_item * connector.pending_items_max);
+  }
+
+  /// Beyond the 32 MiB that are set unless somebody sets more.
+  std::uint64_t additional_broker_queue() const {
+    constexpr std::uint64_t usual_kib = 32'768;
+    const auto set = config_.kafka.properties.find("queued.max.messages.kbytes");
+    std::uint64_t kib = 0;
+    if (set != config_.kafka.properties.end())
+      std::from_chars(set->second.data(), set->second.data() + set->second.size(), kib);
+    return kib > usual_kib ? (kib - usual_kib) << 10 : 0;
+  }
+
   void check_memory() {
-    constexpr std::uint64_t fixed = 704ull << 20, of_connector = 32ull << 20, under_way = 16;
+    constexpr std::uint64_t under_way = 16;
     if (config_.memory_limit_bytes == 0) return;
+    const std::uint64_t fixed = (704ull << 20) + additional_broker_queue();
     const std::uint64_t batches = under_way * std::max(config_.store.commit_bytes, config_.limits.message_bytes_max);
-    const std::uint64_t needed = fixed + config_.detect.memory_bytes + config_.store.cache_bytes + batches +
-                                 of_connector * config_.connectors.size();
+    std::uint64_t connectors = 0;
+    for (const ConnectorEntry& connector : config_.connectors) connectors += memory_of(connector);
+    const std::uint64_t needed = fixed + config_.detect.memory_bytes + config_.store.cache_bytes + batches + connectors;
     if (needed <= config_.memory_limit_bytes) return;
     wrong("/memory_limit_bytes", "the parts may add up to " + std::to_string(needed >> 20) + " MiB: detect.memory_bytes " +
                                      std::to_string(config_.detect.memory_bytes >> 20) + ", store.cache_bytes " +
                                      std::to_string(config_.store.cache_bytes >> 20) + ", batches under way " +
                                      std::to_string(batches >> 20) + ", connectors " +
-                                     std::to_string(of_connector * config_.connectors.size() >> 20) + ", the rest " +
+                                     std::to_string(connectors >> 20) + ", the rest " +
                                      std::to_string(fixed >> 20));
   }
 

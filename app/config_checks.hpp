@@ -7,6 +7,7 @@
 
 #include "app/config.hpp"
 #include "app/yaml_tree.hpp"
+#include "forward/connector.hpp"
 
 namespace tidewaiter::app {
 
@@ -18,6 +19,9 @@ void check_meaning(const Config& config, const YamlTree& tree, std::vector<Findi
 
 /// Reads the files that `attestation` names, and whether they hold what they should.
 void check_attestation(const Config& config, const YamlTree& tree, std::vector<Finding>& findings);
+
+/// Everything of a connector's section; `index` is its place in the list.
+forward::ConnectorConfig connector_config(const ConnectorEntry& entry, std::size_t index);
 
 /// The settings of each connector, as far as they can be judged without the network; reads the files they name.
 void check_connectors(const Config& config, const YamlTree& tree, std::vector<Finding>& findings);

@@ -38,6 +38,8 @@ Finding finding_of(const std::string& file, const YamlTree& tree, std::string me
   return {file, place.line, place.column, key, std::move(text)};
 }
 
+}  // namespace
+
 forward::ConnectorConfig connector_config(const ConnectorEntry& entry, std::size_t index) {
   forward::ConnectorConfig config;
   config.name = entry.name;
@@ -45,6 +47,7 @@ forward::ConnectorConfig connector_config(const ConnectorEntry& entry, std::size
   config.index = index;
   config.select_alerts = entry.select_alerts;
   config.select_events = entry.select_events;
+  config.select_checkpoints = entry.select_checkpoints;
   config.settings = entry.settings;
   config.batch_items_max = entry.batch_items_max;
   config.batch_bytes_max = entry.batch_bytes_max;
@@ -52,8 +55,6 @@ forward::ConnectorConfig connector_config(const ConnectorEntry& entry, std::size
   config.pending_bytes_max = entry.pending_bytes_max;
   return config;
 }
-
-}  // namespace
 
 void check_connectors(const Config& config, const YamlTree& tree, std::vector<Finding>& findings) {
   const SystemClock clock;

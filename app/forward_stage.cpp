@@ -28,9 +28,9 @@ Result<std::unique_ptr<forward::Connector>> restore_connector(const forward::Con
   return connector;
 }
 
-ForwardStage::ForwardStage(std::unique_ptr<forward::Connector> connector, CommitFeed& feed, HandOver hand_over,
-                           const Clock& clock)
-    : connector_(std::move(connector)), feed_(feed), hand_over_(std::move(hand_over)), clock_(clock) {
+ForwardStage::ForwardStage(std::unique_ptr<forward::Connector> connector, CommitFeed& feed,
+                           store::PublishedHeads heads, HandOver hand_over, const Clock& clock)
+    : connector_(std::move(connector)), feed_(feed), heads_(std::move(heads)), hand_over_(std::move(hand_over)), clock_(clock) {
   status_ = connector_->status();
   next_commit_ = connector_->next_commit();
 }
@@ -67,7 +67,8 @@ Result<bool> ForwardStage::fill(CommitFeed::Follower& follower, std::chrono::mil
   while (connector_->wants_more()) {
     TRY_ASSIGN(CommitPtr commit, follower.next(connector_->next_commit(), took ? std::chrono::milliseconds(0) : patience));
     if (!commit) break;
-    connector_->offer(std::move(commit));
+    const bool head_is_public = commit->head.empty() || heads_.holds(commit->head);
+    connector_->offer(std::move(commit), head_is_public);
     took = true;
   }
   return took;

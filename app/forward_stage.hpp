@@ -11,6 +11,7 @@
 #include "app/writer_work.hpp"
 #include "core/clock.hpp"
 #include "forward/connector.hpp"
+#include "store/head_files.hpp"
 
 namespace tidewaiter::app {
 
@@ -29,8 +30,8 @@ class ForwardStage {
   /// Takes what is settled, to be written in one commit. May block; false once nothing is written any more.
   using HandOver = std::function<bool(WriterWork)>;
 
-  ForwardStage(std::unique_ptr<forward::Connector> connector, CommitFeed& feed, HandOver hand_over,
-               const Clock& clock);
+  ForwardStage(std::unique_ptr<forward::Connector> connector, CommitFeed& feed, store::PublishedHeads heads,
+               HandOver hand_over, const Clock& clock);
 
   Result<void> run(std::stop_token stop);
   /// Makes a network call that is under way fail at once; for the shutdown. Any thread.
@@ -45,6 +46,7 @@ class ForwardStage {
 
   std::unique_ptr<forward::Connector> connector_;
   CommitFeed& feed_;
+  store::PublishedHeads heads_;
   const HandOver hand_over_;
   const Clock& clock_;
   mutable std::mutex mutex_;

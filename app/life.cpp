@@ -218,7 +218,7 @@ Result<std::vector<std::unique_ptr<ForwardStage>>> Life::make_connectors(
                restore_connector(config, names_of(log_->logs()), log_->cursor(forward::Connector::cursor_name(config.name)),
                                  counters, clock_, metrics_));
     stages.push_back(std::make_unique<ForwardStage>(
-        std::move(connector), *feed_, [this](WriterWork work) { return writer_->submit(std::move(work)); }, clock_));
+        std::move(connector), *feed_, store::PublishedHeads(config_.store.directory, config_.store.head_file), [this](WriterWork work) { return writer_->submit(std::move(work)); }, clock_));
   }
   return stages;
 }

@@ -137,7 +137,7 @@ void Pipeline::State::pause(const Error& error) {
 
 void Pipeline::State::keep_vigil() {
   if (vigil || clock.now_ns() < next_vigil_ns) return;
-  auto begun = Vigil::begin(config.store.directory, connectors, clock, metrics);
+  auto begun = Vigil::begin(config.store, connectors, clock, metrics);
   if (!begun) {
     next_vigil_ns = clock.now_ns() + vigil_retry_ns;
     return log_line(Level::warn, "the paused store cannot be read", {{"reason", begun.error().message}});

@@ -7,14 +7,16 @@
 
 namespace tidewaiter::app {
 
-Result<std::unique_ptr<Vigil>> Vigil::begin(const std::string& directory,
+Result<std::unique_ptr<Vigil>> Vigil::begin(const store::Options& store,
                                             const std::vector<forward::ConnectorConfig>& connectors,
                                             const Clock& clock, Metrics& metrics) {
+  const std::string directory = store.directory;
   TRY_ASSIGN(const auto reader, store::Reader::open(directory));
   std::unique_ptr<Vigil> vigil(new Vigil);
   vigil->feed_ = std::make_unique<CommitFeed>(1, reader->last_commit(),
                                               [directory] { return store::Reader::open(directory); });
-  for (const forward::ConnectorConfig& config : connectors) TRY(vigil->add(config, *reader, clock, metrics));
+  for (const forward::ConnectorConfig& config : connectors)
+    TRY(vigil->add(config, *reader, {directory, store.head_file}, clock, metrics));
   for (Connector& connector : vigil->connectors_)
     connector.thread = std::jthread([stage = connector.stage.get()](std::stop_token stop) {
       name_thread("vigil " + stage->status().name);
@@ -25,13 +27,13 @@ Result<std::unique_ptr<Vigil>> Vigil::begin(const std::string& directory,
   return vigil;
 }
 
-Result<void> Vigil::add(const forward::ConnectorConfig& config, const store::Reader& reader, const Clock& clock,
-                        Metrics& metrics) {
+Result<void> Vigil::add(const forward::ConnectorConfig& config, const store::Reader& reader,
+                        store::PublishedHeads heads, const Clock& clock, Metrics& metrics) {
   const auto cursor = reader.cursor(forward::Connector::cursor_name(config.name));
   TRY_ASSIGN(auto connector, restore_connector(config, names_of(reader.logs()), cursor, reader.counters(), clock, metrics));
   if (cursor) kept_[config.name].cursor_before = *cursor;
   connectors_.push_back({std::make_unique<ForwardStage>(
-                             std::move(connector), *feed_,
+                             std::move(connector), *feed_, std::move(heads),
                              [this, name = config.name](WriterWork work) { return keep(name, std::move(work)); }, clock),
                          {}});
   return {};

@@ -32,7 +32,7 @@ struct KeptWork {
 class Vigil {
  public:
   /// Errors: the store cannot be read either, or has nothing in it.
-  static Result<std::unique_ptr<Vigil>> begin(const std::string& directory,
+  static Result<std::unique_ptr<Vigil>> begin(const store::Options& store,
                                               const std::vector<forward::ConnectorConfig>& connectors,
                                               const Clock& clock, Metrics& metrics);
   ~Vigil() { end(); }
@@ -50,8 +50,8 @@ class Vigil {
   };
 
   Vigil() = default;
-  Result<void> add(const forward::ConnectorConfig& config, const store::Reader& reader, const Clock& clock,
-                   Metrics& metrics);
+  Result<void> add(const forward::ConnectorConfig& config, const store::Reader& reader,
+                   store::PublishedHeads heads, const Clock& clock, Metrics& metrics);
   bool keep(const std::string& connector, WriterWork work);
 
   std::unique_ptr<CommitFeed> feed_;

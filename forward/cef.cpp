@@ -120,14 +120,26 @@ void append_alert(std::string& out, const Envelope& envelope, const FormatOption
   append_extension(out, "end", window("end"));
 }
 
+/// The note is in `msg`, with its line breaks escaped as the format has it.
+void append_checkpoint(std::string& out, const Envelope& envelope) {
+  const CheckpointLines lines = checkpoint_lines(envelope.body);
+  append_extension(out, "msg", envelope.body);
+  append_labelled(out, "cs1", "origin", lines.origin);
+  append_labelled(out, "cs2", "root", lines.root);
+  append_labelled(out, "cn1", "size", lines.size);
+}
+
 }  // namespace
 
 std::string to_cef(const Envelope& envelope, const FormatOptions& options) {
-  const bool alert = envelope.kind == Envelope::Kind::alert;
+  const bool alert = envelope.kind == Envelope::Kind::alert, event = envelope.kind == Envelope::Kind::event;
   std::string out = "CEF:0|tidewaiter|tidewaiter|1|";
   if (alert) {
     append_header(out, envelope.detector + (envelope.rule.empty() ? "" : ":" + envelope.rule));
     append_header(out, envelope.title.empty() ? std::string_view("alert") : std::string_view(envelope.title));
+  } else if (!event) {
+    append_header(out, "checkpoint");
+    append_header(out, "signed checkpoint");
   } else {
     const std::string_view family = word_of(*envelope.event, Num::family);
     const std::string_view operation = envelope.event->get(Str::operation);
@@ -137,12 +149,14 @@ std::string to_cef(const Envelope& envelope, const FormatOptions& options) {
   append_header(out, std::to_string(cef_severity(envelope.severity)));
   append_extension(out, "rt", std::to_string(envelope.time_ns / 1'000'000));
   append_extension(out, "externalId", item_uid(envelope));
-  append_extension(out, "cat", alert ? "alert" : "event");
+  append_extension(out, "cat", kind_word(envelope.kind));
   append_labelled(out, "cs6", "log",
                   std::string(envelope.log) + "/" + std::to_string(envelope.seq) +
-                      (alert ? "" : "/" + std::to_string(envelope.sub)));
+                      (event ? "/" + std::to_string(envelope.sub) : ""));
   if (alert)
     append_alert(out, envelope, options);
+  else if (!event)
+    append_checkpoint(out, envelope);
   else
     append_columns(out, *envelope.event);
   return out;

@@ -37,8 +37,8 @@ Result<void> check_limits(const ConnectorConfig& config, Settings& settings) {
     settings.wrong("pending_items_max", "must be at least batch_items_max");
   if (config.pending_bytes_max < config.batch_bytes_max)
     settings.wrong("pending_bytes_max", "must be at least batch_bytes_max");
-  if (config.select_alerts == "off" && config.select_events == "off")
-    settings.wrong("select_alerts", "alerts and events are both off: nothing would ever be sent");
+  if (config.select_alerts == "off" && config.select_events == "off" && !config.select_checkpoints)
+    settings.wrong("select_alerts", "alerts, events and checkpoints are all off: nothing would ever be sent");
   return {};
 }
 
@@ -112,6 +112,8 @@ struct Connector::State {
   Instruments instruments;
 
   CommitPtr commit;       // being walked; the only one pinned
+  bool sends_head = false;     // of this commit
+  bool has_news = true;        // records that no head sent so far covers; not known at the start
   Place scan;             // where to go on in the stream of commits
   Place handed_out;       // newest cursor that step() or take_cursor() gave away
   std::int64_t handed_out_ns = 0;
@@ -127,11 +129,20 @@ struct Connector::State {
   }
   Place cursor() const { return courier.oldest() != nullptr ? courier.oldest()->place : scan; }
 
+  /// Own receipts are no news, or an idle service would go on for ever telling of them.
+  void take(CommitPtr offered_commit, bool head_is_public) {
+    commit = std::move(offered_commit);
+    const auto is_news = [](const Record& r) { return r.kind != RecordKind::control && r.kind != RecordKind::receipt; };
+    has_news = has_news || std::any_of(commit->records.begin(), commit->records.end(), is_news);
+    sends_head = config.select_checkpoints && head_is_public && has_news && !commit->head.empty();
+    if (sends_head) has_news = false;
+  }
+
   void fill() {
     while (commit && has_room()) {
       std::vector<Envelope> envelopes;
       const std::size_t room = std::min(encode_items, config.pending_items_max - courier.pending());
-      const bool whole = selection.take(*commit, log_names, scan, room, envelopes);
+      const bool whole = selection.take(*commit, log_names, sends_head, scan, room, envelopes);
       std::vector<std::string> encoded;
       encoded.reserve(envelopes.size());
       sink->encode(envelopes, encoded);
@@ -295,9 +306,9 @@ std::uint64_t Connector::next_commit() const {
   return state_->commit ? state_->commit->number + 1 : state_->scan.commit;
 }
 
-void Connector::offer(CommitPtr commit) {
+void Connector::offer(CommitPtr commit, bool head_is_public) {
   CHECK(!state_->commit && commit->number == state_->scan.commit);
-  state_->commit = std::move(commit);
+  state_->take(std::move(commit), head_is_public);
   state_->fill();
 }
 

@@ -26,6 +26,7 @@ struct ConnectorConfig {
   std::size_t index = 0;               // place in the configuration: errors name connectors[index].key
   std::string select_alerts = "all";   // "all", "off" or a filter
   std::string select_events = "off";   // the same
+  bool select_checkpoints = false;     // control's head, when there is more under it than receipts
   std::map<std::string, std::string> settings;  // of the type: docs/connectors.md lists them
   std::size_t batch_items_max = 1000;
   std::size_t batch_bytes_max = 1'000'000;
@@ -82,7 +83,8 @@ class Connector {
   bool wants_more() const;
   /// The number that the next offer() must have.
   std::uint64_t next_commit() const;
-  void offer(CommitPtr commit);
+  /// `head_is_public`: its head, if it has one, may be sent. One that may not is passed over: a later one covers as much.
+  void offer(CommitPtr commit, bool head_is_public = true);
 
   /// At most one network call, which ends within the configured timeouts or at cancel().
   StepResult step();

@@ -1,5 +1,6 @@
 #include "forward/format.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include <nlohmann/json.hpp>
@@ -37,6 +38,14 @@ std::string open_object(const Envelope& envelope, const FormatOptions& options) 
   std::string out;
   if (envelope.kind == Envelope::Kind::event) {
     append_event_json(out, *envelope.event, options.mask_secrets);
+  } else if (envelope.kind == Envelope::Kind::checkpoint) {
+    const CheckpointLines lines = checkpoint_lines(envelope.body);
+    out = "{\"type\":\"checkpoint\"";
+    append_text(out, "origin", lines.origin);
+    out += ",\"size\":" + std::string(lines.size);
+    append_text(out, "root", lines.root);
+    append_text(out, "checkpoint", envelope.body);
+    out += '}';
   } else {
     const Json body = Json::parse(envelope.body, nullptr, false);
     // Parsed and written anew only when needed: the stored bytes are what a proof shows.
@@ -55,8 +64,17 @@ std::string open_object(const Envelope& envelope, const FormatOptions& options) 
 
 }  // namespace
 
+std::string_view kind_word(Envelope::Kind kind) {
+  switch (kind) {
+    case Envelope::Kind::event: return "event";
+    case Envelope::Kind::alert: return "alert";
+    case Envelope::Kind::checkpoint: return "checkpoint";
+  }
+  return "unknown";
+}
+
 std::string item_uid(const Envelope& envelope) {
-  if (envelope.kind == Envelope::Kind::event) return envelope.uid;
+  if (envelope.kind != Envelope::Kind::alert) return envelope.uid;
   return envelope.uid + "." + std::to_string(envelope.revision);
 }
 
@@ -106,17 +124,43 @@ Envelope alert_envelope(const Commit& commit, std::uint32_t record, std::string_
   return out;
 }
 
+Envelope checkpoint_envelope(const Commit& commit, std::uint32_t record, std::string_view log) {
+  Envelope out;
+  out.kind = Envelope::Kind::checkpoint;
+  out.place = {commit.number, record, 0};
+  out.uid = to_hex(as_view(sha256(commit.head)));
+  out.log = log;
+  out.seq = commit.records[record].seq;
+  out.time_ns = out.commit_time_ns = commit.time_ns;
+  out.severity = Severity::informational;
+  out.body = commit.head;
+  return out;
+}
+
+CheckpointLines checkpoint_lines(std::string_view note) {
+  const auto line = [&] {
+    const std::string_view found = note.substr(0, note.find('\n'));
+    note.remove_prefix(std::min(note.size(), found.size() + 1));
+    return found;
+  };
+  CheckpointLines lines;
+  lines.origin = line();
+  lines.size = line();
+  lines.root = line();
+  return lines;
+}
+
 std::string to_json(const Envelope& envelope, const FormatOptions& options) {
   std::string out = open_object(envelope, options);
-  const bool event = envelope.kind == Envelope::Kind::event;
+  const bool alert = envelope.kind == Envelope::Kind::alert, event = envelope.kind == Envelope::Kind::event;
   const std::size_t start = out.size();
-  if (event) append_text(out, "uid", envelope.uid);
+  if (!alert) append_text(out, "uid", envelope.uid);
   append_text(out, "log", envelope.log);
   append_number(out, "seq", envelope.seq);
   if (event) append_number(out, "sub", envelope.sub);
   append_number(out, "commit", envelope.place.commit);
   if (start == 1) out.erase(1, 1);  // nothing stood before the first comma
-  if (!event) {
+  if (alert) {
     const std::string& base = options.link_base;
     out += ",\"links\":{\"alert\":";
     append_json_string(out, base + "/v1/alerts?uid=" + envelope.uid);

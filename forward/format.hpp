@@ -17,7 +17,7 @@ namespace tidewaiter::forward {
 
 /// One selected item before a sink encodes it. Views live as long as the commit.
 struct Envelope {
-  enum class Kind : std::uint8_t { event, alert };
+  enum class Kind : std::uint8_t { event, alert, checkpoint };
   Kind kind = Kind::event;
   Place place;
   std::string uid;           // hex; of the alert: without revision
@@ -28,8 +28,8 @@ struct Envelope {
   std::int64_t time_ns = 0;  // event time, or the receive time where there is none
   std::int64_t commit_time_ns = 0;
   Severity severity = Severity::unknown;
-  const Event* event = nullptr;  // columns; may be null for an alert
-  std::string_view body;         // JSON of an alert
+  const Event* event = nullptr;  // columns; null for a checkpoint, may be null for an alert
+  std::string_view body;         // JSON of an alert, note of a checkpoint
   std::string title, detector, rule;  // of an alert
 };
 
@@ -46,8 +46,19 @@ Envelope event_envelope(const Commit& commit, std::uint32_t record, std::uint32_
 /// Never fails: a body that is no alert gives an envelope with the uid of its record and no title.
 Envelope alert_envelope(const Commit& commit, std::uint32_t record, std::string_view log);
 
+/// The head of a coverage record's commit; its uid is the SHA-256 of the note.
+Envelope checkpoint_envelope(const Commit& commit, std::uint32_t record, std::string_view log);
+/// The first three lines of a note, c2sp.org/tlog-checkpoint.
+struct CheckpointLines {
+  std::string_view origin, size, root;
+};
+CheckpointLines checkpoint_lines(std::string_view note);
+/// "alert", "event" or "checkpoint".
+std::string_view kind_word(Envelope::Kind kind);
+
 /// One compact JSON object without line breaks. Event: canonical columns, then uid, log, seq, sub, commit.
 /// Alert: its body, then log, seq, commit and links (`link_base` + the service's /v1 paths).
+/// Checkpoint: type, origin, size, root (base64), checkpoint (the note), uid, log, seq, commit.
 std::string to_json(const Envelope& envelope, const FormatOptions& options);
 
 /// ArcSight Common Event Format, revision 25: header fields and extensions escaped, `rt` in ms, externalId = item uid.

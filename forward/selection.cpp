@@ -31,7 +31,7 @@ bool Selection::wants_alert(const Commit& commit, const Record& record) const {
   return record.event_count > 0 && alerts_->matches(commit.events[record.first_event]);
 }
 
-bool Selection::take(const Commit& commit, const std::vector<std::string>& log_names, Place& from,
+bool Selection::take(const Commit& commit, const std::vector<std::string>& log_names, bool with_head, Place& from,
                      std::size_t items_max, std::vector<Envelope>& out) const {
   std::size_t taken = 0;
   for (; from.record < commit.records.size(); ++from.record, from.sub = 0) {
@@ -39,6 +39,10 @@ bool Selection::take(const Commit& commit, const std::vector<std::string>& log_n
     if (wants_alert(commit, record) && from.sub == 0) {
       if (taken == items_max) return false;
       out.push_back(alert_envelope(commit, from.record, log_name(log_names, record.log)));
+      ++taken;
+    } else if (with_head && from.record + 1 == commit.records.size() && from.sub == 0) {
+      if (taken == items_max) return false;
+      out.push_back(checkpoint_envelope(commit, from.record, log_name(log_names, record.log)));
       ++taken;
     } else if (events_ && holds_events(record.kind)) {
       for (; from.sub < record.event_count; ++from.sub) {

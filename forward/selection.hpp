@@ -25,9 +25,10 @@ class Selection {
   bool wants_events() const { return events_.has_value(); }
 
   /// Appends up to `items_max` wanted items to `out`, from `from` on; `from` then is the place to go on at.
-  /// True when the commit has been walked to its end.
-  bool take(const Commit& commit, const std::vector<std::string>& log_names, Place& from, std::size_t items_max,
-            std::vector<Envelope>& out) const;
+  /// True when the commit has been walked to its end. `with_head`: the commit's head is wanted as well,
+  /// at its last record.
+  bool take(const Commit& commit, const std::vector<std::string>& log_names, bool with_head, Place& from,
+            std::size_t items_max, std::vector<Envelope>& out) const;
 
  private:
   bool wants_alert(const Commit& commit, const Record& record) const;

@@ -27,7 +27,7 @@ namespace {
 
 struct HecOptions {
   std::string base_url, token;
-  std::string host, source, index, event_sourcetype, alert_sourcetype;
+  std::string host, source, index, event_sourcetype, alert_sourcetype, checkpoint_sourcetype;
   bool gzip = true, ack = false;
   std::int64_t ack_poll_ms = 1000, ack_timeout_ms = 300'000;
   FormatOptions format;
@@ -84,6 +84,7 @@ class SplunkHec final : public Sink {
   void cancel() override { client_.cancel(); }
 
  private:
+  const std::string& sourcetype(Envelope::Kind kind) const;
   std::string encode_one(const Envelope& item) const;
   std::vector<std::string> headers(bool compressed, const std::string& channel) const;
   Answer no_answer(const Error& error) const;
@@ -105,12 +106,21 @@ class SplunkHec final : public Sink {
   std::uint64_t next_ticket_ = 1, asked_ = 0;
 };
 
+const std::string& SplunkHec::sourcetype(Envelope::Kind kind) const {
+  switch (kind) {
+    case Envelope::Kind::alert: return options_.alert_sourcetype;
+    case Envelope::Kind::checkpoint: return options_.checkpoint_sourcetype;
+    case Envelope::Kind::event: break;
+  }
+  return options_.event_sourcetype;
+}
+
 std::string SplunkHec::encode_one(const Envelope& item) const {
   const bool alert = item.kind == Envelope::Kind::alert;
   std::string out = "{\"time\":" + epoch_seconds(item.time_ns);
   append_member(out, "host", options_.host);
   append_member(out, "source", options_.source);
-  append_member(out, "sourcetype", alert ? options_.alert_sourcetype : options_.event_sourcetype);
+  append_member(out, "sourcetype", sourcetype(item.kind));
   append_member(out, "index", options_.index);
   out += ",\"event\":" + to_json(item, options_.format);
   // Indexed fields must be flat. What makes a repeat a repeat stands here: `dedup uid` (and revision, for alerts).
@@ -271,6 +281,7 @@ std::unique_ptr<Sink> make_splunk_hec(Settings& settings, const Clock& clock, st
   options.index = settings.text("index");
   options.event_sourcetype = settings.text("event_sourcetype", "tidewaiter:event");
   options.alert_sourcetype = settings.text("alert_sourcetype", "tidewaiter:alert");
+  options.checkpoint_sourcetype = settings.text("checkpoint_sourcetype", "tidewaiter:checkpoint");
   options.gzip = settings.flag("gzip", true);
   options.ack = settings.flag("ack", false);
   options.ack_poll_ms = static_cast<std::int64_t>(settings.number("ack_poll_ms", 1000, 10, 60'000));

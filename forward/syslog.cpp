@@ -79,14 +79,13 @@ class Syslog final : public Sink {
 };
 
 std::string Syslog::encode_one(const Envelope& item) const {
-  const bool alert = item.kind == Envelope::Kind::alert;
   const int priority = options_.facility * 8 + syslog_severity(item.severity);
   std::string head = "<" + std::to_string(priority) + ">1 " + timestamp(item.time_ns) + " " + options_.hostname + " " +
-                     options_.app_name + " - " + (alert ? "alert" : "event") + " [tidewaiter@" + options_.enterprise_id;
+                     options_.app_name + " - " + std::string(kind_word(item.kind)) + " [tidewaiter@" + options_.enterprise_id;
   append_param(head, "uid", item_uid(item));
   append_param(head, "log", item.log);
   append_param(head, "seq", std::to_string(item.seq));
-  if (!alert) append_param(head, "sub", std::to_string(item.sub));
+  if (item.kind == Envelope::Kind::event) append_param(head, "sub", std::to_string(item.sub));
   head += "] ";
   const std::size_t room = options_.bytes_max - std::min(options_.bytes_max - 512, head.size());
   const std::string message = head + (options_.cef ? trim_cef(to_cef(item, options_.format), room)

@@ -1,4 +1,5 @@
 #include "app/config.hpp"
+#include "app/config_checks.hpp"
 
 #include <gmock/gmock.h>
 
@@ -71,7 +72,7 @@ policy_file: p.yaml
 detect: {memory_bytes: 32MiB, alerts_per_day_max: 3, false_alerts_per_day: 1.5, out_of_order_ms: 6, approval_grace_ms: 7,
          volume_min_bytes: 8, flow: false, volume: false, silence: false}
 connectors:
-  - {name: s, type: syslog, host: h, port: 1514, ca_file: ca.pem, bytes_max: 4KiB, batch_items_max: 9, select: {alerts: "severity >= high", events: true}}
+  - {name: s, type: syslog, host: h, port: 1514, ca_file: ca.pem, bytes_max: 4KiB, batch_items_max: 9, select: {alerts: "severity >= high", events: true, checkpoints: true}}
 http: {api_address: "0.0.0.0:1", metrics_address: "", token_file: t}
 log_level: debug
 )"));
@@ -110,6 +111,7 @@ log_level: debug
   ASSERT_EQ(config->connectors.size(), 1u);
   EXPECT_EQ(config->connectors[0].select_alerts, "severity >= high");
   EXPECT_EQ(config->connectors[0].select_events, "all");
+  EXPECT_TRUE(config->connectors[0].select_checkpoints);
   EXPECT_EQ(config->connectors[0].batch_items_max, 9u);
   EXPECT_EQ(config->connectors[0].settings, (std::map<std::string, std::string>{
                 {"host", "h"}, {"port", "1514"}, {"ca_file", folder.file("ca.pem")}, {"bytes_max", "4096"}}));
@@ -199,6 +201,62 @@ TEST(Config, sizes_topics_and_names_are_checked) {
   EXPECT_THAT(topics("[]"), HasSubstr("must not be empty"));
   EXPECT_THAT(finding_of(std::string(small) + "connectors:\n  - {name: a, type: syslog, host: h}\n  - {name: a, type: syslog, host: h}\n"),
               HasSubstr("'a' is there twice"));
+}
+
+TEST(Config, every_setting_of_a_connector_reaches_it) {
+  const Folder folder;
+  const auto config = load_config(folder.write("c.yaml", std::string(small) + R"(
+connectors:
+  - {name: a, type: syslog, host: h}
+  - {name: s, type: syslog, host: h, batch_items_max: 9, batch_bytes_max: 8KiB, pending_items_max: 10, pending_bytes_max: 1MiB,
+     select: {alerts: false, events: "app == x", checkpoints: true}}
+)"));
+  ASSERT_TRUE(config) << config.error().message;
+  const forward::ConnectorConfig made = connector_config(config->connectors[1], 1);
+  EXPECT_EQ(made.name + " " + made.type, "s syslog");
+  EXPECT_EQ(made.index, 1u);
+  EXPECT_EQ(made.batch_items_max, 9u);
+  EXPECT_EQ(made.batch_bytes_max, 8192u);
+  EXPECT_EQ(made.pending_items_max, 10u);
+  EXPECT_EQ(made.pending_bytes_max, 1u << 20);
+  EXPECT_EQ(made.select_alerts + " " + made.select_events, "off app == x");
+  EXPECT_TRUE(made.select_checkpoints);
+  EXPECT_EQ(made.settings, (std::map<std::string, std::string>{{"host", "h"}}));
+}
+
+/// MiB that the parts of a configuration may add up to.
+std::uint64_t memory_of(const std::string& more, bool enough = false) {
+  const std::string text = std::string(small) + more + "memory_limit_bytes: " + (enough ? "64000MiB" : "1MiB") + "\n";
+  const auto found = findings_of(text);
+  if (enough) return found.size();
+  const std::string finding = found.size() == 1 ? found[0] : "";
+  const std::size_t at = finding.find("the parts may add up to ");
+  EXPECT_NE(at, std::string::npos) << ::testing::PrintToString(found);
+  return at == std::string::npos ? 0 : std::stoull(finding.substr(at + std::string("the parts may add up to ").size()));
+}
+
+TEST(Config, a_memory_limit_is_held_against_every_bound_that_is_configured) {
+  const std::uint64_t usual = memory_of("");
+  EXPECT_EQ(memory_of("", true), 0u) << "and is fine when it is large enough";
+  EXPECT_EQ(memory_of("detect: {memory_bytes: 128MiB}\n"), memory_of("detect: {memory_bytes: 64MiB}\n") + 64);
+  const std::string connector = "connectors:\n  - {name: a, type: syslog, host: h";
+  EXPECT_EQ(memory_of(connector + "}\n"), usual + 32);
+  EXPECT_EQ(memory_of(connector + ", pending_bytes_max: 1GiB, batch_bytes_max: 8MiB, pending_items_max: 20480}\n"),
+            usual + 1024 + 16 + 10);
+  const std::string kafka = "kafka: {topics: [t], properties: {bootstrap.servers: b";
+  EXPECT_EQ(memory_of(kafka + ", queued.max.messages.kbytes: 1024}}\n"), usual);
+  EXPECT_EQ(memory_of(kafka + ", queued.max.messages.kbytes: 65536}}\n"), usual + 32);
+}
+
+TEST(Config, a_connector_may_want_checkpoints_alone_but_not_nothing) {
+  const auto with = [](const std::string& select) {
+    return findings_of(std::string(small) + "connectors:\n  - {name: a, type: syslog, host: h, select: {" + select + "}}\n");
+  };
+  EXPECT_THAT(with("alerts: false, checkpoints: true"), ElementsAre());
+  const auto nothing = with("alerts: false");
+  ASSERT_FALSE(nothing.empty());
+  EXPECT_THAT(nothing[0], HasSubstr("alerts, events and checkpoints are all off"));
+  EXPECT_THAT(with("checkpoints: \"size > 3\""), ElementsAre(HasSubstr("connectors[0].select.checkpoints")));
 }
 
 TEST(Config, a_key_of_another_type_of_connector_is_unknown) {

@@ -1,6 +1,8 @@
 """What an intruder does to the store of a real service, and who sees it: an older copy put in its place is seen at start by
-the head that the group's own commits in Kafka carry, or by the head file outside; `recover` goes on from there in the open."""
+the head that the group's own commits in Kafka carry, or by the head file outside; `recover` goes on from there in the open.
+A newest part cut off together with every head here is seen by a checkpoint that a SIEM has got."""
 
+import hashlib
 import json
 import pathlib
 import re
@@ -10,8 +12,11 @@ import signal
 import subprocess
 
 from e2e.service import BINARY, Service, positions, tidewaiter, tidewaiter_json
+from servers.certs import Authority
+from servers.hec import TOKEN, HecReceiver
 from servers.kafka import Kafka, require_kafka
 from servers.process import Scratch, wait_until
+from servers.rsyslog import Rsyslog, require_rsyslog
 
 PARTITIONS, PART = 2, 3_000
 
@@ -19,7 +24,7 @@ PARTITIONS, PART = 2, 3_000
 class Case:
     """A topic, a service on it, a copy of its store made in between, and the heads that the copy knows nothing of."""
 
-    def __init__(self, kafka, folder, settings=None):
+    def __init__(self, kafka, folder, settings=None, connectors=()):
         self.kafka, self.topic = kafka, f"intruder-{folder.name}"
         kafka.create_topic(self.topic, PARTITIONS, retention_ms=-1)
         self.service = Service(folder, {
@@ -27,7 +32,7 @@ class Case:
                                      "group.instance.id": "one", "session.timeout.ms": 6000},
                       "topics": [self.topic]},
             "store": {"checkpoint_interval_ms": 100, **(settings or {})},
-            "detect": {"snapshot_interval_ms": 200}})
+            "detect": {"snapshot_interval_ms": 200}, "connectors": list(connectors)})
         self.produced = 0
         self.copy = folder / "copy"
         self.store_more()
@@ -190,6 +195,60 @@ def an_older_copy_is_seen_by_the_head_file_outside(kafka, folder):
     assert report["verdict"] == "wrong" and "cut off" in report["findings"][0]["what"], report
 
 
+def size_of(note):
+    return int(note.split("\n")[1])
+
+
+def checkpoints_of_splunk(receiver):
+    rows = [json.loads(line) for line in receiver.file.read_text().splitlines()] if receiver.file.exists() else []
+    assert all(row["sourcetype"] == "tidewaiter:checkpoint" and row["event"]["type"] == "checkpoint" for row in rows), rows
+    return {row["fields"]["uid"]: row["event"]["checkpoint"] for row in rows}
+
+
+def checkpoints_of_syslog(server):
+    """From CEF, as its receivers take it apart: the note is in `msg`, escaped."""
+    found = {}
+    for message in server.messages():
+        value = re.search(r" externalId=(\w+) cat=checkpoint .* msg=(.*?) cs1Label=origin ", message["msg"])
+        assert value, message
+        found[value[1]] = re.sub(r"\\(.)", lambda m: {"n": "\n", "r": "\r"}.get(m[1], m[1]), value[2])
+    return found
+
+
+def a_newest_part_cut_off_is_seen_by_a_checkpoint_at_the_siem(kafka, folder):
+    authority, token = Authority(folder / "ca"), folder / "hec.token"
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+    pair = authority.client()
+    only = {"alerts": False, "events": False, "checkpoints": True}
+    with HecReceiver(folder / "splunk") as splunk, Rsyslog(folder / "syslog", authority) as syslog:
+        case = Case(kafka, folder / "siem", connectors=[
+            {"name": "splunk", "type": "splunk_hec", "url": splunk.url, "token_file": str(token), "select": only},
+            {"name": "soc", "type": "syslog", "host": "localhost", "port": syslog.port, "settle_ms": 100, "body": "cef",
+             "ca_file": str(authority.certificate), "cert_file": str(pair.certificate), "key_file": str(pair.key),
+             "select": only}])
+        cut_at = size_of((case.copy / "checkpoint" / "control").read_text())
+        kept = {"splunk": lambda: checkpoints_of_splunk(splunk), "syslog": lambda: checkpoints_of_syslog(syslog)}
+        case.service.start()
+        for name, notes in kept.items():
+            wait_until(lambda: any(size_of(note) > cut_at for note in notes().values()), f"a newer checkpoint at {name}", 30)
+        case.service.stop()
+        at_siem = {name: notes() for name, notes in kept.items()}
+    files = {}
+    for name, notes in at_siem.items():
+        assert all(uid == hashlib.sha256(note.encode()).hexdigest() for uid, note in notes.items()), notes
+        newest = max(notes.values(), key=size_of)
+        files[name] = folder / f"from-{name}"
+        files[name].write_text(newest)
+        assert case.verify("--against", files[name])["verdict"] == "authentic", "it is a head of this store"
+    case.put_the_copy_back()
+    for name, file in files.items():
+        report = case.verify("--against", file, status=1)
+        print(f"{name}: {report['findings'][0]['what']}")
+        assert report["verdict"] == "wrong" and report["findings"][0]["log"] == "control", report
+        assert "cut off" in report["findings"][0]["what"], report
+
+
 def tamper(store, *arguments):
     build = pathlib.Path(BINARY).parent
     subprocess.run([build / "tests/verify/tamper_tool", store, *map(str, arguments)], check=True)
@@ -234,6 +293,7 @@ def a_rewritten_past_or_a_deleted_value_is_named_by_the_verify_command(kafka, fo
 
 def main():
     require_kafka()
+    require_rsyslog()
     with Scratch("intruder") as folder, Kafka(folder / "kafka") as kafka:
         cases = (a_rewritten_past_or_a_deleted_value_is_named_by_the_verify_command,
                  an_older_copy_is_seen_by_the_groups_commits_in_kafka,
@@ -241,6 +301,7 @@ def main():
                  an_idle_groups_commits_carry_the_newest_head_too,
                  heads_of_other_stores_in_the_group_do_not_count,
                  an_older_copy_is_seen_by_the_head_file_outside,
+                 a_newest_part_cut_off_is_seen_by_a_checkpoint_at_the_siem,
                  an_older_copy_is_seen_when_kafka_answers_later)
         for case in cases:
             case(kafka, folder)

@@ -76,4 +76,27 @@ inline CommitPtr make_commit(std::uint64_t number, std::size_t events, std::size
   return commit;
 }
 
+/// A coverage record alone, with a head of control over it that names `size`.
+inline CommitPtr make_coverage(std::uint64_t number, std::uint64_t size) {
+  auto commit = std::make_shared<Commit>();
+  commit->number = number;
+  commit->time_ns = 1'764'000'000'000'000'000 + static_cast<std::int64_t>(number) * 1'000'000;
+  Record& record = commit->records.emplace_back();
+  record.kind = RecordKind::control;
+  record.seq = size - 1;
+  record.receive_time_ns = commit->time_ns;
+  commit->head = "tidewaiter.local/0123/1/control\n" + std::to_string(size) +
+                 "\nMDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n\n\u2014 tidewaiter.local/0123/1/control c2ln\n";
+  return commit;
+}
+
+/// Records of one kind of our own.
+inline CommitPtr make_own(std::uint64_t number, RecordKind kind) {
+  auto commit = std::make_shared<Commit>();
+  commit->number = number;
+  commit->time_ns = 1'764'000'000'000'000'000 + static_cast<std::int64_t>(number) * 1'000'000;
+  commit->records.emplace_back().kind = kind;
+  return commit;
+}
+
 }  // namespace tidewaiter::forward::test

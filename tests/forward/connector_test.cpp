@@ -112,6 +112,67 @@ TEST(Connector, selections_are_kept_apart_for_alerts_and_events) {
   EXPECT_TRUE(bench.receiver->indexer().counts("tidewaiter:alert").empty());
 }
 
+/// A connector that wants checkpoints alone, fed with what is given.
+struct CheckpointBench : Bench {
+  CheckpointBench() {
+    config.select_alerts = config.select_events = "off";
+    config.select_checkpoints = true;
+    make();
+  }
+  void settle(const std::vector<std::pair<CommitPtr, bool>>& commits) {
+    for (const auto& [commit, head_is_public] : commits) {
+      while (!connector->wants_more()) apply(connector->step());
+      connector->offer(commit, head_is_public);
+      while (!connector->drained()) apply(connector->step());
+    }
+    if (auto last = connector->take_cursor()) cursor = last->value;
+  }
+  std::uint64_t items() const { return receiver->indexer().totals().unique; }
+};
+
+TEST(Connector, a_checkpoint_is_an_item_when_there_is_more_under_it_than_receipts) {
+  CheckpointBench bench;
+  bench.settle({{test::make_coverage(1, 10), true}});
+  EXPECT_EQ(bench.items(), 1u) << "what was there before the start is not known to be covered";
+  bench.settle({{test::make_own(2, RecordKind::receipt), true}, {test::make_coverage(3, 11), true},
+                {test::make_own(4, RecordKind::control), true}, {test::make_coverage(5, 13), true}});
+  EXPECT_EQ(bench.items(), 1u) << "its own receipt is no news";
+  bench.settle({{make_commit(6, 3, 0), true}, {test::make_coverage(7, 14), true}, {test::make_coverage(8, 15), true}});
+  EXPECT_EQ(bench.items(), 2u);
+  bench.settle({{test::make_own(9, RecordKind::access), true}, {test::make_coverage(10, 16), true}});
+  EXPECT_EQ(bench.items(), 3u);
+  EXPECT_EQ(bench.counts["splunk/delivered"], 3u);
+  EXPECT_EQ(bench.receiver->indexer().counts("tidewaiter:checkpoint").size(), 3u);
+}
+
+TEST(Connector, a_checkpoint_that_is_not_public_is_passed_over_and_the_next_one_stands_for_it) {
+  CheckpointBench bench;
+  bench.settle({{make_commit(1, 3, 0), true}, {test::make_coverage(2, 10), false}});
+  EXPECT_EQ(bench.items(), 0u);
+  bench.settle({{test::make_coverage(3, 11), true}});
+  EXPECT_EQ(bench.items(), 1u);
+}
+
+TEST(Connector, a_checkpoint_that_was_not_confirmed_before_a_restart_comes_again_under_its_uid) {
+  CheckpointBench bench;
+  bench.settle({{test::make_coverage(1, 10), true}});
+  app::HecFaults lose;
+  lose.lose_answer = 100;
+  bench.receiver->indexer().set_faults(lose);
+  bench.connector->offer(make_commit(2, 3, 0));
+  bench.apply(bench.connector->step());
+  bench.connector->offer(test::make_coverage(3, 11));
+  bench.apply(bench.connector->step());
+  EXPECT_EQ(bench.connector->status().pending, 1u);
+  if (auto last = bench.connector->take_cursor()) bench.cursor = last->value;
+  bench.receiver->indexer().set_faults({});
+  bench.make();
+  ASSERT_EQ(bench.connector->next_commit(), 3u) << "it is not passed before it is confirmed";
+  bench.settle({{test::make_coverage(3, 11), true}});
+  EXPECT_EQ(bench.items(), 2u) << "one uid, however often it came";
+  EXPECT_EQ(bench.connector->status().delivered, 2u);
+}
+
 TEST(Connector, one_receipt_stands_for_each_confirmed_batch) {
   Bench bench;
   bench.make();

@@ -128,6 +128,24 @@ TEST(Cef, header_and_extension_values_are_escaped_each_in_its_own_way) {
   EXPECT_EQ(line.find('\n'), std::string::npos);
 }
 
+TEST(Format, a_checkpoint_is_its_note_with_size_and_root_beside_it) {
+  const CommitPtr commit = test::make_coverage(5, 42);
+  const Envelope item = checkpoint_envelope(*commit, 0, "control");
+  const auto object = parse(to_json(item, {}));
+  EXPECT_EQ(object["type"], "checkpoint");
+  EXPECT_EQ(object["checkpoint"], commit->head) << "byte for byte";
+  EXPECT_EQ(object["origin"], "tidewaiter.local/0123/1/control");
+  EXPECT_EQ(object["size"], 42);
+  EXPECT_EQ(object["root"], "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=");
+  EXPECT_EQ(object["uid"], to_hex(as_view(sha256(commit->head))));
+  EXPECT_EQ(object["seq"], 41);
+  const std::string cef = to_cef(item, {});
+  EXPECT_TRUE(cef.starts_with("CEF:0|tidewaiter|tidewaiter|1|checkpoint|signed checkpoint|1|rt=")) << cef;
+  EXPECT_EQ(cef.find('\n'), std::string::npos);
+  EXPECT_NE(cef.find(" cat=checkpoint "), std::string::npos);
+  EXPECT_NE(cef.find(" msg=tidewaiter.local/0123/1/control\\n42\\nMDEy"), std::string::npos) << cef;
+}
+
 TEST(Severity, every_word_has_its_number_in_both_scales) {
   EXPECT_EQ(cef_severity(Severity::critical), 10);
   EXPECT_EQ(cef_severity(Severity::informational), 1);

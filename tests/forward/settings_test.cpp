@@ -87,7 +87,7 @@ TEST(Settings, a_filter_that_is_wrong_is_named_by_its_key) {
 TEST(Settings, a_connector_that_selects_nothing_is_refused) {
   ConnectorConfig config = good_hec();
   config.select_alerts = config.select_events = "off";
-  EXPECT_NE(error_of(config).find("both off"), std::string::npos);
+  EXPECT_NE(error_of(config).find("alerts, events and checkpoints are all off"), std::string::npos);
 }
 
 TEST(Settings, files_must_be_readable_and_certificates_come_in_pairs) {
