@@ -14,16 +14,52 @@
 namespace tidewaiter::app {
 namespace {
 
-/// Parser, then the destination's category from the policy in force.
 class ParseEvents final : public Parse {
  public:
-  ParseEvents(std::unique_ptr<ingest::Parser> parser, const detect::Policy& policy, Metrics& metrics)
-      : parser_(std::move(parser)), destinations_(groups_of(policy)), counters_(*parser_, metrics) {}
+  ParseEvents(std::unique_ptr<ingest::Parser> parser, Metrics& metrics)
+      : parser_(std::move(parser)), counters_(*parser_, metrics) {}
+
+  void judge_by(const std::shared_ptr<const ingest::Trust>& trust) override {
+    if (trust == trust_) return;
+    trust_ = trust;
+    parser_->judge_by(trust);
+  }
 
   void parse(Batch& batch) override {
     parser_->parse(batch);
-    destinations_.apply(batch);
     counters_.publish(*parser_);
+  }
+
+ private:
+  std::unique_ptr<ingest::Parser> parser_;
+  std::shared_ptr<const ingest::Trust> trust_;
+  FormatCounters counters_;
+};
+
+/// The destination's category from the policy, then what the tables say, which wins.
+class EnrichEvents final : public Enrich {
+ public:
+  EnrichEvents(const detect::Policy& policy, std::shared_ptr<const ingest::Trust> trust,
+               std::shared_ptr<const ingest::TableSet> tables, Metrics& metrics)
+      : trust_(std::move(trust)), destinations_(groups_of(policy)), tables_(std::move(tables)) {
+    for (std::size_t i = 0; i < ingest::table_kinds; ++i) {
+      const auto kind = static_cast<ingest::TableKind>(i);
+      const Labels labels = {{"table", std::string(ingest::spec_of(kind).name)}};
+      enriched_[i] = &metrics.counter("tidewaiter_enriched_events_total", "Events that a user table said something about", labels);
+      metrics.gauge("tidewaiter_table_rows", "Rows of the user tables in force", labels)
+          .set(tables_ ? static_cast<double>(tables_->rows(kind)) : 0);
+      any_row_ = any_row_ || (tables_ && tables_->rows(kind) > 0);
+    }
+  }
+
+  const std::shared_ptr<const ingest::Trust>& trust() const override { return trust_; }
+
+  void apply(Batch& batch) override {
+    destinations_.apply(batch);
+    if (!any_row_) return;
+    const auto counts = tables_->apply(batch);
+    for (std::size_t i = 0; i < ingest::table_kinds; ++i)
+      if (counts[i] > 0) enriched_[i]->add(counts[i]);
   }
 
  private:
@@ -37,9 +73,11 @@ class ParseEvents final : public Parse {
     return groups;
   }
 
-  std::unique_ptr<ingest::Parser> parser_;
+  const std::shared_ptr<const ingest::Trust> trust_;
   ingest::Destinations destinations_;
-  FormatCounters counters_;
+  std::shared_ptr<const ingest::TableSet> tables_;
+  bool any_row_ = false;
+  std::array<Counter*, ingest::table_kinds> enriched_{};
 };
 
 Result<std::vector<ingest::MappingFile>> read_mapping_files(const std::vector<std::string>& names) {
@@ -110,7 +148,15 @@ serve::ServeConfig serve_config(const Config& config) {
   return serve;
 }
 
-PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy, const LoadedTrust& trust) {
+TablesInForce tables_in_force(const LoadedTables& tables) {
+  TablesInForce made;
+  for (const LoadedTables::Text& text : tables.texts) made.texts.push_back({text.name, text.json, text.hash});
+  made.set = tables.set;
+  return made;
+}
+
+PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy, const LoadedTrust& trust,
+                               const LoadedTables& tables) {
   PipelineConfig parts;
   parts.store = store_options(config);
   for (const RetentionClass& c : config.logs) parts.routes.emplace_back(c.where, c.name);
@@ -120,6 +166,7 @@ PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy,
   parts.detect.snapshot_interval_ms = config.detect.snapshot_interval_ms;
   parts.connectors = connector_configs(config);
   parts.policy = {policy.json, policy.hash, trust.json, trust.hash};
+  parts.tables = tables_in_force(tables);
   ingest::ParserOptions parser_options;
   parser_options.limits.message_bytes_max = config.limits.message_bytes_max;
   parser_options.limits.depth_max = config.limits.depth_max;
@@ -133,16 +180,21 @@ PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy,
     if (topic.strict) parser_options.strict_topics.insert(name);
   }
   parts.make_parser = [options = std::move(parser_options), files = config.formats.mapping_files](
-                          const PolicyText& text, Metrics& metrics) -> Result<std::unique_ptr<Parse>> {
+                          Metrics& metrics) -> Result<std::unique_ptr<Parse>> {
     ingest::ParserOptions with_mappings = options;
     TRY_ASSIGN(with_mappings.mappings, read_mapping_files(files));
-    TRY_ASSIGN(auto compiled, detect::Policy::parse(text.json));
+    TRY_ASSIGN(auto parser, ingest::Parser::create(std::move(with_mappings)));
+    return std::unique_ptr<Parse>(std::make_unique<ParseEvents>(std::move(parser), metrics));
+  };
+  parts.make_enrichment = [](const PolicyText& text, const TablesInForce& in_force,
+                             Metrics& metrics) -> Result<std::unique_ptr<Enrich>> {
+    TRY_ASSIGN(const auto compiled, detect::Policy::parse(text.json));
+    std::shared_ptr<const ingest::Trust> keys;
     if (!text.trust_json.empty()) {
       TRY_ASSIGN(const ingest::TrustOptions trusted, ingest::trust_from_json(text.trust_json));
-      TRY_ASSIGN(with_mappings.trust, ingest::Trust::create(trusted));
+      TRY_ASSIGN(keys, ingest::Trust::create(trusted));
     }
-    TRY_ASSIGN(auto parser, ingest::Parser::create(std::move(with_mappings)));
-    return std::unique_ptr<Parse>(std::make_unique<ParseEvents>(std::move(parser), compiled, metrics));
+    return std::unique_ptr<Enrich>(std::make_unique<EnrichEvents>(compiled, std::move(keys), in_force.set, metrics));
   };
   return parts;
 }

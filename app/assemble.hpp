@@ -15,7 +15,9 @@ std::vector<forward::ConnectorConfig> connector_configs(const Config& config);
 serve::ServeConfig serve_config(const Config& config);
 
 /// Everything but the sources.
-PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy, const LoadedTrust& trust = {});
+PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy, const LoadedTrust& trust = {},
+                               const LoadedTables& tables = {});
+TablesInForce tables_in_force(const LoadedTables& tables);
 
 /// Sources of the service: Kafka.
 decltype(PipelineConfig::make_sources) kafka_sources(const Config& config);

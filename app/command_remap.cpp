@@ -61,7 +61,8 @@ Result<int> remap(const RemapOptions& options) {
   }
   TRY_ASSIGN(const LoadedPolicy policy, load_policy(config.policy_file));
   TRY_ASSIGN(const LoadedTrust trust, load_trust(config));
-  const PipelineConfig parts = pipeline_config(config, policy, trust);
+  TRY_ASSIGN(const LoadedTables tables, load_tables(config.enrichment));
+  const PipelineConfig parts = pipeline_config(config, policy, trust, tables);
   store::Options open = store_options(config);
   open.create_if_missing = false;
   {
@@ -70,10 +71,15 @@ Result<int> remap(const RemapOptions& options) {
     TRY(check_key(*reader, config));
   }
   Metrics metrics;
-  TRY_ASSIGN(const auto parser, parts.make_parser(parts.policy, metrics));
+  TRY_ASSIGN(const auto parser, parts.make_parser(metrics));
+  TRY_ASSIGN(const auto enrich, parts.make_enrichment(parts.policy, parts.tables, metrics));
+  parser->judge_by(enrich->trust());
   TRY_ASSIGN(auto log, store::Log::open(std::move(open), metrics));
   store::RemapRequest request;
-  request.parse = [&](Batch& batch) { parser->parse(batch); };
+  request.parse = [&](Batch& batch) {
+    parser->parse(batch);
+    enrich->apply(batch);
+  };
   TRY_ASSIGN(request.mappings, mappings_json(config));
   if (isatty(STDERR_FILENO) == 1) request.progress = show_progress;
   TRY_ASSIGN(const store::RemapReport report, log->remap(request));

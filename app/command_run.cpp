@@ -20,23 +20,27 @@ void reload(Pipeline& pipeline, const std::string& file) {
   auto config = load_config(file);
   auto policy = config ? load_policy(config->policy_file) : Result<LoadedPolicy>(config.error());
   auto trust = policy ? load_trust(*config) : Result<LoadedTrust>(policy.error());
-  if (!trust) {
-    log_line(Level::error, "reload refused, the old configuration stays in force: " + trust.error().message);
+  auto tables = trust ? load_tables(config->enrichment) : Result<LoadedTables>(trust.error());
+  if (!tables) {
+    log_line(Level::error, "reload refused, the old configuration stays in force: " + tables.error().message);
     return;
   }
-  if (auto ok = pipeline.reload_policy({policy->json, policy->hash, trust->json, trust->hash}); !ok)
-    return log_line(Level::error, "policy not reloaded: " + ok.error().message);
+  if (auto ok = pipeline.reload_policy({policy->json, policy->hash, trust->json, trust->hash}, tables_in_force(*tables)); !ok)
+    return log_line(Level::error, "policy and tables not reloaded: " + ok.error().message);
   if (auto ok = pipeline.reload_connectors(connector_configs(*config)); !ok)
     return log_line(Level::error, "connectors not reloaded: " + ok.error().message);
   set_log_level(config->log_level);
+  std::size_t rows = 0;
+  for (std::size_t i = 0; i < ingest::table_kinds; ++i) rows += tables->set->rows(static_cast<ingest::TableKind>(i));
   log_line(Level::info, "policy and connectors reloaded",
-           {{"policy", policy->hash}, {"attestation_keys", trust->hash}});
+           {{"policy", policy->hash}, {"attestation_keys", trust->hash}, {"table_rows", std::to_string(rows)}});
 }
 
 Result<int> run_service(const RunOptions& options) {
   TRY_ASSIGN(const Config config, load_config(options.config));
   TRY_ASSIGN(const LoadedPolicy policy, load_policy(config.policy_file));
   TRY_ASSIGN(const LoadedTrust trust, load_trust(config));
+  TRY_ASSIGN(const LoadedTables tables, load_tables(config.enrichment));
   set_log_level(config.log_level);
   if (!config.kafka.enabled)
     return fail(Code::invalid_argument, options.config + ": kafka: the service needs a Kafka section; for files use "
@@ -44,7 +48,7 @@ Result<int> run_service(const RunOptions& options) {
   Signals signals{SIGTERM, SIGINT, SIGHUP};
   SystemClock clock;
   Metrics metrics;
-  PipelineConfig parts = pipeline_config(config, policy, trust);
+  PipelineConfig parts = pipeline_config(config, policy, trust, tables);
   parts.make_sources = kafka_sources(config);
   parts.ask_group = [config] { return ask_group(config); };
   parts.store.recover_command =
@@ -89,10 +93,11 @@ Result<int> ingest_files(const IngestOptions& options) {
   }
   TRY_ASSIGN(policy, load_policy(config.policy_file));
   TRY_ASSIGN(const LoadedTrust trust, load_trust(config));
+  TRY_ASSIGN(const LoadedTables tables, load_tables(config.enrichment));
   Signals signals{SIGTERM, SIGINT};
   SystemClock clock;
   Metrics metrics;
-  PipelineConfig parts = pipeline_config(config, policy, trust);
+  PipelineConfig parts = pipeline_config(config, policy, trust, tables);
   parts.connectors.clear();  // a file is not news: nothing is forwarded
   parts.make_sources = file_sources(config, options.files);
   if (!options.config.empty())

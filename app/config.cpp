@@ -11,6 +11,8 @@
 #include "app/config_checks.hpp"
 #include "app/schema.hpp"
 #include "app/yaml_tree.hpp"
+#include "core/sha256.hpp"
+#include "core/text.hpp"
 #include "filter/operand.hpp"
 
 namespace tidewaiter::app {
@@ -101,6 +103,11 @@ void read_formats(const Section& section, FormatsConfig& formats) {
   }
 }
 
+void read_enrichment(const Section& section, EnrichmentConfig& enrichment) {
+  for (std::size_t i = 0; i < ingest::table_kinds; ++i)
+    section.read_path(ingest::spec_of(static_cast<ingest::TableKind>(i)).name.data(), enrichment.files[i]);
+}
+
 std::string as_text(const json& scalar) { return scalar.is_string() ? scalar.get<std::string>() : scalar.dump(); }
 
 void read_kafka(const Section& section, KafkaConfig& kafka) {
@@ -184,6 +191,7 @@ Config typed(const json& root, const std::string& file) {
   if (root.contains("kafka")) read_kafka(Section(root, "kafka", folder), config.kafka);
   Section(root, folder).read_path("policy_file", config.policy_file);
   read_attestation(Section(root, "attestation", folder), config.attestation);
+  read_enrichment(Section(root, "enrichment", folder), config.enrichment);
   read_detect(Section(root, "detect", folder), config.detect);
   for (const json& entry : root.value("connectors", json::array()))
     config.connectors.push_back(read_connector(Section(entry, folder)));
@@ -196,12 +204,13 @@ Config typed(const json& root, const std::string& file) {
   return config;
 }
 
-Result<std::string> text_of_file(const std::string& file) {
+constexpr std::uintmax_t file_bytes_max = 16 << 20;
+
+Result<std::string> text_of_file(const std::string& file, std::uintmax_t bytes_max = file_bytes_max) {
   std::error_code error;
   if (std::filesystem::is_directory(file, error)) return fail(Code::not_found, "is a directory");
-  constexpr std::uintmax_t file_bytes_max = 16 << 20;
-  if (const auto size = std::filesystem::file_size(file, error); !error && size > file_bytes_max)
-    return fail(Code::invalid_argument, "is larger than 16 MiB");
+  if (const auto size = std::filesystem::file_size(file, error); !error && size > bytes_max)
+    return fail(Code::invalid_argument, "is larger than " + std::to_string(bytes_max >> 20) + " MiB");
   std::ifstream in(file, std::ios::binary);
   if (!in) return fail(Code::not_found, "cannot be read: " + std::string(std::strerror(errno)));
   return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
@@ -258,6 +267,31 @@ std::optional<YamlTree> read_valid_yaml(const std::string& file, std::string_vie
   return tree;
 }
 
+LoadedTables load_tables(const EnrichmentConfig& enrichment, std::vector<Finding>& findings) {
+  LoadedTables loaded;
+  std::vector<ingest::Table> tables;
+  const std::size_t before = findings.size();
+  for (std::size_t i = 0; i < ingest::table_kinds; ++i) {
+    const auto kind = static_cast<ingest::TableKind>(i);
+    const std::string& file = enrichment.files[i];
+    ingest::Table table{kind, {}};
+    if (!file.empty()) {
+      auto text = text_of_file(file, ingest::table_bytes_max);
+      std::vector<ingest::Fault> faults;
+      if (!text) faults.push_back({0, 0, "", text.error().message});
+      else table = (file.ends_with(".json") ? ingest::read_json_table : ingest::read_csv_table)(kind, *text, faults);
+      for (ingest::Fault& fault : faults)
+        findings.push_back({file, fault.line, fault.column, std::move(fault.key), std::move(fault.message)});
+    }
+    std::string json = table.to_json();
+    std::string hash = file.empty() ? "" : to_hex(as_view(sha256(json)));
+    loaded.texts.push_back({std::string(ingest::spec_of(kind).name), std::move(json), std::move(hash)});
+    tables.push_back(std::move(table));
+  }
+  if (findings.size() == before) loaded.set = std::make_shared<const ingest::TableSet>(tables);
+  return loaded;
+}
+
 Config load_config(const std::string& file, std::vector<Finding>& findings) {
   const auto tree = read_valid_yaml(file, "config.schema.json", true, findings);
   if (!tree) return {};
@@ -270,6 +304,12 @@ Result<Config> load_config(const std::string& file) {
   std::vector<Finding> findings;
   Config config = load_config(file, findings);
   return all_or_error(std::move(config), findings);
+}
+
+Result<LoadedTables> load_tables(const EnrichmentConfig& enrichment) {
+  std::vector<Finding> findings;
+  LoadedTables tables = load_tables(enrichment, findings);
+  return all_or_error(std::move(tables), findings);
 }
 
 Result<LoadedPolicy> load_policy(const std::string& file) {

@@ -5,10 +5,12 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/result.hpp"
+#include "ingest/table_set.hpp"
 
 namespace tidewaiter::app {
 
@@ -59,6 +61,11 @@ struct KafkaConfig {
   bool enabled = false;                     // a kafka section is there
   std::map<std::string, std::string> properties;  // of librdkafka, as they stand
   std::vector<std::string> topics;          // names, or patterns that begin with ^
+};
+
+/// Files of user tables, absolute; "" = none.
+struct EnrichmentConfig {
+  std::array<std::string, ingest::table_kinds> files;  // by ingest::TableKind
 };
 
 struct DetectConfig {
@@ -116,6 +123,7 @@ struct Config {
   KafkaConfig kafka;
   std::string policy_file;  // absolute; "" = none
   AttestationConfig attestation;
+  EnrichmentConfig enrichment;
   DetectConfig detect;
   std::vector<ConnectorEntry> connectors;
   HttpConfig http;
@@ -146,6 +154,17 @@ struct LoadedTrust {
   std::string hash;
 };
 
+/// The user tables, judged and compiled, with what the control log keeps of each.
+struct LoadedTables {
+  struct Text {
+    std::string name;
+    std::string json;  // {"columns":[...],"rows":[[...],...]}
+    std::string hash;  // hex SHA-256 of it; "" = no such table
+  };
+  std::vector<Text> texts;  // by ingest::TableKind
+  std::shared_ptr<const ingest::TableSet> set;
+};
+
 /// The defaults alone: what an empty file would give, but for the store's directory.
 Config default_config(const std::string& store_directory);
 
@@ -153,6 +172,8 @@ Config default_config(const std::string& store_directory);
 Config load_config(const std::string& file, std::vector<Finding>& findings);
 /// Against schemas/policy.schema.json and detect::Policy::parse. "" stands for a policy without any rule.
 LoadedPolicy load_policy(const std::string& file, std::vector<Finding>& findings);
+/// Each mistake with its file, line and column.
+LoadedTables load_tables(const EnrichmentConfig& enrichment, std::vector<Finding>& findings);
 
 /// Reads the files that `attestation` names. Errors: as load_config() finds them, the file named.
 Result<LoadedTrust> load_trust(const Config& config);
@@ -160,5 +181,6 @@ Result<LoadedTrust> load_trust(const Config& config);
 /// For the service: all findings are in the message of the error, one a line.
 Result<Config> load_config(const std::string& file);
 Result<LoadedPolicy> load_policy(const std::string& file);
+Result<LoadedTables> load_tables(const EnrichmentConfig& enrichment);
 
 }  // namespace tidewaiter::app

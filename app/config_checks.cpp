@@ -22,7 +22,7 @@ class Checker {
     check_store();
     check_logs();
     check_sizes();
-    check_mappings();
+    check_formats(config_, tree_, findings_);
     check_topics();
     check_kafka_properties();
     check_connector_names();
@@ -49,11 +49,6 @@ class Checker {
       if (!path.empty() && is_inside(path, config_.store.directory))
         wrong(std::string("/store/") + key, "must lie outside the store's directory " + config_.store.directory +
                                                 ": who can rewrite the store must not find it there");
-  }
-
-  void check_mappings() {
-    for (const std::string& file : config_.formats.mapping_files)
-      read_valid_yaml(file, "mapping.schema.json", false, findings_);  // JSON is YAML
   }
 
   void check_filter(const std::string& pointer, const std::string& text) {

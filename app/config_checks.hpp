@@ -23,6 +23,9 @@ void check_attestation(const Config& config, const YamlTree& tree, std::vector<F
 /// Everything of a connector's section; `index` is its place in the list.
 forward::ConnectorConfig connector_config(const ConnectorEntry& entry, std::size_t index);
 
+/// The user's mappings, compiled, and the names of formats in the configuration.
+void check_formats(const Config& config, const YamlTree& tree, std::vector<Finding>& findings);
+
 /// The settings of each connector, as far as they can be judged without the network; reads the files they name.
 void check_connectors(const Config& config, const YamlTree& tree, std::vector<Finding>& findings);
 

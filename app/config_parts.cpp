@@ -1,5 +1,7 @@
 // The parts of a configuration that other rooms judge: the policy's rules, the connectors' settings.
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "app/config_checks.hpp"
@@ -9,33 +11,54 @@
 #include "core/text.hpp"
 #include "detect/policy.hpp"
 #include "forward/connector.hpp"
+#include "ingest/parser.hpp"
 
 namespace tidewaiter::app {
 namespace {
 
-/// "rules[2].where: unknown field" of another room as a place in the file: its pointer, and what is left to say.
+/// The pointer of "rules[2].where", or "fields.agent.uid[0]": members may have dots in their names.
+std::string pointer_of_key(std::string_view key, const nlohmann::json& root) {
+  std::string pointer;
+  const nlohmann::json* at = &root;
+  while (!key.empty()) {
+    if (key.starts_with('[')) {
+      const std::size_t close = std::min(key.find(']'), key.size() - 1);
+      const std::string digits(key.substr(1, close - 1));
+      key.remove_prefix(close + 1);
+      pointer = child_pointer(pointer, digits);
+      const auto next = nlohmann::json::json_pointer(pointer);
+      at = root.contains(next) ? &root[next] : nullptr;
+    } else {
+      std::size_t end = key.size();
+      while (at != nullptr && !at->contains(std::string(key.substr(0, end)))) {
+        const std::size_t before = end == 0 ? std::string_view::npos : key.find_last_of(".[", end - 1);
+        if (before == std::string_view::npos) at = nullptr;
+        else end = before;
+      }
+      if (at == nullptr) end = std::min(key.find_first_of(".["), key.size());
+      pointer = child_pointer(pointer, key.substr(0, end));
+      if (at != nullptr) at = &(*at)[std::string(key.substr(0, end))];
+      key.remove_prefix(end);
+    }
+    if (key.starts_with('.')) key.remove_prefix(1);
+  }
+  return pointer;
+}
+
+/// "rules[2].where: unknown field" of another room as a place in the file: its key, and what is left to say.
 std::pair<std::string, std::string> split_place(const std::string& message) {
   const std::size_t colon = message.find(": ");
   const std::string key = message.substr(0, colon == std::string::npos ? 0 : colon);
   const bool is_key = !key.empty() && key.find(' ') == std::string::npos && key.find('\'') == std::string::npos;
   if (!is_key) return {"", message};
-  std::string pointer;
-  for (std::size_t at = 0; at < key.size();) {
-    const std::size_t end = std::min(key.find_first_of(".[", at), key.size());
-    const std::string part = key.substr(at, end - at);
-    pointer = child_pointer(pointer, !part.empty() && part.back() == ']' ? part.substr(0, part.size() - 1) : part);
-    at = end + 1;
-    while (at < key.size() && key[end] == ']' && (key[at] == '.' || key[at] == '[')) ++at;
-  }
-  return {pointer, message.substr(colon + 2)};
+  return {key, message.substr(colon + 2)};
 }
 
 Finding finding_of(const std::string& file, const YamlTree& tree, std::string message) {
   if (message.starts_with("policy: ")) message.erase(0, 8);
-  auto [pointer, text] = split_place(message);
-  const Place place = tree.place_of(pointer);
-  const std::string key = pointer.empty() ? "" : message.substr(0, message.find(": "));
-  return {file, place.line, place.column, key, std::move(text)};
+  auto [key, text] = split_place(message);
+  const Place place = tree.place_of(pointer_of_key(key, tree.value));
+  return {file, place.line, place.column, std::move(key), std::move(text)};
 }
 
 }  // namespace
@@ -54,6 +77,36 @@ forward::ConnectorConfig connector_config(const ConnectorEntry& entry, std::size
   config.pending_items_max = entry.pending_items_max;
   config.pending_bytes_max = entry.pending_bytes_max;
   return config;
+}
+
+void check_formats(const Config& config, const YamlTree& tree, std::vector<Finding>& findings) {
+  const FormatsConfig& formats = config.formats;
+  if (formats.mapping_files.empty() && formats.topics.empty() && formats.text_columns.empty()) return;
+  std::vector<std::string> known = ingest::embedded_formats();
+  const std::size_t before = findings.size();
+  for (const std::string& file : formats.mapping_files) {
+    const auto mapping = read_valid_yaml(file, "mapping.schema.json", false, findings);  // JSON is YAML
+    if (!mapping) continue;
+    std::ifstream in(file, std::ios::binary);
+    auto format = ingest::check_mapping({file, std::string(std::istreambuf_iterator<char>(in), {})});
+    if (format) known.push_back(std::move(*format));
+    else findings.push_back(finding_of(file, *mapping, format.error().message.substr(("mapping " + file + ": ").size())));
+  }
+  if (findings.size() != before) return;  // a name may be that of a mapping that does not compile
+  const std::vector<std::string_view> words(known.begin(), known.end());
+  const auto check = [&](const std::string& pointer, const std::string& name) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) return;
+    const std::string_view near = nearest_word(name, words);
+    const Place place = tree.place_of(pointer);
+    findings.push_back({config.file, place.line, place.column, key_of_pointer(pointer),
+                        "there is no mapping for the format '" + name + "'; " +
+                            (near.empty() ? "'tidewaiter formats' lists those that are known"
+                                          : "did you mean '" + std::string(near) + "'?")});
+  };
+  const std::string topics = "/formats/topics", columns = "/formats/text_columns";
+  for (const auto& [topic, entry] : formats.topics)
+    if (entry.format != "auto") check(child_pointer(child_pointer(topics, topic), "format"), entry.format);
+  for (const auto& [format, unused] : formats.text_columns) check(child_pointer(columns, format), format);
 }
 
 void check_connectors(const Config& config, const YamlTree& tree, std::vector<Finding>& findings) {

@@ -9,10 +9,31 @@ namespace tidewaiter::app {
 
 using std::chrono::milliseconds;
 
-Result<void> Intake::open(const PolicyText& policy) {
-  if (!sources_.empty()) return {};
-  TRY_ASSIGN(sources_, config_.make_sources(context()));
-  return use_policy(policy);
+namespace {
+
+std::string hashes_of(const PolicyText& policy, const TablesInForce& tables) {
+  std::string hashes = policy.hash + " " + policy.trust_hash;
+  for (const TableText& table : tables.texts) hashes += " " + table.hash;
+  return hashes;
+}
+
+}  // namespace
+
+Result<void> Intake::open(const PolicyText& policy, const TablesInForce& tables) {
+  if (sources_.empty()) {
+    TRY_ASSIGN(sources_, config_.make_sources(context()));
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      TRY_ASSIGN(auto parser, config_.make_parser(metrics_));
+      parsers_.push_back(std::move(parser));
+    }
+  }
+  {
+    std::lock_guard lock(mutex_);
+    if (!enrichments_.empty() && in_force_ == hashes_of(policy, tables)) return {};
+  }
+  TRY_ASSIGN(auto enrichments, make_enrichments(policy, tables));
+  use(std::move(enrichments), policy, tables, {});  // the life that begins records what is new
+  return {};
 }
 
 SourceContext Intake::context() {
@@ -36,7 +57,7 @@ SourceContext Intake::context() {
   context.committed_metadata = [this](std::string_view metadata) { see_committed(metadata); };
   context.record_control = [this](std::string json) {
     std::lock_guard lock(mutex_);
-    asked_control_.push_back(control_record(std::move(json), clock_.now_ns()));
+    asked_.control.push_back(control_record(std::move(json), clock_.now_ns()));
   };
   context.clock = &clock_;
   context.metrics = &metrics_;
@@ -81,15 +102,22 @@ std::vector<ingest::Source*> Intake::sources() const {
   return borrowed;
 }
 
-Result<void> Intake::use_policy(const PolicyText& policy) {
-  std::vector<std::shared_ptr<Parse>> parsers;
+Result<Intake::Enrichments> Intake::make_enrichments(const PolicyText& policy, const TablesInForce& tables) const {
+  Enrichments made;
   for (std::size_t i = 0; i < sources_.size(); ++i) {
-    TRY_ASSIGN(auto parser, config_.make_parser(policy, metrics_));
-    parsers.push_back(std::move(parser));
+    TRY_ASSIGN(auto enrich, config_.make_enrichment(policy, tables, metrics_));
+    made.push_back(std::move(enrich));
   }
+  return made;
+}
+
+void Intake::use(Enrichments enrichments, const PolicyText& policy, const TablesInForce& tables, WriterWork work) {
   std::lock_guard lock(mutex_);
-  parsers_ = std::move(parsers);
-  return {};
+  enrichments_ = std::move(enrichments);
+  in_force_ = hashes_of(policy, tables);
+  for (OwnRecord& record : work.control) asked_.control.push_back(std::move(record));
+  for (CursorUpdate& cursor : work.cursors) asked_.cursors.push_back(std::move(cursor));
+  asked_.fence = asked_.fence || work.fence;
 }
 
 void Intake::set_newest_head(std::string note) {
@@ -126,11 +154,6 @@ std::shared_ptr<Writer> Intake::writer() const {
   return writer_;
 }
 
-std::shared_ptr<Parse> Intake::parser(std::size_t index) const {
-  std::lock_guard lock(mutex_);
-  return parsers_[index];
-}
-
 std::string Intake::commit_metadata(const Origin& origin) const {
   std::lock_guard lock(mutex_);
   if (head_doubted_) return {};
@@ -155,10 +178,10 @@ void Intake::run(std::size_t index, std::stop_token stop) {
         log_line(Level::error, "source cannot read again from where the store ends: " + again.error().message);
     }
     auto batch = poll(source, 100, complained);
-    hand_over_control(*now);
+    const std::shared_ptr<Enrich> enrich = take_over(index, *now);
     if (!batch) continue;
-    parser(index)->parse(*batch);
-    hand_over(index, std::move(batch), now);
+    understand(index, *enrich, *batch);
+    hand_over(index, *enrich, std::move(batch), now);
   }
 }
 
@@ -174,18 +197,28 @@ std::unique_ptr<Batch> Intake::poll(ingest::Source& source, int timeout_ms, bool
   return nullptr;
 }
 
-// A source asks for control records in the middle of poll(), where it must not wait for the writer.
-void Intake::hand_over_control(Writer& writer) {
+// A source asks for control records in the middle of poll(), where it must not wait for the writer. What enriches changes
+// together with the record that says so.
+std::shared_ptr<Enrich> Intake::take_over(std::size_t index, Writer& writer) {
   WriterWork work;
+  std::shared_ptr<Enrich> enrich;
   {
     std::lock_guard lock(mutex_);
-    work.control = std::exchange(asked_control_, {});
+    work = std::exchange(asked_, {});
+    enrich = enrichments_[index];
   }
   if (!work.control.empty()) writer.submit(std::move(work));
+  return enrich;
+}
+
+void Intake::understand(std::size_t index, Enrich& enrich, Batch& batch) {
+  parsers_[index]->judge_by(enrich.trust());
+  parsers_[index]->parse(batch);
+  enrich.apply(batch);
 }
 
 // A full queue pauses the source; polling goes on, so the broker does not think that we are dead.
-void Intake::hand_over(std::size_t index, std::unique_ptr<Batch> batch, const std::shared_ptr<Writer>& to) {
+void Intake::hand_over(std::size_t index, Enrich& enrich, std::unique_ptr<Batch> batch, const std::shared_ptr<Writer>& to) {
   ingest::Source& source = *sources_[index];
   WriterWork work;
   work.batch = std::move(batch);
@@ -202,7 +235,7 @@ void Intake::hand_over(std::size_t index, std::unique_ptr<Batch> batch, const st
     }
     // What was under way before the pause took effect: at most a few batches.
     if (auto more = poll(source, 0, complained)) {
-      parser(index)->parse(*more);
+      understand(index, enrich, *more);
       WriterWork next;
       next.batch = std::move(more);
       next.source = index;

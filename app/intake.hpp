@@ -25,8 +25,9 @@ class Intake {
       : config_(config), clock_(clock), metrics_(metrics) {}
   ~Intake() { stop(); }
 
-  /// Makes sources and parsers; nothing the second time. Errors: settings that no source takes.
-  Result<void> open(const PolicyText& policy);
+  /// Makes sources and parsers, the second time only what another policy or other tables ask for. Errors: settings that
+  /// no source takes.
+  Result<void> open(const PolicyText& policy, const TablesInForce& tables);
   /// From here everything read goes to this writer. The first call starts the threads.
   void connect(std::shared_ptr<Writer> writer, std::string store_id);
   /// The writer takes nothing any more: pause.
@@ -37,7 +38,10 @@ class Intake {
 
   /// For the writer: claim, committed, abandoned.
   std::vector<ingest::Source*> sources() const;
-  Result<void> use_policy(const PolicyText& policy);
+  using Enrichments = std::vector<std::shared_ptr<Enrich>>;  // by source
+  Result<Enrichments> make_enrichments(const PolicyText& policy, const TablesInForce& tables) const;
+  /// From the next batch on. `work` says so in the log, and is stored in or before the commit of that batch.
+  void use(Enrichments enrichments, const PolicyText& policy, const TablesInForce& tables, WriterWork work);
   /// Goes into the metadata of offset commits.
   void set_newest_head(std::string note);
   /// To be called when an assignment shows a head of this store that is not the newest one; until disconnect().
@@ -47,14 +51,15 @@ class Intake {
 
  private:
   std::shared_ptr<Writer> writer() const;
-  std::shared_ptr<Parse> parser(std::size_t index) const;
+  /// Hands over what is to be recorded, and says what enriches the batches behind it.
+  std::shared_ptr<Enrich> take_over(std::size_t index, Writer& writer);
   SourceContext context();
   std::string commit_metadata(const Origin& origin) const;
   void see_committed(std::string_view metadata);
   void run(std::size_t index, std::stop_token stop);
   std::unique_ptr<Batch> poll(ingest::Source& source, int timeout_ms, bool& complained);
-  void hand_over_control(Writer& writer);
-  void hand_over(std::size_t index, std::unique_ptr<Batch> batch, const std::shared_ptr<Writer>& writer);
+  void understand(std::size_t index, Enrich& enrich, Batch& batch);
+  void hand_over(std::size_t index, Enrich& enrich, std::unique_ptr<Batch> batch, const std::shared_ptr<Writer>& writer);
 
   const PipelineConfig& config_;
   const Clock& clock_;
@@ -65,8 +70,10 @@ class Intake {
   std::string store_id_, newest_head_;
   std::function<void()> unchecked_head_;
   bool head_doubted_ = false;  // since that was called: what Kafka knows must not be written over
-  std::vector<std::shared_ptr<Parse>> parsers_;
-  std::vector<OwnRecord> asked_control_;
+  Enrichments enrichments_;
+  std::string in_force_;       // hashes of the policy and the tables that they were made with
+  WriterWork asked_;
+  std::vector<std::unique_ptr<Parse>> parsers_;  // each its thread's
   std::vector<std::unique_ptr<ingest::Source>> sources_;
   std::vector<std::jthread> threads_;
   std::atomic<std::size_t> running_{0};

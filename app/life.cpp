@@ -17,6 +17,7 @@ using std::chrono::milliseconds;
 
 constexpr std::string_view policy_cursor = "policy";
 constexpr std::string_view trust_cursor = "attestation_keys";
+constexpr std::string_view table_cursor = "table/";  // and the name of the table: the hash of its newest control record
 constexpr std::string_view access_cursor = "kept_access";  // SHA-256 of the last kept reads that were written down
 
 /// The record goes to the log with the longest retention that any of its events asks for (semantics 4).
@@ -52,6 +53,12 @@ Result<store::Log::Route> make_route(const std::vector<std::pair<std::string, st
 template <class T>
 void move_append(std::vector<T>& to, std::vector<T>& from) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+}
+
+OwnRecord table_record(const TableText& table, std::int64_t now_ns) {
+  return control_record("{\"type\":\"table\",\"table\":\"" + table.name + "\",\"hash\":\"" + table.hash + "\",\"content\":" +
+                            table.json + "}",
+                        now_ns);
 }
 
 OwnRecord policy_record(const PolicyText& policy, std::int64_t now_ns) {
@@ -90,7 +97,7 @@ Result<void> Life::open(Intake& intake) {
   if (route) log_->set_route(std::move(route));
   feed_ = std::make_unique<CommitFeed>(config_.tail_commits_max, log_->last_commit(),
                                        [this] { return store::Reader::open(*log_); });
-  TRY(intake.open(policy_));
+  TRY(intake.open(policy_, tables_));
   writer_ = std::make_shared<Writer>(config_.writer, *log_, *feed_, intake.sources(), clock_);
   writer_->on_checkpoint([this](const std::vector<store::Head>& heads) {
     if (!heads.empty()) intake_->set_newest_head(heads.back().note);
@@ -141,14 +148,16 @@ void Life::start() {
   const auto stored_trust = log_->cursor(std::string(trust_cursor));
   trust_in_force_ = stored_trust ? *stored_trust : std::string();
   const auto stored_detect = log_->cursor(detect_config_cursor);
+  WriterWork changed = table_records();
   writer_thread_ = std::jthread([this] {
     name_thread("writer");
     guard([this] { return writer_->run(); });
     feed_->close();
   });
-  if (!stored || *stored != policy_.hash || trust_in_force_ != policy_.trust_hash) {
-    if (auto ok = reload_policy(policy_); !ok) fail_with(std::move(ok).error());
-  }
+  if ((!stored || *stored != policy_.hash) && !record_policy())
+    fail_with(fail(Code::unavailable, "the writer has stopped"));
+  add_trust_record(changed);
+  if (!changed.control.empty()) writer_->submit(std::move(changed));
   if (const std::string text = encode_detect_config(config_.detect.engine); !stored_detect || *stored_detect != text) {
     WriterWork work;
     work.control.push_back(control_record("{\"type\":\"detect_config\",\"content\":" + text + "}", clock_.now_ns()));
@@ -223,19 +232,51 @@ Result<std::vector<std::unique_ptr<ForwardStage>>> Life::make_connectors(
   return stages;
 }
 
-Result<void> Life::reload_policy(PolicyText policy) {
-  TRY(config_.make_parser(policy, metrics_));
+bool Life::record_policy() {
   WriterWork work;
-  work.control.push_back(policy_record(policy, clock_.now_ns()));
-  work.cursors.push_back({std::string(policy_cursor), policy.hash});
-  if (policy.trust_hash != trust_in_force_) {
-    work.control.push_back(trust_record(policy, clock_.now_ns()));
-    work.cursors.push_back({std::string(trust_cursor), policy.trust_hash});
+  work.control.push_back(policy_record(policy_, clock_.now_ns()));
+  work.cursors.push_back({std::string(policy_cursor), policy_.hash});
+  return writer_->submit(std::move(work));
+}
+
+WriterWork Life::table_records() const {
+  WriterWork work;
+  work.fence = true;
+  for (const TableText& table : tables_.texts) {
+    const std::string name = std::string(table_cursor) + table.name;
+    if (log_->cursor(name).value_or("") == table.hash) continue;
+    work.control.push_back(table_record(table, clock_.now_ns()));
+    work.cursors.push_back({name, table.hash});
   }
-  if (!writer_->submit(std::move(work))) return fail(Code::unavailable, "the writer has stopped");
-  TRY(intake_->use_policy(policy));
-  trust_in_force_ = policy.trust_hash;
-  policy_ = std::move(policy);
+  return work;
+}
+
+void Life::add_trust_record(WriterWork& work) {
+  if (policy_.trust_hash == trust_in_force_) return;
+  work.control.push_back(trust_record(policy_, clock_.now_ns()));
+  work.cursors.push_back({std::string(trust_cursor), policy_.trust_hash});
+  trust_in_force_ = policy_.trust_hash;
+}
+
+Result<void> Life::reload_policy(PolicyText policy, TablesInForce tables) {
+  TRY_ASSIGN(auto enrichments, intake_->make_enrichments(policy, tables));
+  std::swap(policy_, policy);
+  if (!record_policy()) {
+    std::swap(policy_, policy);
+    return fail(Code::unavailable, "the writer has stopped");
+  }
+  // By their hashes: the cursors are the writer's and may be behind a reload just before this one.
+  WriterWork work;
+  work.fence = true;
+  for (const TableText& table : tables.texts) {
+    const auto same = [&](const TableText& old) { return old.name == table.name && old.hash == table.hash; };
+    if (std::any_of(tables_.texts.begin(), tables_.texts.end(), same)) continue;
+    work.control.push_back(table_record(table, clock_.now_ns()));
+    work.cursors.push_back({std::string(table_cursor) + table.name, table.hash});
+  }
+  add_trust_record(work);
+  tables_ = std::move(tables);
+  intake_->use(std::move(enrichments), policy_, tables_, std::move(work));
   return {};
 }
 

@@ -33,10 +33,10 @@ namespace tidewaiter::app {
 /// open(), start() and stop() belong to one thread; the rest may be called from any while it lives.
 class Life {
  public:
-  Life(const PipelineConfig& config, PolicyText policy, std::vector<forward::ConnectorConfig> connectors,
-       const Clock& clock, Metrics& metrics)
-      : config_(config), policy_(std::move(policy)), connector_configs_(std::move(connectors)), clock_(clock),
-        metrics_(metrics) {}
+  Life(const PipelineConfig& config, PolicyText policy, TablesInForce tables,
+       std::vector<forward::ConnectorConfig> connectors, const Clock& clock, Metrics& metrics)
+      : config_(config), policy_(std::move(policy)), tables_(std::move(tables)),
+        connector_configs_(std::move(connectors)), clock_(clock), metrics_(metrics) {}
 
   /// Opens the store, and the intake if it is not open yet.
   Result<void> open(Intake& intake);
@@ -56,7 +56,7 @@ class Life {
   }
 
   bool settled() const;
-  Result<void> reload_policy(PolicyText policy);
+  Result<void> reload_policy(PolicyText policy, TablesInForce tables);
   Result<void> reload_connectors(std::vector<forward::ConnectorConfig> connectors);
   void end_of_input() { writer_->end_of_input(); }
   void fill(PipelineStatus& status) const;
@@ -81,11 +81,17 @@ class Life {
     if (auto result = stage(); !result) fail_with(std::move(result).error());
   }
   Result<void> open_store();
+  bool record_policy();
+  /// A control record of the keys of attestations, if they are others than the ones recorded last.
+  void add_trust_record(WriterWork& work);
+  /// Control records of the tables that are others than the ones recorded last, with the cursors that remember them.
+  WriterWork table_records() const;
   bool group_asked_ = true;  // false: Kafka did not say which head it knows before the store was opened
 
   const PipelineConfig& config_;
   PolicyText policy_;
   std::string trust_in_force_;  // hash of the keys that the log's last control record of them has
+  TablesInForce tables_;
   std::vector<forward::ConnectorConfig> connector_configs_;
   const Clock& clock_;
   Metrics& metrics_;

@@ -72,6 +72,7 @@ struct Pipeline::State {
   mutable std::shared_mutex mutex;  // shared: uses `life`; unique: begins or ends one
   std::unique_ptr<Life> life;
   PolicyText policy;
+  TablesInForce tables;
   std::vector<forward::ConnectorConfig> connectors;
   mutable std::mutex words_mutex;
   std::string state_word = "starting", reason;
@@ -89,7 +90,7 @@ Result<void> Pipeline::State::begin_life() {
   if (!intake) intake = std::make_unique<Intake>(config, clock, metrics);
   if (is_store(config.store.directory))
     TRY(store::probe_disk(config.store.directory, config.store.block_bytes_max * 16));
-  auto next = std::make_unique<Life>(config, policy, connectors, clock, metrics);
+  auto next = std::make_unique<Life>(config, policy, tables, connectors, clock, metrics);
   TRY(next->open(*intake));
   end_vigil();
   KeptWork taken;
@@ -223,6 +224,7 @@ Pipeline::Pipeline(PipelineConfig config, const Clock& clock, Metrics& metrics)
     : state_(std::make_unique<State>(std::move(config), clock, metrics)) {
   state_->backoff_ms = state_->config.reopen_backoff_ms;
   state_->policy = state_->config.policy;
+  state_->tables = state_->config.tables;
   state_->connectors = state_->config.connectors;
 }
 
@@ -274,10 +276,11 @@ bool Pipeline::wait_until_drained(const std::function<bool()>& give_up) {
   return false;
 }
 
-Result<void> Pipeline::reload_policy(PolicyText policy) {
+Result<void> Pipeline::reload_policy(PolicyText policy, TablesInForce tables) {
   std::shared_lock lock(state_->mutex);
-  if (state_->life) TRY(state_->life->reload_policy(policy));
+  if (state_->life) TRY(state_->life->reload_policy(policy, tables));
   state_->policy = std::move(policy);
+  state_->tables = std::move(tables);
   return {};
 }
 

@@ -19,6 +19,8 @@
 #include "core/metrics.hpp"
 #include "forward/connector.hpp"
 #include "ingest/source.hpp"
+#include "ingest/table_set.hpp"
+#include "ingest/trust.hpp"
 #include "serve/server.hpp"
 #include "store/log.hpp"
 
@@ -31,6 +33,17 @@ struct PolicyText {
   std::string hash;
   std::string trust_json{};
   std::string trust_hash{};
+};
+
+/// User tables as the control log keeps them, and compiled.
+struct TableText {
+  std::string name;
+  std::string json;  // an object
+  std::string hash;  // hex SHA-256; "" = no such table
+};
+struct TablesInForce {
+  std::vector<TableText> texts;
+  std::shared_ptr<const ingest::TableSet> set;  // null = none
 };
 
 /// What a source needs to know of the store; valid until the source is destroyed.
@@ -47,7 +60,17 @@ struct SourceContext {
 class Parse {
  public:
   virtual ~Parse() = default;
+  /// Signatures of attestations are judged by it from here on; null: not at all.
+  virtual void judge_by(const std::shared_ptr<const ingest::Trust>& trust) = 0;
   virtual void parse(Batch& batch) = 0;
+};
+
+/// Adds to parsed events what policy and tables know. Owned by the source's thread, replaced between batches.
+class Enrich {
+ public:
+  virtual ~Enrich() = default;
+  virtual const std::shared_ptr<const ingest::Trust>& trust() const = 0;
+  virtual void apply(Batch& batch) = 0;
 };
 
 struct PipelineConfig {
@@ -58,6 +81,7 @@ struct PipelineConfig {
   DetectStageConfig detect;
   std::vector<forward::ConnectorConfig> connectors;
   PolicyText policy;
+  TablesInForce tables;
   std::size_t tail_commits_max = 24;
   std::int64_t drain_ms = 5'000;        // how long a clean stop waits for connectors
   std::int64_t reopen_backoff_ms = 1'000;
@@ -65,8 +89,10 @@ struct PipelineConfig {
   std::function<Result<GroupKnowledge>()> ask_group;
   /// Makes the sources anew each time the store is opened.
   std::function<Result<std::vector<std::unique_ptr<ingest::Source>>>(const SourceContext&)> make_sources;
-  /// One parser per source, made anew with the policy in force (destination categories, keys of attestations).
-  std::function<Result<std::unique_ptr<Parse>>(const PolicyText&, Metrics&)> make_parser;
+  /// One parser per source; it lives as long as the source, for it remembers header lines.
+  std::function<Result<std::unique_ptr<Parse>>(Metrics&)> make_parser;
+  /// One per source, made anew with the policy (destination categories, keys of attestations) and the tables in force.
+  std::function<Result<std::unique_ptr<Enrich>>(const PolicyText&, const TablesInForce&, Metrics&)> make_enrichment;
 };
 
 struct PipelineStatus {
@@ -102,8 +128,9 @@ class Pipeline {
   /// The sources have said all that they will say: a last tick lets event time reach the newest event.
   void end_of_input();
 
-  /// Takes effect at a commit. The old policy stays in force when this fails.
-  Result<void> reload_policy(PolicyText policy);
+  /// The policy takes effect at a commit; the tables with the first batch that is enriched by them, in whose commit, or
+  /// before it, the control log says so. The old ones stay in force when this fails.
+  Result<void> reload_policy(PolicyText policy, TablesInForce tables);
   /// Replaces all connectors; those that stay go on from their cursors.
   Result<void> reload_connectors(std::vector<forward::ConnectorConfig> connectors);
 

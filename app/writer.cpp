@@ -62,7 +62,7 @@ WriterWork Writer::gather(WriterWork first) {
   while (true) {
     auto next = queue_.pop_for(std::chrono::milliseconds(0));
     if (!next) return first;
-    if (next->batch && first.batch) {
+    if (first.batch && (next->batch || next->fence)) {
       held_back_ = std::move(next);
       return first;
     }

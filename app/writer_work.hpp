@@ -25,6 +25,7 @@ struct WriterWork {
   std::vector<CursorUpdate> cursors;
   std::map<std::string, std::uint64_t> connector_counts;
   std::optional<SnapshotPut> snapshot;
+  bool fence = false;  // not into a commit with a batch that was handed over before it
 
   /// Needs no commit number and no sync of its own (semantics 9).
   bool cursors_only() const { return !batch && control.empty() && own.empty() && connector_counts.empty(); }

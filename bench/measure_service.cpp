@@ -28,6 +28,7 @@ class CountingParse final : public app::Parse {
  public:
   CountingParse(std::unique_ptr<app::Parse> inner, std::atomic<std::uint64_t>& calls)
       : inner_(std::move(inner)), calls_(calls) {}
+  void judge_by(const std::shared_ptr<const ingest::Trust>& trust) override { inner_->judge_by(trust); }
   void parse(Batch& batch) override {
     calls_.fetch_add(2, std::memory_order_relaxed);  // this one and the real one
     inner_->parse(batch);
@@ -76,10 +77,9 @@ Result<ServiceFigures> measure_service(const Corpus& corpus, const Options& opti
   CountingClock clock(calls);
   Metrics metrics;
   app::PipelineConfig parts = app::pipeline_config(config, policy);
-  parts.make_parser = [make = std::move(parts.make_parser), &calls](const app::PolicyText& text,
-                                                                        Metrics& registry)
+  parts.make_parser = [make = std::move(parts.make_parser), &calls](Metrics& registry)
       -> Result<std::unique_ptr<app::Parse>> {
-    TRY_ASSIGN(auto inner, make(text, registry));
+    TRY_ASSIGN(auto inner, make(registry));
     return std::unique_ptr<app::Parse>(std::make_unique<CountingParse>(std::move(inner), calls));
   };
   if (options.brokers.empty()) {

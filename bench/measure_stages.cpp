@@ -52,7 +52,8 @@ Result<StageFigures> measure_stages(const Corpus& corpus, const Options&, const 
   Metrics metrics;
   StageFigures figures;
   const app::PipelineConfig parts = app::pipeline_config(config, policy);
-  TRY_ASSIGN(auto parser, parts.make_parser({policy.json, policy.hash}, metrics));
+  TRY_ASSIGN(auto parser, parts.make_parser(metrics));
+  TRY_ASSIGN(auto enrich, parts.make_enrichment({policy.json, policy.hash}, {}, metrics));
   TRY_ASSIGN(auto log, store::Log::open(parts.store, metrics));
   TRY_ASSIGN(auto engine, detect::Engine::create(parts.detect.engine, metrics));
   TRY_ASSIGN(const auto filter, filter::Filter::compile(selection, clock.now_ns()));
@@ -67,6 +68,7 @@ Result<StageFigures> measure_stages(const Corpus& corpus, const Options&, const 
     marks.end(figures["copy"]);
     if (!batch) break;
     parser->parse(*batch);
+    enrich->apply(*batch);
     marks.end(figures["parse"]);
     TRY_ASSIGN(CommitPtr commit, log->commit(std::move(batch), std::move(control), {}, {}));
     control.clear();

@@ -56,7 +56,9 @@ namespace tidewaiter {
   X(parent_span_id, "parent_span_id", 16)                \
   X(session, "session", 128)                             \
   X(correlation, "correlation", 256)                     \
-  X(rule, "rule", 128)
+  X(rule, "rule", 128)                                   \
+  X(app_template, "template", 128)                       \
+  X(cost_centre, "cost_centre", 128)
 
 // X(identifier, "name", kind, enum table or none). `number` is u64, `time` is int64 ns since 1970 UTC,
 // `enumeration` an index into its table, `set` a bit per word of its table.

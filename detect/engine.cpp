@@ -126,6 +126,7 @@ void name_partitions(const nlohmann::json& list, bool idle, Watermark& watermark
 
 // Control records are ours, but an old or foreign one must not stop a replay: what does not fit is passed over.
 void Engine::State::control(const Record& record) {
+  if (record.value.starts_with(R"({"type":"table")")) return;  // large, and their effect is in the columns already
   const auto json = nlohmann::json::parse(record.value, nullptr, false);
   if (!json.is_object()) return;
   try {

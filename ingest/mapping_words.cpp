@@ -3,6 +3,9 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <vector>
+
+#include "core/text.hpp"
 
 namespace tidewaiter::ingest {
 namespace {
@@ -108,15 +111,28 @@ Leaf leaf_of(const ColumnInfo& column) {
   return made;
 }
 
+std::string did_you_mean(std::string_view word, std::span<const std::string_view> words) {
+  const std::string_view near = nearest_word(word, words);
+  return near.empty() ? "" : "; did you mean '" + std::string(near) + "'?";
+}
+
+std::string no_such_column(std::string_view name) {
+  std::vector<std::string_view> names;
+  for (const ColumnInfo& column : columns) names.push_back(column.name);
+  return "no such column" + did_you_mean(name, names);
+}
+
 Result<Default> default_of(std::string_view name, std::string_view value) {
   const auto column = find_column(name);
-  if (!column) return fail(Code::invalid_argument, "no such column");
+  if (!column) return fail(Code::invalid_argument, no_such_column(name));
   Default made{column->kind, column->slot, 0, {}};
   if (column->kind == ColumnKind::string) {
     made.text = lasting_text(value);
   } else if (column->kind == ColumnKind::enumeration) {
     const auto word = column->words->find(value);
-    if (!word) return fail(Code::invalid_argument, "not a word of this column");
+    if (!word)
+      return fail(Code::invalid_argument, "'" + std::string(value) + "' is no word of this column" +
+                                              did_you_mean(value, column->words->words));
     made.number = *word;
   } else if (column->kind == ColumnKind::number) {
     const auto number = read_unsigned(value);

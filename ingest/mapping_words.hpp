@@ -2,6 +2,8 @@
 #pragma once
 
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "core/column.hpp"
@@ -18,6 +20,10 @@ std::optional<TimeForm> form_of(std::string_view word);
 bool is_plain_form(std::string_view word);
 /// The bit of a word of the `flags` column.
 std::optional<std::uint64_t> flag_of(std::string_view word);
+
+/// "; did you mean 'x'?", or nothing when no word is near.
+std::string did_you_mean(std::string_view word, std::span<const std::string_view> words);
+std::string no_such_column(std::string_view name);
 
 Transform natural_transform(ColumnKind kind);
 /// May a column of this kind be filled this way?

@@ -23,11 +23,6 @@ namespace {
 
 namespace ondemand = simdjson::ondemand;
 
-std::string_view trimmed(std::string_view token) {
-  const std::size_t end = token.find_last_not_of(" \t\r\n");
-  return token.substr(0, end == std::string_view::npos ? 0 : end + 1);
-}
-
 /// Depth cannot be above the number of opening brackets, nor keys above the number of colons.
 bool surely_within(std::string_view text, const JsonLimits& limits) {
   const Marks marks = count_marks(text);
@@ -253,6 +248,7 @@ struct Parser::State {
   ondemand::parser json;
   Explanation* explanation = nullptr;
   FormatCount unknown;
+  SignatureCounts signatures_before;  // judged by other keys than those of now
   bool has_text = false;
 
   void parse(Batch& batch, Record& record);
@@ -571,8 +567,14 @@ void Parser::visit_counts(const std::function<void(std::size_t, const FormatCoun
   visit(number, state_->unknown);
 }
 
+void Parser::judge_by(const std::shared_ptr<const Trust>& trust) {
+  state_->signatures_before = signature_counts();
+  for (Format& format : state_->formats)
+    if (format.general && !format.general->recipe().signatures.empty()) format.general->judge_signatures(trust);
+}
+
 SignatureCounts Parser::signature_counts() const {
-  SignatureCounts counts;
+  SignatureCounts counts = state_->signatures_before;
   for (const Format& format : state_->formats) {
     const Attestation* attestation = format.general ? format.general->attestation() : nullptr;
     if (attestation == nullptr) continue;
@@ -584,12 +586,10 @@ SignatureCounts Parser::signature_counts() const {
 
 std::vector<FormatCount> Parser::counts() const {
   std::vector<FormatCount> counts;
-  for (const Format& format : state_->formats) {
-    counts.push_back(format.count);
-    counts.back().format = format.name;
-  }
-  counts.push_back(state_->unknown);
-  counts.back().format = "unknown";
+  visit_counts([&](std::size_t number, const FormatCount& count) {
+    counts.push_back(count);
+    counts.back().format = number < state_->formats.size() ? state_->formats[number].name : "unknown";
+  });
   return counts;
 }
 

@@ -60,6 +60,11 @@ struct SignatureCounts {
 /// The mappings that are part of the program (schemas/mappings/*.json at build time).
 std::vector<MappingFile> embedded_mappings();
 
+/// Compiles a mapping and returns the name of its format. Error: invalid_argument, "mapping NAME: KEY: what was expected".
+Result<std::string> check_mapping(const MappingFile& file);
+/// Names of the formats of the built-in mappings.
+std::vector<std::string> embedded_formats();
+
 class Parser {
  public:
   /// The format that fitted the topic's last message is tried first, then those whose top-level keys are there. Error: invalid_argument, naming the mapping.
@@ -79,6 +84,9 @@ class Parser {
   /// The same without a copy; `format` of each is left out.
   void visit_counts(const std::function<void(std::size_t, const FormatCount&)>& visit) const;
   SignatureCounts signature_counts() const;
+
+  /// As ParserOptions::trust, from the next message on; the counts go on.
+  void judge_by(const std::shared_ptr<const Trust>& trust);
 
  private:
   struct State;

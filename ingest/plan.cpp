@@ -103,10 +103,13 @@ class Compiler {
 
   Result<void> field(const std::string& name, const json& sources) {
     const auto column = find_column(name);
-    if (!column) return wrong("fields." + name, "no such column");
+    at_ = "fields." + name;
+    if (!column) return wrong(at_, no_such_column(name));
     const json list = sources.is_array() ? sources : json::array({sources});
     const auto first = static_cast<std::uint8_t>(plan_.offers.size());
+    std::size_t number = 0;
     for (const json& entry : list) {
+      if (sources.is_array()) at_ = "fields." + name + "[" + std::to_string(number++) + "]";
       const json source = entry.is_string() ? json{{"path", entry.get<std::string>()}} : entry;
       if (source.contains("paths"))
         TRY(join(*column, source));
@@ -119,7 +122,7 @@ class Compiler {
   }
 
   Result<void> join(const ColumnInfo& column, const json& source) {
-    if (column.kind != ColumnKind::string) return wrong(column.name, "only a string column can be joined");
+    if (column.kind != ColumnKind::string) return wrong(at_, "only a string column can be joined");
     Join made{static_cast<Str>(column.slot), {}};
     for (const json& path : source["paths"]) {
       TRY_ASSIGN(const std::int32_t number, capture(path.get<std::string>()));
@@ -133,12 +136,12 @@ class Compiler {
     Leaf made = leaf_of(column);
     if (source.contains("as")) {
       const auto as = transform_of(source["as"].get<std::string>());
-      if (!as || !fits(*as, column.kind)) return wrong(column.name, "this 'as' does not fit the column");
+      if (!as || !fits(*as, column.kind)) return wrong(at_, "this 'as' does not fit the column");
       made.as = *as;
     }
     if (source.contains("form")) {
       const auto form = form_of(source["form"].get<std::string>());
-      if (!form) return wrong(column.name, "'form' must be rfc3339, s, ms, us, ns, float_s, civil or any");
+      if (!form) return wrong(at_, "'form' must be rfc3339, s, ms, us, ns, float_s, civil or any");
       made.form = *form;
     }
     if (source.contains("separator")) {
@@ -147,8 +150,8 @@ class Compiler {
     }
     if (contested) {
       if (made.as == Transform::word_set || made.as == Transform::join_words)
-        return wrong(column.name, "a column read from an array can have one source only");
-      if (plan_.offers.size() == Plan::offers_max) return wrong(column.name, "more than 64 sources of such columns");
+        return wrong(at_, "a column read from an array can have one source only");
+      if (plan_.offers.size() == Plan::offers_max) return wrong(at_, "more than 64 sources of such columns");
       made.contested = true;
       made.offer = static_cast<std::uint8_t>(plan_.offers.size());
       plan_.offers.push_back(made);
@@ -201,7 +204,7 @@ class Compiler {
     }
   }
 
-  std::string name_, payload_;
+  std::string name_, payload_, at_;  // at_: the key that is being read, for errors
   Plan& plan_;
   Branch root_;
   std::size_t captures_ = 0;

@@ -88,11 +88,16 @@ class RecipeCompiler {
     TRY(head(mapping));
     TRY(detection(mapping.value("detect", json::object())));
     for (const auto& [column, sources] : mapping.at("fields").items()) TRY(field(column, sources));
-    for (const json& mark : mapping.value("marks", json::array())) TRY(add_mark(mark));
+    for (const json& mark : mapping.value("marks", json::array())) {
+      at_ = "marks[" + std::to_string(marks_++) + "]";
+      TRY(add_mark(mark));
+    }
+    at_ = "signature";
     for (const json& places : mapping.value("signature", json::array())) TRY(add_signature(places));
     const json defaults = mapping.value("defaults", json::object());
     for (const auto& [column, value] : defaults.items()) TRY(constant(column, value));
     for (const json& path : mapping.value("ignore", json::array())) {
+      at_ = "ignore[" + std::to_string(ignored_.size()) + "]";
       TRY_ASSIGN(ParsedPath parsed, read_path(path.get<std::string>()));
       ignored_.push_back(std::move(parsed));
     }
@@ -110,9 +115,9 @@ class RecipeCompiler {
   }
   Result<ParsedPath> read_path(std::string_view text) const {
     auto parsed = parse_path(text);
-    if (!parsed) return wrong("paths", parsed.error().message);
+    if (!parsed) return wrong(at_, parsed.error().message);
     if (parsed->ways.size() > Recipe::alternatives_max)
-      return wrong("paths", "path '" + std::string(text) + "': more than 256 alternatives");
+      return wrong(at_, "path '" + std::string(text) + "': more than 256 alternatives");
     return parsed;
   }
 
@@ -133,9 +138,12 @@ class RecipeCompiler {
       recipe_.text_quotes = mapping["text"].value("quotes", false);
       recipe_.text_words_min = mapping["text"].value("words_min", std::size_t{0});
     }
-    for (const json& location : mapping.value("events", json::array({""}))) {
+    const json events = mapping.value("events", json::array({""}));
+    for (std::size_t e = 0; e < events.size(); ++e) {
+      const json& location = events[e];
+      at_ = "events[" + std::to_string(e) + "]";
       TRY_ASSIGN(const ParsedPath parsed, read_path(location.get<std::string>()));
-      if (parsed.origin != ParsedPath::Origin::event || parsed.up > 0) return wrong("events", "a path of keys expected");
+      if (parsed.origin != ParsedPath::Origin::event || parsed.up > 0) return wrong(at_, "a path of keys expected");
       for (const Path& way : parsed.ways) places_.push_back({way, {}});
       for (std::size_t i = 0; i < parsed.ways.size(); ++i)
         recipe_.locations.push_back({location.get<std::string>(), false, false, 0});
@@ -193,12 +201,14 @@ class RecipeCompiler {
     if (detect.contains("any")) ways = detect["any"];
     else if (detect.contains("present")) ways.push_back(detect["present"]);
     else return wrong("detect", "'any' or 'present' is missing");
-    for (const json& way : ways) {
-      TRY_ASSIGN(std::vector<Condition> all, conditions(way));
+    for (std::size_t w = 0; w < ways.size(); ++w) {
+      at_ = detect.contains("any") ? "detect.any[" + std::to_string(w) + "]" : "detect.present";
+      TRY_ASSIGN(std::vector<Condition> all, conditions(ways[w]));
       recipe_.detect.push_back(std::move(all));
     }
     if (detect.contains("unless"))
       for (const json& other : detect["unless"]) {
+        at_ = "detect.unless";
         Condition foreign;
         TRY_ASSIGN(foreign.cell, cell(other.at("path").get<std::string>()));
         foreign.negated = true;
@@ -210,9 +220,11 @@ class RecipeCompiler {
 
   Result<void> field(const std::string& name, const json& sources) {
     const auto column = find_column(name);
-    if (!column) return wrong("fields." + name, "no such column");
+    at_ = "fields." + name;
+    if (!column) return wrong(at_, no_such_column(name));
     ColumnSources made{*column, {}};
     for (const json& entry : sources.is_array() ? sources : json::array({sources})) {
+      if (sources.is_array()) at_ = "fields." + name + "[" + std::to_string(made.sources.size()) + "]";
       const json source = entry.is_string() ? json{{"path", entry.get<std::string>()}} : entry;
       TRY_ASSIGN(ColumnSource next, read_source(*column, source));
       made.sources.push_back(std::move(next));
@@ -223,21 +235,21 @@ class RecipeCompiler {
 
   Result<ColumnSource> read_source(const ColumnInfo& column, const json& source) {
     ColumnSource made;
-    TRY(texts(column, source, made));
+    TRY(texts(source, made));
     TRY(transforms(column, source, made));
     if (source.contains("when")) {
       TRY_ASSIGN(made.when, conditions(source["when"]));
     }
     if (source.contains("flag")) {
       const auto bit = flag_of(source["flag"].get<std::string>());
-      if (!bit) return wrong(column.name, "no such flag");
+      if (!bit) return wrong(at_, "no such flag");
       made.flag = *bit;
     }
     return made;
   }
 
   /// Where the text comes from.
-  Result<void> texts(const ColumnInfo& column, const json& source, ColumnSource& made) {
+  Result<void> texts(const json& source, ColumnSource& made) {
     if (source.contains("which")) {
       for (const auto& [path, text] : source["which"].items()) {
         TRY_ASSIGN(const std::uint16_t number, cell(path));
@@ -250,7 +262,7 @@ class RecipeCompiler {
     if (source.contains("value")) paths = {"=" + as_text(source["value"])};
     else if (source.contains("paths")) paths = source["paths"].get<std::vector<std::string>>();
     else if (source.contains("path")) paths = {source["path"].get<std::string>()};
-    else return wrong(column.name, "path, paths, which or value is missing");
+    else return wrong(at_, "path, paths, which or value is missing");
     made.with = lasting_text(source.value("with", " "));
     made.some_suffice = source.value("some", false);
     for (const std::string& path : paths) {
@@ -281,13 +293,13 @@ class RecipeCompiler {
       } else {
         const auto as = transform_of(word);
         const bool puts_together = source.contains("paths") && word == "join";
-        if (!as || (!fits(*as, column.kind) && !puts_together)) return wrong(column.name, "this 'as' does not fit the column");
+        if (!as || (!fits(*as, column.kind) && !puts_together)) return wrong(at_, "this 'as' does not fit the column");
         made.leaf.as = puts_together ? natural_transform(column.kind) : *as;
       }
     }
     if (source.contains("form")) {
       const auto form = form_of(source["form"].get<std::string>());
-      if (!form) return wrong(column.name, "'form' must be rfc3339, s, ms, us, ns, float_s, civil or any");
+      if (!form) return wrong(at_, "'form' must be rfc3339, s, ms, us, ns, float_s, civil or any");
       made.leaf.form = *form;
     }
     if (source.contains("separator")) {
@@ -302,7 +314,7 @@ class RecipeCompiler {
     for (const auto& [from, to] : rows.items()) {
       TableRow row{Pattern::of(from), lasting_text(as_text(to)), as_text(to) == "="};
       if (column.words != nullptr && !row.keep && !row.to.empty() && !column.words->find(row.to))
-        return wrong(column.name, "'" + std::string(row.to) + "' is no word of this column");
+        return wrong(at_, "'" + std::string(row.to) + "' is no word of this column" + did_you_mean(row.to, column.words->words));
       made.table.push_back(std::move(row));
     }
     return {};
@@ -310,7 +322,7 @@ class RecipeCompiler {
 
   Result<void> add_mark(const json& value) {
     const auto bit = flag_of(value.at("flag").get<std::string>());
-    if (!bit) return wrong("marks", "no such flag");
+    if (!bit) return wrong(at_, "no such flag");
     TRY_ASSIGN(std::vector<Condition> when, conditions(value.at("when")));
     recipe_.marks.push_back({*bit, std::move(when)});
     return {};
@@ -437,6 +449,8 @@ class RecipeCompiler {
   }
 
   std::string name_;
+  std::string at_;  // the key that is being read, for errors
+  std::size_t marks_ = 0;
   Recipe& recipe_;
   std::vector<Place> places_;
   std::map<std::string, std::uint16_t> cells_;

@@ -14,11 +14,6 @@ namespace {
 
 namespace ondemand = simdjson::ondemand;
 
-std::string_view trimmed(std::string_view token) {
-  const std::size_t end = token.find_last_not_of(" \t\r\n");
-  return token.substr(0, end == std::string_view::npos ? 0 : end + 1);
-}
-
 }  // namespace
 
 RecipeWalker::RecipeWalker(std::unique_ptr<Recipe> recipe) : recipe_(std::move(recipe)), steps_(recipe_->nodes.size()) {

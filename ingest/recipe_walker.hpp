@@ -49,7 +49,10 @@ class RecipeWalker {
   WalkResult lines(std::string_view text, Batch& batch, const Record& record, const WalkLimits& limits,
                    Explanation* explanation = nullptr);
   /// Signatures are judged from now on, if the mapping says where they stand.
-  void judge_signatures(std::shared_ptr<const Trust> trust) { attestation_.emplace(std::move(trust)); }
+  void judge_signatures(std::shared_ptr<const Trust> trust) {
+    attestation_.reset();
+    if (trust) attestation_.emplace(std::move(trust));
+  }
   /// Null when none are judged.
   const Attestation* attestation() const { return attestation_ ? &*attestation_ : nullptr; }
   /// Order of columns for what follows; a header line changes it for its partition.

@@ -42,6 +42,24 @@ TEST(Init, what_it_writes_passes_check_config) {
   EXPECT_EQ(config->policy_file, folder.file("policy.yaml"));
 }
 
+TEST(CheckConfig, judges_the_tables_of_users_behind_the_file_and_its_policy) {
+  const Folder folder;
+  folder.write("apps.csv", "app,risk_tier\nbilling,high\nbilling,low\n");
+  const std::string file = folder.write("c.yaml", "version: 1\nstore: {directory: s}\nenrichment: {apps: apps.csv}\nlog_level: lod\n");
+  const auto [code, text] = check(file);
+  EXPECT_EQ(code, 1);
+  EXPECT_THAT(text, HasSubstr("c.yaml:4: log_level"));
+  folder.write("c.yaml", "version: 1\nstore: {directory: s}\nenrichment: {apps: apps.csv}\n");
+  const auto [again, said] = check(file, true);
+  EXPECT_EQ(again, 1);
+  const auto json = nlohmann::json::parse(said);
+  ASSERT_EQ(json["findings"].size(), 1u);
+  EXPECT_EQ(json["findings"][0]["file"], folder.file("apps.csv"));
+  EXPECT_EQ(json["findings"][0]["line"], 3);
+  EXPECT_EQ(json["findings"][0]["column"], 1);
+  EXPECT_EQ(json["findings"][0]["key"], "app");
+}
+
 TEST(Init, the_classes_it_writes_are_the_default_ones) {
   const Folder folder;
   ASSERT_EQ(init(folder), 0);

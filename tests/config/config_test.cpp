@@ -287,6 +287,82 @@ TEST(Config, the_schema_tells_the_true_defaults) {
   EXPECT_EQ(properties["log_level"]["default"], config.log_level);
 }
 
+TEST(Formats, a_mapping_that_does_not_compile_is_named_by_file_line_and_key) {
+  const Folder folder;
+  folder.write("m.json", R"({
+ "format": "mine", "number": 1000, "version": 1,
+ "detect": {"any": [["k"]]},
+ "fields": {
+  "agent.uid": ["a",
+    "b["],
+  "resource": "c"
+ }
+})");
+  std::vector<Finding> findings;
+  load_config(folder.write("c.yaml", std::string(small) + "formats: {mapping_files: [m.json], topics: {t: {format: mine}}}\n"), findings);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].file, folder.file("m.json"));
+  EXPECT_EQ(findings[0].line, 6);
+  EXPECT_EQ(findings[0].key, "fields.agent.uid[1]");
+  EXPECT_THAT(findings[0].message, HasSubstr("path 'b['"));
+}
+
+TEST(Formats, what_a_mapping_gets_wrong_comes_with_the_nearest_word) {
+  const auto said = [](const std::string& rest) {
+    const Folder folder;
+    folder.write("m.json", "{\"format\": \"mine\", \"number\": 1000, \"version\": 1, \"detect\": {\"present\": [\"k\"]},\n" + rest + "}");
+    std::vector<Finding> findings;
+    load_config(folder.write("c.yaml", std::string(small) + "formats: {mapping_files: [m.json]}\n"), findings);
+    return findings.size() == 1 ? std::to_string(findings[0].line) + " " + findings[0].key + ": " + findings[0].message : "no finding";
+  };
+  EXPECT_EQ(said(R"("fields": {"resource": "a",
+  "resorce_type": "b"})"), "3 fields.resorce_type: no such column; did you mean 'resource_type'?");
+  EXPECT_EQ(said(R"("fields": {
+   "action": {"path": "a",
+     "table": {"x": "raed"}}})"), "3 fields.action: 'raed' is no word of this column; did you mean 'read'?");
+  EXPECT_EQ(said(R"("fields": {"resource": "a"},
+  "defaults": {"family": "agnt"})"), "3 defaults.family: 'agnt' is no word of this column; did you mean 'agent'?");
+  EXPECT_EQ(said(R"("fields": {"time": {"path": "a", "as": "ip"}})"), "2 fields.time: this 'as' does not fit the column");
+}
+
+TEST(Formats, names_of_formats_are_those_of_mappings) {
+  EXPECT_THAT(finding_of(std::string(small) + "formats:\n  topics:\n    t: {format: k8s_audti}\n"),
+              HasSubstr("tidewaiter.yaml:5: formats.topics.t.format: there is no mapping for the format 'k8s_audti'; did you mean 'k8s_audit'?"));
+  EXPECT_THAT(finding_of(std::string(small) + "formats:\n  text_columns:\n    vpc_flwo: [version]\n"), HasSubstr("did you mean 'vpc_flow'?"));
+  EXPECT_TRUE(findings_of(std::string(small) + "formats: {topics: {t: {format: vpc_flow}, u: {strict: true}}, text_columns: {vpc_flow: [version]}}\n").empty());
+}
+
+TEST(Tables, are_read_by_the_ending_of_their_names) {
+  const Folder folder;
+  folder.write("apps.csv", "app,risk_tier\nbilling,high\n");
+  folder.write("agents.json", R"([{"agent":"a","role":"r"},{"agent":"b"}])");
+  const auto config = load_config(folder.write("c.yaml", std::string(small) + "enrichment: {apps: apps.csv, agents: agents.json}\n"));
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->enrichment.files[0], folder.file("apps.csv"));
+  const auto tables = load_tables(config->enrichment);
+  ASSERT_TRUE(tables) << tables.error().message;
+  EXPECT_EQ(tables->set->rows(ingest::TableKind::apps), 1u);
+  EXPECT_EQ(tables->set->rows(ingest::TableKind::agents), 2u);
+  ASSERT_EQ(tables->texts.size(), 4u);
+  EXPECT_EQ(tables->texts[0].hash, to_hex(as_view(sha256(tables->texts[0].json))));
+  EXPECT_EQ(tables->texts[1].hash, "") << "no table of destinations";
+}
+
+TEST(Tables, mistakes_are_named_by_file_line_and_nearest_word) {
+  const Folder folder;
+  EnrichmentConfig enrichment;
+  enrichment.files[0] = folder.write("apps.csv", "app,risk_tier\nbilling,hihg\n");
+  enrichment.files[1] = folder.file("none.csv");
+  std::vector<Finding> findings;
+  load_tables(enrichment, findings);
+  ASSERT_EQ(findings.size(), 2u);
+  EXPECT_EQ(to_text(findings[0]), folder.file("apps.csv") + ":2: risk_tier: 'hihg' is unknown; did you mean 'high'?");
+  EXPECT_EQ(findings[0].column, 9);
+  EXPECT_THAT(to_text(findings[1]), HasSubstr("none.csv: cannot be read"));
+  EXPECT_THAT(finding_of(std::string(small) + "enrichment: {apps: apps.xlsx}\n"), HasSubstr("tidewaiter.yaml:3: enrichment.apps: "));
+  EXPECT_THAT(finding_of(std::string(small) + "enrichment: {aps: a.csv}\n"), HasSubstr("did you mean 'apps'?"));
+}
+
 TEST(Policy, the_default_policy_loads_as_canonical_json_with_its_hash) {
   const auto policy = load_policy("schemas/default-policy.yaml");
   ASSERT_TRUE(policy) << policy.error().message;

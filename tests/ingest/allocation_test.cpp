@@ -6,6 +6,7 @@
 #include <new>
 
 #include "ingest/batch_builder.hpp"
+#include "ingest/table_set.hpp"
 #include "tests/ingest/batches.hpp"
 
 namespace {
@@ -60,6 +61,29 @@ TEST(Allocations, none_per_event_on_the_good_path) {
   const std::size_t many = allocations_for(*parser, builder, 2000), few = allocations_for(*parser, builder, 20);
   EXPECT_EQ(many, few) << "a batch costs the same number of allocations whatever it holds";
   EXPECT_LE(many, 8u);
+}
+
+TEST(Allocations, none_in_tables_of_users) {
+  std::vector<Fault> faults;
+  std::vector<Table> tables = {
+      read_csv_table(TableKind::apps, "app,risk_tier,owner\ninvoices,high,ann\n", faults),
+      read_csv_table(TableKind::destinations, "destination,dst_category\npartner.example,partner\n203.0.113.0/24,lab\n", faults),
+      read_csv_table(TableKind::resources, "resource,data_classes\na long*,pii\n", faults),
+      read_csv_table(TableKind::agents, "agent,role\na-7,support\n", faults)};
+  ASSERT_TRUE(faults.empty());
+  const TableSet set(tables);
+  auto parser = testing::make_parser();
+  BatchBuilder builder({8 << 20, 50});
+  const std::string text = message(7);
+  BodyParts parts;
+  parts.value = text;
+  ASSERT_TRUE(builder.add(intern_origin("test", {}, "events"), 0, 0, -1, parts));
+  auto batch = builder.take();
+  parser->parse(*batch);
+  const std::size_t before = allocations.load();
+  const TableSet::Counts counts = set.apply(*batch);
+  EXPECT_EQ(allocations.load(), before);
+  for (const std::uint64_t count : counts) EXPECT_EQ(count, 1u);
 }
 
 }  // namespace
