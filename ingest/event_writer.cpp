@@ -31,7 +31,7 @@ void EventWriter::begin(Batch& batch, const Plan& plan, Event& event) {
   event_ = &event;
   flags_ = 0;
   broken_ = false;
-  captured_ = 0;
+  captured_ = present_ = 0;
   offered_ = 0;
 }
 

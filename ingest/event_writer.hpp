@@ -35,6 +35,8 @@ class EventWriter {
     captures_[static_cast<std::size_t>(number)] = text;
     captured_ |= 1u << number;
   }
+  /// Something without a text stands there.
+  void present(std::int32_t number) { present_ |= 1u << number; }
   /// A text had something in it that is no escape of JSON.
   bool broken() const { return broken_; }
   void flag(std::uint64_t bits) { flags_ |= bits; }
@@ -51,7 +53,7 @@ class EventWriter {
   /// Joins, defaults, and the rules of time, for the record that the event came from.
   void finish(const Record& record);
   bool is_of_format() const {
-    if ((captured_ & plan_->required_captures) != plan_->required_captures) return false;
+    if (((captured_ | present_) & plan_->required_captures) != plan_->required_captures) return false;
     for (const Foreign& other : plan_->foreign)
       if ((captured_ >> other.capture & 1) != 0 && captures_[other.capture].starts_with(other.start)) return false;
     return true;
@@ -78,7 +80,7 @@ class EventWriter {
   Event* event_ = nullptr;
   std::uint64_t flags_ = 0;
   bool broken_ = false;
-  std::uint32_t captured_ = 0;
+  std::uint32_t captured_ = 0, present_ = 0;
   std::array<std::string_view, Plan::captures_max> captures_;
   std::uint64_t offered_ = 0;
   std::array<std::string_view, Plan::offers_max> offers_;

@@ -87,6 +87,23 @@ struct Unescaped {
 /// Writes the string's characters to `out`, which has room for `text.size()` bytes: no escape grows.
 Unescaped unescape_json(std::string_view text, char* out);
 
+/// Without the white space of JSON around it.
+inline std::string_view trimmed(std::string_view token) {
+  auto is_space = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };
+  while (!token.empty() && is_space(token.back())) token.remove_suffix(1);
+  while (!token.empty() && is_space(token.front())) token.remove_prefix(1);
+  return token;
+}
+
+/// The characters of the key whose spelling begins at `raw`; "" when it is escaped and longer than any key of a mapping.
+using KeyText = char[256];
+inline std::string_view key_text(const char* raw, KeyText& buffer) {
+  const StringExtent extent = string_extent(raw);
+  if (!extent.escaped) return {raw, extent.length};
+  if (extent.length > sizeof buffer) return {};
+  return {buffer, unescape_json({raw, extent.length}, buffer).length};
+}
+
 /// true, false, null or a number by the grammar of RFC 8259.
 bool is_json_literal(std::string_view token);
 bool is_json_number(std::string_view token);

@@ -132,14 +132,8 @@ class Walker {
   }
 
   Step* look_up(std::uint32_t at, const char* key) {
-    const StringExtent extent = string_extent(key);
-    char buffer[256];
-    std::string_view text(key, extent.length);
-    if (extent.escaped) {
-      if (extent.length > sizeof buffer) return nullptr;
-      text = {buffer, unescape_json(text, buffer).length};
-    }
-    const std::uint32_t child = plan_->child(at, text);
+    KeyText buffer;
+    const std::uint32_t child = plan_->child(at, key_text(key, buffer));
     return child == Plan::none ? nullptr : &steps_[child];
   }
 
@@ -148,6 +142,7 @@ class Walker {
     const std::string_view token = value.raw_json_token();
     switch (token[0]) {
       case '"': {
+        if (step.leaf_count == 0 && step.capture < 0) return true;
         const std::string_view text = string(token.data() + 1, out);
         if (step.plain && text.size() <= step.leaves->limit_bytes)
           out.set(static_cast<Str>(step.leaves->slot), text);
@@ -156,11 +151,14 @@ class Walker {
         return true;
       }
       case '{': {
+        if (step.capture >= 0) out.present(step.capture);
         if (step.first == nullptr) return true;
         ondemand::object inner;
         return value.get_object().get(inner) == simdjson::SUCCESS && object(inner, step, out);
       }
-      case '[': return step.leaf_count == 0 || array(value, step, out);
+      case '[':
+        if (step.capture >= 0) out.present(step.capture);
+        return step.leaf_count == 0 || array(value, step, out);
       default: scalar(trimmed(token), step, out); return true;
     }
   }
@@ -261,6 +259,7 @@ struct Parser::State {
   RejectReason lines(Batch& batch, Record& record, bool& mapped);
   RejectReason settle(Batch& batch, Record& record, Format& format, const WalkResult& result, bool& mapped);
   bool shape(ondemand::document& document, bool array, KeySet& keys);
+  bool add_keys(ondemand::object& fields, KeySet& keys) const;
   bool attributes_in_headers(const Record& record, Walker& walker);
   RejectReason why_broken(std::string_view value) const;
   simdjson::error_code iterate(std::string_view value, ondemand::document& document);
@@ -432,32 +431,30 @@ RejectReason Parser::State::lines(Batch& batch, Record& record, bool& mapped) {
   return RejectReason::none;
 }
 
-/// Which of the keys that tell formats apart the message, or its first element, has.
+/// Which of the keys that tell formats apart the message has; of a list, any of its elements.
 bool Parser::State::shape(ondemand::document& document, bool array, KeySet& keys) {
   ondemand::object fields;
-  if (array) {
-    ondemand::array elements;
-    if (document.get_array().get(elements) != simdjson::SUCCESS) return false;
-    bool found = false;
-    for (auto result : elements) {
-      ondemand::value one;
-      if (std::move(result).get(one) != simdjson::SUCCESS) return false;
-      if (one.raw_json_token()[0] != '{') continue;
-      if (one.get_object().get(fields) != simdjson::SUCCESS) return false;
-      found = true;
-      break;
-    }
-    if (!found) return true;
-  } else if (document.get_object().get(fields) != simdjson::SUCCESS) {
-    return false;
+  if (!array) return document.get_object().get(fields) == simdjson::SUCCESS && add_keys(fields, keys);
+  ondemand::array elements;
+  if (document.get_array().get(elements) != simdjson::SUCCESS) return false;
+  for (auto result : elements) {
+    ondemand::value one;
+    if (std::move(result).get(one) != simdjson::SUCCESS) return false;
+    if (one.raw_json_token()[0] != '{') continue;
+    if (one.get_object().get(fields) != simdjson::SUCCESS || !add_keys(fields, keys)) return false;
   }
+  return true;
+}
+
+bool Parser::State::add_keys(ondemand::object& fields, KeySet& keys) const {
   std::string name;
   for (auto result : fields) {
     ondemand::field field;
     if (std::move(result).get(field) != simdjson::SUCCESS) return false;
-    const char* key = field.key().raw();
-    name.assign(key, string_extent(key).length);
-    if (const auto known = key_numbers.find(name); known != key_numbers.end()) keys.set(known->second);
+    KeyText buffer;
+    name = key_text(field.key().raw(), buffer);
+    const auto known = key_numbers.find(name);
+    if (known != key_numbers.end() && known->second < shape_keys_max) keys.set(known->second);
   }
   return true;
 }

@@ -29,11 +29,7 @@ class Tree {
       case Kind::each: return only(from, &RecipeNode::each, "[]");
       case Kind::text: return only(from, &RecipeNode::text, "{text}");
       case Kind::json: return only(from, &RecipeNode::embedded, "{json}");
-      case Kind::base64_json: {
-        const std::uint32_t to = only(from, &RecipeNode::embedded, "{base64_json}");
-        nodes_[from].base64 = true;
-        return to;
-      }
+      case Kind::base64_json: return only(from, &RecipeNode::base64, "{base64_json}");
       case Kind::kv: {
         const std::uint32_t to = only(from, &RecipeNode::kv, "{kv}");
         nodes_[from].kv_key = step.key;
@@ -101,6 +97,7 @@ class RecipeCompiler {
       TRY_ASSIGN(ParsedPath parsed, read_path(path.get<std::string>()));
       ignored_.push_back(std::move(parsed));
     }
+    add_gates();
     return plant();
   }
 
@@ -315,9 +312,26 @@ class RecipeCompiler {
       TableRow row{Pattern::of(from), lasting_text(as_text(to)), as_text(to) == "="};
       if (column.words != nullptr && !row.keep && !row.to.empty() && !column.words->find(row.to))
         return wrong(at_, "'" + std::string(row.to) + "' is no word of this column" + did_you_mean(row.to, column.words->words));
+      made.first_letters += row.from.open_start || row.from.text.empty() ? '\0' : row.from.text[0];
       made.table.push_back(std::move(row));
     }
     return {};
+  }
+
+  void add_gates() {
+    for (ColumnSources& column : recipe_.columns) {
+      column.first_gate = recipe_.gates.size();
+      for (const ColumnSource& source : column.sources) recipe_.gates.push_back(gate_of(source));
+    }
+  }
+
+  static SourceGate gate_of(const ColumnSource& source) {
+    SourceGate gate;
+    for (const SourcePart& part : source.parts)
+      if (part.cell >= 0 && !source.some_suffice) gate.cell = static_cast<std::uint16_t>(part.cell);
+    for (const Condition& condition : source.when)
+      if (!condition.negated) gate.also = condition.cell;
+    return gate;
   }
 
   Result<void> add_mark(const json& value) {
@@ -430,7 +444,8 @@ class RecipeCompiler {
   /// places with events.
   std::size_t settle(std::uint32_t at) {
     std::vector<std::uint32_t> below = recipe_.nodes[at].children;
-    for (const std::int32_t one : {recipe_.nodes[at].each, recipe_.nodes[at].embedded, recipe_.nodes[at].kv})
+    for (const std::int32_t one :
+         {recipe_.nodes[at].each, recipe_.nodes[at].embedded, recipe_.nodes[at].base64, recipe_.nodes[at].kv})
       if (one >= 0) below.push_back(static_cast<std::uint32_t>(one));
     if (recipe_.nodes[at].text >= 0) below.push_back(static_cast<std::uint32_t>(recipe_.nodes[at].text));
     for (const auto& [index, node] : recipe_.nodes[at].at) below.push_back(node);

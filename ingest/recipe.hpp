@@ -27,6 +27,7 @@ struct Cell {
   Kind kind = Kind::none;
   std::uint8_t rank = 0;    // which of the path's alternatives it stood at
   std::uint32_t count = 0;  // elements of an array
+  bool is_text() const { return kind == Kind::string || kind == Kind::scalar; }
 };
 
 /// A cell that is filled from a node, as one of its path's alternatives: the lowest rank that is there counts.
@@ -78,6 +79,7 @@ struct ColumnSource {
   std::vector<std::pair<std::uint16_t, std::string_view>> which;  // the literal of the first cell that is there
   std::vector<Condition> when;
   std::vector<TableRow> table;
+  std::string first_letters;           // of the table's rows; 0 = any: most rows are passed over by one byte
   char separator = 0;
   int segment = 0;                     // negative: from the end
   std::uint64_t flag = 0;
@@ -87,6 +89,18 @@ struct ColumnSource {
 struct ColumnSources {
   ColumnInfo column;
   std::vector<ColumnSource> sources;
+  std::size_t first_gate = 0;  // among Recipe::gates; one for each source
+};
+
+/// Cells that must hold something for a source to give a value. Most sources of a mapping give none to a given event, and
+/// this says so from four bytes.
+struct SourceGate {
+  static constexpr std::uint16_t always = 0xFFFF;
+  std::uint16_t cell = always, also = always;
+  bool is_open(const Cell* cells) const {
+    return (cell == always || cells[cell].kind != Cell::Kind::none) &&
+           (also == always || cells[also].kind != Cell::Kind::none);
+  }
 };
 
 struct Mark {
@@ -109,10 +123,9 @@ struct RecipeNode {
   std::vector<std::uint32_t> children;         // by key; kept in the mapping's order
   std::map<std::string, std::uint32_t, std::less<>> by_key;
   std::vector<Target> cells;                   // what stands here goes into these
-  std::int32_t each = -1, embedded = -1, kv = -1, text = -1;
+  std::int32_t each = -1, embedded = -1, base64 = -1, kv = -1, text = -1;
   std::vector<std::pair<int, std::uint32_t>> at;
   std::string kv_key;
-  bool base64 = false;
   std::int32_t location = -1;                  // an event stands here: which location
   bool holds_location = false;                 // here or below
   bool later = false;                          // walked after its siblings: they say something about its events
@@ -147,6 +160,7 @@ class Recipe {
   std::uint16_t path_count = 0;      // cells of one location
   std::vector<std::vector<Condition>> detect;  // any of these, all of each; cells relative to the location
   std::vector<ColumnSources> columns;
+  std::vector<SourceGate> gates;
   std::vector<Mark> marks;
   std::vector<SignaturePlaces> signatures;     // the first whose payload or digest is there counts
   std::vector<Default> defaults;

@@ -13,11 +13,9 @@ namespace {
 
 constexpr std::size_t sha256_bytes = 32;
 
-bool is_text(const Cell& cell) { return cell.kind == Cell::Kind::string || cell.kind == Cell::Kind::scalar; }
-
 /// A hash may be of whole objects, too.
 bool is_part(const ColumnSource& source, const Cell& cell) {
-  const bool fits = is_text(cell) || (source.extract == Extract::hash && cell.kind != Cell::Kind::none);
+  const bool fits = cell.is_text() || (source.extract == Extract::hash && cell.kind != Cell::Kind::none);
   return fits && !cell.text.empty();
 }
 
@@ -68,14 +66,16 @@ void RecipeValues::fill(const Recipe& recipe, const Cell* cells, Batch& batch, c
                         std::uint64_t flags, Explanation* explanation) {
   batch_ = &batch;
   writer_.begin(batch, event, flags);
-  for (const ColumnSources& column : recipe.columns)
-    for (const ColumnSource& source : column.sources)
-      if (offer(source, cells)) {
-        writer_.flag(source.flag);
-        if (explanation != nullptr)
-          explanation->lines.push_back({event.sub, std::string(column.column.name), source.description});
-        break;
-      }
+  for (const ColumnSources& column : recipe.columns) {
+    const SourceGate* const gates = recipe.gates.data() + column.first_gate;
+    for (std::size_t i = 0; i < column.sources.size(); ++i) {
+      if (!gates[i].is_open(cells) || !offer(column.sources[i], cells)) continue;
+      writer_.flag(column.sources[i].flag);
+      if (explanation != nullptr)
+        explanation->lines.push_back({event.sub, std::string(column.column.name), column.sources[i].description});
+      break;
+    }
+  }
   for (const Mark& mark : recipe.marks)
     if (all_hold(mark.when, cells)) writer_.flag(mark.flag);
   writer_.finish(record, recipe.defaults, recipe.number, recipe.version);
@@ -111,19 +111,26 @@ bool RecipeValues::offer(const ColumnSource& source, const Cell* cells) {
       return writer_.offer(source.leaf, {digits, static_cast<std::size_t>(end - digits)});
     }
     if (cell.kind == Cell::Kind::array && source.extract == Extract::none) return offer_list(source, cell.text);
-    if (!is_text(cell) && source.extract != Extract::hash && source.extract != Extract::size) return false;
+    if (!cell.is_text() && source.extract != Extract::hash && source.extract != Extract::size) return false;
   }
   std::string_view text;
   return text_of(source, cells, text) && offer_text(source, text);
+}
+
+const TableRow* RecipeValues::row_of(const ColumnSource& source, std::string_view text) {
+  for (std::size_t i = 0; i < source.table.size(); ++i) {
+    const char first = source.first_letters[i];
+    if ((first == '\0' || first == text[0]) && source.table[i].from.matches(text)) return &source.table[i];
+  }
+  return nullptr;
 }
 
 bool RecipeValues::offer_text(const ColumnSource& source, std::string_view text) {
   if (source.separator != 0) text = segment_of(text, source.separator, source.segment);
   if (text.empty() || !extract(source.extract, text)) return false;
   if (!source.table.empty()) {
-    const auto row = std::find_if(source.table.begin(), source.table.end(),
-                                  [&](const TableRow& one) { return one.from.matches(text); });
-    if (row == source.table.end()) return false;
+    const TableRow* row = row_of(source, text);
+    if (row == nullptr) return false;
     if (!row->keep) text = row->to;
   }
   return !text.empty() && writer_.offer(source.leaf, text);
@@ -136,7 +143,9 @@ bool RecipeValues::offer_list(const ColumnSource& source, std::string_view list)
   for_each_string(list, [&](std::string_view text, bool escaped) {
     if (escaped) {
       char* out = EventWriter::derive(*batch_, text.size());
-      text = {out, unescape_json(text, out).length};
+      const Unescaped made = unescape_json(text, out);
+      if (made.replaced) writer_.flag(flag::bad_utf8_replaced);
+      text = {out, made.length};
     }
     any = offer_text(source, text) || any;
   });

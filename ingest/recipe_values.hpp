@@ -21,6 +21,7 @@ class RecipeValues {
  private:
   bool offer(const ColumnSource& source, const Cell* cells);
   bool offer_list(const ColumnSource& source, std::string_view list);
+  static const TableRow* row_of(const ColumnSource& source, std::string_view text);
   bool offer_text(const ColumnSource& source, std::string_view text);
   bool text_of(const ColumnSource& source, const Cell* cells, std::string_view& text);
   bool put_together(const ColumnSource& source, const Cell* cells, std::string_view& text);

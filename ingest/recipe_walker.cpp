@@ -14,6 +14,13 @@ namespace {
 
 namespace ondemand = simdjson::ondemand;
 
+/// Of both ends: keys of one vendor begin alike.
+std::size_t key_hash(std::string_view key) {
+  std::uint64_t tail = 0;
+  if (key.size() > 8) std::memcpy(&tail, key.data() + key.size() - 8, 8);
+  return ((short_key(key) ^ std::rotl(tail, 29)) * 0x9E3779B97F4A7C15 ^ key.size() * 0xD6E8FEB86659FD93) >> 40;
+}
+
 }  // namespace
 
 RecipeWalker::RecipeWalker(std::unique_ptr<Recipe> recipe) : recipe_(std::move(recipe)), steps_(recipe_->nodes.size()) {
@@ -22,8 +29,12 @@ RecipeWalker::RecipeWalker(std::unique_ptr<Recipe> recipe) : recipe_(std::move(r
     steps_[i].key_bytes = node.key_bytes;
     steps_[i].key_mask = node.key_mask;
     steps_[i].later = node.later;
+    steps_[i].opens = node.embedded >= 0 || node.base64 >= 0 || node.text >= 0;
+    steps_[i].targets = node.cells.data();
+    steps_[i].target_count = static_cast<std::uint32_t>(node.cells.size());
     if (!node.children.empty()) steps_[i].first = node.children[0];
     for (std::size_t c = 1; c < node.children.size(); ++c) steps_[node.children[c - 1]].next = node.children[c];
+    index_children(i);
   }
   cells_.resize(std::max<std::size_t>(1, recipe_->locations.size() * recipe_->path_count));
 }
@@ -67,6 +78,7 @@ WalkResult RecipeWalker::document(ondemand::document& document, Batch& batch, co
   set(0, Cell::Kind::object, trimmed(record.value));
   result_.broken = !root_value(document) || document.current_location().error() != simdjson::OUT_OF_BOUNDS;
   if (!result_.broken && recipe_->nodes[0].location >= 0) emit_holder(0, 0);
+  spread_flags(0);
   return result_;
 }
 
@@ -79,10 +91,10 @@ bool RecipeWalker::root_value(ondemand::document& document) {
   }
   ondemand::array elements;
   return type == ondemand::json_type::array && document.get_array().get(elements) == simdjson::SUCCESS &&
-         array(elements, 0, document_text_.data());
+         array(elements, 0, trimmed(document_text_).data());
 }
 
-bool RecipeWalker::object(ondemand::object& fields, std::uint32_t at) {
+bool RecipeWalker::object(ondemand::object& fields, std::uint32_t at, std::span<const std::int32_t> also) {
   const std::uint64_t visit = ++visit_;
   ++depth_;
   bool passed_over = false;
@@ -95,7 +107,7 @@ bool RecipeWalker::object(ondemand::object& fields, std::uint32_t at) {
     if (child == none) [[unlikely]] {
       child = look_up(at, key);
       if (child == none) {
-        unread(at, key);
+        unread(at, key, also);
         continue;
       }
       *guess = child;
@@ -127,6 +139,20 @@ bool RecipeWalker::object(ondemand::object& fields, std::uint32_t at) {
   return true;
 }
 
+void RecipeWalker::index_children(std::uint32_t at) {
+  const RecipeNode& node = recipe_->nodes[at];
+  Step& step = steps_[at];
+  const std::size_t size = std::bit_ceil(node.children.size() * 4 + 1);
+  step.table = static_cast<std::uint32_t>(key_table_.size());
+  step.table_mask = static_cast<std::uint32_t>(size - 1);
+  key_table_.resize(key_table_.size() + size, none);
+  for (const std::uint32_t child : node.children) {
+    std::size_t slot = key_hash(recipe_->nodes[child].key) & step.table_mask;
+    while (key_table_[step.table + slot] != none) slot = (slot + 1) & step.table_mask;
+    key_table_[step.table + slot] = child;
+  }
+}
+
 std::uint32_t RecipeWalker::follow(std::uint32_t guess, const char* key) const {
   for (int i = 0; i < 4 && guess != none; ++i, guess = steps_[guess].next) {
     const Step& step = steps_[guess];
@@ -147,19 +173,18 @@ std::uint32_t RecipeWalker::follow(std::uint32_t guess, const char* key) const {
 }
 
 std::uint32_t RecipeWalker::look_up(std::uint32_t at, const char* key) {
-  const StringExtent extent = string_extent(key);
-  char buffer[256];
-  std::string_view text(key, extent.length);
-  if (extent.escaped) {
-    if (extent.length > sizeof buffer) return none;
-    text = {buffer, unescape_json(text, buffer).length};
+  KeyText buffer;
+  const std::string_view text = key_text(key, buffer);
+  const Step& step = steps_[at];
+  for (std::size_t slot = key_hash(text) & step.table_mask;; slot = (slot + 1) & step.table_mask) {
+    const std::uint32_t found = key_table_[step.table + slot];
+    if (found == none || recipe_->nodes[found].key == text) return found;
   }
-  const auto& by_key = recipe_->nodes[at].by_key;
-  const auto found = by_key.find(text);
-  return found == by_key.end() ? none : found->second;
 }
 
-void RecipeWalker::unread(std::uint32_t at, const char* key) {
+void RecipeWalker::unread(std::uint32_t at, const char* key, std::span<const std::int32_t> also) {
+  for (const std::int32_t other : also)
+    if (other >= 0 && look_up(static_cast<std::uint32_t>(other), key) != none) return;
   ++result_.unread_keys;
   if (explanation_ == nullptr) return;
   const std::string& path = recipe_->nodes[at].path;
@@ -172,13 +197,14 @@ void RecipeWalker::unread(std::uint32_t at, const char* key) {
 bool RecipeWalker::value(ondemand::value value, std::uint32_t at) {
   const std::string_view token = value.raw_json_token();
   switch (token[0]) {
-    case '"': text(string(token.data() + 1), at); return true;
-    case '{': return entered_object(value, at, token.data());
-    case '[': {
-      ondemand::array elements;
-      if (value.get_array().get(elements) != simdjson::SUCCESS) return false;
-      return recipe_->nodes[at].kv >= 0 ? key_values(elements, at) : array(elements, at, token.data());
+    case '"': {
+      const Step& step = steps_[at];
+      if (step.opens) text(string(token.data() + 1), at);
+      else if (step.target_count > 0) set(at, Cell::Kind::string, string(token.data() + 1));
+      return true;
     }
+    case '{': return entered_object(value, at, token.data());
+    case '[': return list(value, at, token.data());
     default: {
       const std::string_view scalar = trimmed(token);
       if (is_json_number(scalar) || (is_json_literal(scalar) && scalar != "null"))
@@ -190,29 +216,58 @@ bool RecipeWalker::value(ondemand::value value, std::uint32_t at) {
   }
 }
 
+// An object where JSON in a string was expected, and a map where a list of pairs was, are read all the same.
 bool RecipeWalker::entered_object(ondemand::value& value, std::uint32_t at, const char* start) {
   const RecipeNode& node = recipe_->nodes[at];
   const std::uint32_t events = result_.events;
   ondemand::object inner;
   if (value.get_object().get(inner) != simdjson::SUCCESS) return false;
-  // An object where JSON in a string was expected, and a map where a list of pairs was, are read all the same.
-  const std::uint32_t into = node.embedded >= 0 ? static_cast<std::uint32_t>(node.embedded)
-                             : node.kv >= 0 && node.children.empty() ? static_cast<std::uint32_t>(node.kv)
-                                                                     : at;
-  const RecipeNode& target = recipe_->nodes[into];
-  if (!target.children.empty()) {
-    if (!object(inner, into)) return false;
-  } else {
-    std::string_view raw;
-    if (inner.raw_json().get(raw) != simdjson::SUCCESS) return false;
+  const std::int32_t targets[] = {node.embedded, node.base64, node.kv, static_cast<std::int32_t>(at)};
+  bool entered = false, asked_for = false;
+  for (const std::int32_t target : targets) {
+    if (target < 0) continue;
+    const RecipeNode& into = recipe_->nodes[static_cast<std::size_t>(target)];
+    asked_for = asked_for || !into.cells.empty() || into.location >= 0;
+    if (into.children.empty()) continue;
+    bool is_object = false;
+    if (entered && inner.reset().get(is_object) != simdjson::SUCCESS) return false;
+    entered = true;
+    if (!object(inner, static_cast<std::uint32_t>(target), targets)) return false;
   }
-  if (!node.cells.empty() || !target.cells.empty() || node.location >= 0 || target.location >= 0) {
-    const std::string_view raw = up_to_here(start);
-    set(at, Cell::Kind::object, raw);
-    if (into != at) set(into, Cell::Kind::object, raw);
+  std::string_view skipped;
+  if (!entered && inner.raw_json().get(skipped) != simdjson::SUCCESS) return false;
+  if (!asked_for) return true;
+  const std::string_view raw = up_to_here(start);
+  for (const std::int32_t target : targets)
+    if (target >= 0) set(static_cast<std::uint32_t>(target), Cell::Kind::object, raw);
+  for (const std::int32_t target : targets)
+    if (target >= 0 && recipe_->nodes[static_cast<std::size_t>(target)].location >= 0)
+      emit_holder(static_cast<std::uint32_t>(target), events);
+  return true;
+}
+
+/// A list is gone through once for each way of reading it.
+bool RecipeWalker::list(ondemand::value& value, std::uint32_t at, const char* start) {
+  const RecipeNode& node = recipe_->nodes[at];
+  ondemand::array elements;
+  if (value.get_array().get(elements) != simdjson::SUCCESS) return false;
+  if (node.kv < 0) return array(elements, at, start);
+  if (!key_values(elements, at, start)) return false;
+  if (node.each < 0 && node.at.empty()) return true;
+  bool is_empty = false;
+  return elements.reset().get(is_empty) == simdjson::SUCCESS && array(elements, at, start);
+}
+
+template <class Visit>
+bool RecipeWalker::for_each_element(ondemand::array& elements, std::uint32_t& count, Visit visit) {
+  bool is_empty = false;
+  if (count > 0 && elements.reset().get(is_empty) != simdjson::SUCCESS) return false;
+  count = 0;
+  for (auto result : elements) {
+    ondemand::value one;
+    if (std::move(result).get(one) != simdjson::SUCCESS || !visit(one, static_cast<int>(count))) return false;
+    ++count;
   }
-  if (node.location >= 0) emit_holder(at, events);
-  if (into != at && target.location >= 0) emit_holder(into, events);
   return true;
 }
 
@@ -220,25 +275,30 @@ bool RecipeWalker::array(ondemand::array& elements, std::uint32_t at, const char
   const RecipeNode& node = recipe_->nodes[at];
   ++depth_;
   std::uint32_t count = 0;
-  std::size_t last_mark = touched_.size();
   const bool events_below = node.each >= 0 && recipe_->nodes[static_cast<std::uint32_t>(node.each)].holds_location;
-  for (auto result : elements) {
-    ondemand::value one;
-    if (std::move(result).get(one) != simdjson::SUCCESS) return false;
-    const int number = static_cast<int>(count++);
-    bool used = false;
-    for (const auto& [index, child] : node.at) {
-      if (used || (index != number && index != -1)) continue;
-      if (index == -1) {
-        forget(last_mark);
-        last_mark = touched_.size();
-      }
-      used = true;
-      if (!value(one, child)) return false;
-    }
-    if (used || node.each < 0) continue;
-    if (!element(one, static_cast<std::uint32_t>(node.each), events_below)) return false;
+  auto each = [&](ondemand::value& one, int) {
+    return node.each < 0 || element(one, static_cast<std::uint32_t>(node.each), events_below);
+  };
+  auto by_place = [&](ondemand::value& one, int number) {
+    for (const auto& [index, child] : node.at)
+      if (index == number) return value(one, child);
+    return true;
+  };
+  bool places = false;
+  for (const auto& [index, child] : node.at) {
+    places = places || index >= 0;
+    if (index >= 0) continue;
+    const std::size_t mark = touched_.size();
+    const std::uint64_t flags = flags_;
+    auto last = [&, to = child](ondemand::value& one, int) {
+      forget(mark);  // of the one before, which was not the last
+      flags_ = flags;
+      return value(one, to);
+    };
+    if (!for_each_element(elements, count, last)) return false;
   }
+  if (places && !for_each_element(elements, count, by_place)) return false;
+  if ((node.each >= 0 || node.at.empty()) && !for_each_element(elements, count, each)) return false;
   if (count == 0 && events_below) result_.no_element = true;
   --depth_;
   if (!node.cells.empty()) set(at, Cell::Kind::array, up_to_here(start), count);
@@ -250,31 +310,36 @@ bool RecipeWalker::element(ondemand::value one, std::uint32_t each, std::uint32_
   if (events_below == 0) return value(one, each);
   const std::size_t mark = touched_.size();
   const std::uint64_t outer_flags = flags_;
+  const std::uint32_t events = result_.events;
   const char kind = one.raw_json_token()[0];
-  if (kind != '{' && (kind != '"' || recipe_->nodes[each].embedded < 0))
+  const RecipeNode& node = recipe_->nodes[each];
+  if (kind != '{' && (kind != '"' || (node.embedded < 0 && node.base64 < 0)))
     emit_unmapped(flag::wrapped);
   else if (!value(one, each))
     return false;
   settled_ = result_.events;
+  spread_flags(events);
   flags_ = outer_flags;
   forget(mark);
   return true;
 }
 
 // [{"key":"k","value":...}, ...] as if it were an object.
-bool RecipeWalker::key_values(ondemand::array& elements, std::uint32_t at) {
+bool RecipeWalker::key_values(ondemand::array& elements, std::uint32_t at, const char* start) {
+  std::uint32_t count = 0;
   depth_ += 2;
-  for (auto result : elements) {
-    ondemand::value one;
-    if (std::move(result).get(one) != simdjson::SUCCESS) return false;
-    if (one.raw_json_token()[0] != '{') continue;
+  auto pair_of = [&](ondemand::value& one, int) {
+    if (one.raw_json_token()[0] != '{') return true;
     ondemand::object pair;
-    if (one.get_object().get(pair) != simdjson::SUCCESS || !key_value(pair, at)) return false;
-  }
+    return one.get_object().get(pair) == simdjson::SUCCESS && key_value(pair, at);
+  };
+  if (!for_each_element(elements, count, pair_of)) return false;
   depth_ -= 2;
+  if (!recipe_->nodes[at].cells.empty()) set(at, Cell::Kind::array, up_to_here(start), count);
   return true;
 }
 
+/// The value is the first field beside the key, before or behind it.
 bool RecipeWalker::key_value(ondemand::object& pair, std::uint32_t at) {
   const std::string& key_name = recipe_->nodes[at].kv_key;
   const auto into = static_cast<std::uint32_t>(recipe_->nodes[at].kv);
@@ -284,9 +349,8 @@ bool RecipeWalker::key_value(ondemand::object& pair, std::uint32_t at) {
     for (auto result : pair) {
       ondemand::field field;
       if (std::move(result).get(field) != simdjson::SUCCESS) return false;
-      const char* name = field.key().raw();
-      const std::string_view text(name, string_extent(name).length);
-      if (text == key_name) {
+      KeyText buffer;
+      if (key_text(field.key().raw(), buffer) == key_name) {
         const std::string_view token = field.value().raw_json_token();
         if (!known && token[0] == '"') {
           child = look_up(into, token.data() + 1);
@@ -295,7 +359,7 @@ bool RecipeWalker::key_value(ondemand::object& pair, std::uint32_t at) {
         known = true;
       } else if (!known) {
         missed = true;  // the value stands before its key
-      } else if (child != none && (round == 0 || missed)) {
+      } else if (child != none && (round == 1 || !missed)) {
         if (!any_value(field.value(), child)) return false;
         child = none;
       }
@@ -316,9 +380,8 @@ bool RecipeWalker::any_value(ondemand::value one, std::uint32_t at) {
   for (auto result : wrapper) {
     ondemand::field field;
     if (std::move(result).get(field) != simdjson::SUCCESS) return false;
-    const char* name = field.key().raw();
-    const std::string_view text(name, string_extent(name).length);
-    if (text.ends_with("Value") && !value(field.value(), at)) return false;
+    KeyText buffer;
+    if (key_text(field.key().raw(), buffer).ends_with("Value") && !value(field.value(), at)) return false;
   }
   --depth_;
   return true;
@@ -327,17 +390,16 @@ bool RecipeWalker::any_value(ondemand::value one, std::uint32_t at) {
 void RecipeWalker::text(std::string_view text, std::uint32_t at) {
   const RecipeNode& node = recipe_->nodes[at];
   set(at, Cell::Kind::string, text);
-  if (node.embedded >= 0) embedded(text, at);
+  if (node.embedded >= 0) embedded(text, static_cast<std::uint32_t>(node.embedded), false);
+  if (node.base64 >= 0) embedded(text, static_cast<std::uint32_t>(node.base64), true);
   if (node.text >= 0) text_lines(text, static_cast<std::uint32_t>(node.text));
 }
 
 /// JSON in a string. When it is broken its event is not lost: it becomes an unmapped one.
-void RecipeWalker::embedded(std::string_view text, std::uint32_t at) {
-  const RecipeNode& node = recipe_->nodes[at];
-  const auto into = static_cast<std::uint32_t>(node.embedded);
+void RecipeWalker::embedded(std::string_view text, std::uint32_t into, bool base64) {
   const std::uint32_t events = result_.events;
   bool good = level_ < levels_max;
-  if (good && node.base64) {
+  if (good && base64) {
     const auto bytes = decoded_base64(text);
     good = bytes.has_value();
     if (good) {
@@ -360,7 +422,7 @@ void RecipeWalker::embedded(std::string_view text, std::uint32_t at) {
   const bool has_events = recipe_->nodes[into].holds_location;
   if (good || !has_events || result_.events != events) return;
   emit_unmapped(flag::wrapped);
-  if (node.base64) settled_ = result_.events;  // people write plain text, but no base64: this is a broken event
+  if (base64) settled_ = result_.events;  // people write plain text, but no base64: this is a broken event
 }
 
 bool RecipeWalker::embedded_document(std::string_view text, std::uint32_t at) {
@@ -384,7 +446,7 @@ bool RecipeWalker::embedded_document(std::string_view text, std::uint32_t at) {
   if (document.type().get(type) != simdjson::SUCCESS) return false;
   if (type == ondemand::json_type::array) {
     ondemand::array elements;
-    return document.get_array().get(elements) == simdjson::SUCCESS && array(elements, at, text.data());
+    return document.get_array().get(elements) == simdjson::SUCCESS && array(elements, at, trimmed(text).data());
   }
   ondemand::object fields;
   if (type != ondemand::json_type::object || document.get_object().get(fields) != simdjson::SUCCESS) return false;
@@ -416,7 +478,9 @@ std::string_view RecipeWalker::up_to_here(const char* start) const {
 }
 
 void RecipeWalker::set(std::uint32_t at, Cell::Kind kind, std::string_view text, std::uint32_t count) {
-  for (const auto [number, rank] : recipe_->nodes[at].cells) {
+  const Step& step = steps_[at];
+  for (std::uint32_t i = 0; i < step.target_count; ++i) {
+    const auto [number, rank] = step.targets[i];
     Cell& cell = cells_[number];
     if (cell.kind == Cell::Kind::none) {
       touched_.push_back(number);
@@ -440,6 +504,15 @@ void RecipeWalker::forget(std::size_t mark) {
       cells_[last & ~replaced_bit] = replaced_.back();
       replaced_.pop_back();
     }
+  }
+}
+
+/// What was met behind an event in what holds it says as much about it as what stood before.
+void RecipeWalker::spread_flags(std::uint32_t events_before) {
+  if (flags_ == 0) return;
+  for (std::size_t left = result_.events - events_before; left > 0; --left) {
+    Event& event = batch_->events[batch_->events.size() - left];
+    event.set(Num::flags, event.get(Num::flags) | flags_);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <tuple>
 #include <vector>
 
@@ -72,33 +73,43 @@ class RecipeWalker {
     std::uint32_t first = none;  // the key that came first in this object
     std::uint64_t seen = 0;      // the visit of its parent in which it was there
     bool later = false;
+    bool opens = false;          // a string here may hold a document, or lines
+    std::uint32_t target_count = 0;
+    const Target* targets = nullptr;  // the node's cells
+    std::uint32_t table = 0, table_mask = 0;  // open addressing over the children's keys, in key_table_
   };
 
   void begin(Batch& batch, const Record& record, const WalkLimits& limits, Explanation* explanation);
   void read_headers(const Record& record);
   bool value(Value value, std::uint32_t at);
   bool root_value(simdjson::ondemand::document& document);
-  bool object(Object& fields, std::uint32_t at);
+  /// `also`: the same object is read as these, too; what they know is not unread.
+  bool object(Object& fields, std::uint32_t at, std::span<const std::int32_t> also = {});
   bool entered_object(Value& value, std::uint32_t at, const char* start);
   bool array(simdjson::ondemand::array& elements, std::uint32_t at, const char* start);
   bool element(Value element, std::uint32_t each, std::uint32_t event_count);
-  bool key_values(simdjson::ondemand::array& elements, std::uint32_t at);
+  template <class Visit>
+  bool for_each_element(simdjson::ondemand::array& elements, std::uint32_t& count, Visit visit);
+  bool list(Value& value, std::uint32_t at, const char* start);
+  bool key_values(simdjson::ondemand::array& elements, std::uint32_t at, const char* start);
   bool key_value(Object& pair, std::uint32_t at);
   bool any_value(Value value, std::uint32_t at);
   void text(std::string_view text, std::uint32_t at);
-  void embedded(std::string_view text, std::uint32_t at);
+  void embedded(std::string_view text, std::uint32_t into, bool base64);
   bool embedded_document(std::string_view text, std::uint32_t at);
   void text_lines(std::string_view text, std::uint32_t at);
   void text_line(std::string_view line, std::uint32_t at);
   bool is_header(std::string_view line, std::uint32_t at);
 
+  void index_children(std::uint32_t at);
   std::uint32_t follow(std::uint32_t guess, const char* key) const;
   std::uint32_t look_up(std::uint32_t at, const char* key);
-  void unread(std::uint32_t at, const char* key);
+  void unread(std::uint32_t at, const char* key, std::span<const std::int32_t> also = {});
   std::string_view string(const char* inside);
   std::string_view up_to_here(const char* start) const;
   void set(std::uint32_t at, Cell::Kind kind, std::string_view text, std::uint32_t count = 0);
   void forget(std::size_t mark);
+  void spread_flags(std::uint32_t events_before);
   void emit_holder(std::uint32_t at, std::uint32_t events_before);
   void emit(std::uint32_t at);
   void emit_unmapped(std::uint64_t flags);
@@ -106,6 +117,7 @@ class RecipeWalker {
 
   std::unique_ptr<Recipe> recipe_;
   std::vector<Step> steps_;  // by node
+  std::vector<std::uint32_t> key_table_;
   std::vector<Cell> cells_;
   static constexpr std::uint16_t replaced_bit = 0x8000;
   static_assert(Recipe::cells_max <= replaced_bit);

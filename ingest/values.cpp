@@ -11,6 +11,7 @@ namespace tidewaiter::ingest {
 namespace {
 
 constexpr std::int64_t second_ns = 1'000'000'000;
+constexpr std::size_t time_bytes_max = 64;
 
 /// Two digits at `text`, or a number above 99.
 inline unsigned two_digits(const char* text) {
@@ -33,27 +34,64 @@ std::optional<std::int64_t> fraction_ns(std::string_view digits) {
   return value * unit_ns[std::min<std::size_t>(digits.size(), 9)];
 }
 
-std::optional<std::int64_t> epoch(std::string_view text, std::int64_t unit_ns) {
+/// What follows the 'e' of a number.
+std::optional<int> exponent_of(std::string_view digits) {
+  constexpr int most = 9999;
+  int exponent = 0;
+  if (digits.starts_with('+') && !digits.starts_with("+-")) digits.remove_prefix(1);
+  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), exponent);
+  if (parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size()) return std::nullopt;
+  return exponent > most || exponent < -most ? std::nullopt : std::optional(exponent);
+}
+
+/// A number in decimal notation times `unit`, exactly; what is finer than the result is cut off, or, if `integral`, the
+/// number itself must be an integer. 1.7e9, 1700000000.250000, -1
+std::optional<std::int64_t> scaled(std::string_view text, std::int64_t unit, bool integral) {
   const bool negative = text.starts_with('-');
+  text.remove_prefix(negative);
+  const std::size_t mantissa = std::min(text.find_first_of("eE"), text.size());
+  const std::size_t dot = std::min(text.substr(0, mantissa).find('.'), mantissa);
+  int exponent = 0;
+  if (mantissa < text.size()) {
+    const auto read = exponent_of(text.substr(mantissa + 1));
+    if (!read) return std::nullopt;
+    exponent = *read;
+  }
+  if (dot == 0 || dot + 1 == mantissa) return std::nullopt;
+  const long point = static_cast<long>(dot) + exponent;  // digits before it count as they are, those behind as fractions
+  std::int64_t value = 0, fraction_unit = unit, fraction = 0;
+  long place = 0;
+  bool any = false;
+  for (long gap = point; gap < 0 && fraction_unit > 0; ++gap) fraction_unit /= 10;
+  for (std::size_t at = 0; at < mantissa; ++at) {
+    if (at == dot) continue;
+    const auto digit = static_cast<unsigned>(static_cast<unsigned char>(text[at]) - '0');
+    if (digit > 9) return std::nullopt;
+    any = any || digit != 0;
+    if (place++ < point) {
+      if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, digit, &value)) return std::nullopt;
+    } else {
+      if (integral && digit != 0) return std::nullopt;
+      fraction_unit /= 10;
+      fraction += fraction_unit * digit;
+    }
+  }
+  if (!any) return 0;
+  for (; place < point; ++place)
+    if (__builtin_mul_overflow(value, 10, &value)) return std::nullopt;
+  if (__builtin_mul_overflow(value, unit, &value) || __builtin_add_overflow(value, fraction, &value)) return std::nullopt;
+  return negative ? -value : value;
+}
+
+std::optional<std::int64_t> epoch(std::string_view text, std::int64_t unit_ns) {
   std::int64_t value = 0, result = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || text.size() == negative) {
-    const auto integral = read_unsigned(text);  // 1.7e9, 1700000000.0
-    if (!integral || integral->value > INT64_MAX) return std::nullopt;
-    value = static_cast<std::int64_t>(integral->value);
-  }
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return scaled(text, unit_ns, true);
   if (__builtin_mul_overflow(value, unit_ns, &result)) return std::nullopt;
   return result;
 }
 
-std::optional<std::int64_t> float_seconds(std::string_view text) {
-  const std::size_t dot = text.find('.');
-  if (dot == std::string_view::npos) return epoch(text, second_ns);
-  const auto whole = epoch(text.substr(0, dot), second_ns);
-  const auto part = fraction_ns(text.substr(dot + 1));
-  if (!whole || !part) return std::nullopt;
-  return text.starts_with('-') ? *whole - *part : *whole + *part;
-}
+std::optional<std::int64_t> float_seconds(std::string_view text) { return scaled(text, second_ns, false); }
 
 /// "d/Mon/Y:H:M:S +hhmm" of web servers' access logs, as RFC 3339.
 std::size_t from_access_log(std::string_view text, char* out) {
@@ -74,6 +112,7 @@ std::size_t from_access_log(std::string_view text, char* out) {
 }  // namespace
 
 std::optional<std::int64_t> TimeReader::read(std::string_view text, TimeForm form) {
+  if (text.size() > time_bytes_max) return std::nullopt;
   switch (form) {
     case TimeForm::rfc3339: return rfc3339(text);
     case TimeForm::seconds: return epoch(text, second_ns);
@@ -133,10 +172,15 @@ std::optional<std::int64_t> TimeReader::civil(std::string_view text) {
 }
 
 std::optional<std::int64_t> TimeReader::any(std::string_view text) {
-  if (text.find_first_not_of("0123456789.eE+") != std::string_view::npos) return civil(text);
-  const std::size_t digits = std::min(text.find_first_of(".eE"), text.size());
-  if (digits <= 11 || text.find_first_of("eE") != std::string_view::npos) return float_seconds(text);
-  return epoch(text.substr(0, digits), digits <= 14 ? 1'000'000 : digits <= 17 ? 1'000 : 1);
+  auto in_number = [](char c) { return (c >= '0' && c <= '9') || c == '.' || c == 'e' || c == 'E' || c == '+'; };
+  if (!std::all_of(text.begin(), text.end(), in_number)) return civil(text);
+  auto digits = static_cast<long>(std::min(text.find_first_of(".eE"), text.size()));
+  if (const std::size_t mantissa = text.find_first_of("eE"); mantissa != std::string_view::npos) {
+    const auto exponent = exponent_of(text.substr(mantissa + 1));
+    if (!exponent) return std::nullopt;
+    digits += *exponent;
+  }
+  return scaled(text, digits <= 11 ? second_ns : digits <= 14 ? 1'000'000 : digits <= 17 ? 1'000 : 1, false);
 }
 
 std::optional<Unsigned> read_unsigned(std::string_view text) {

@@ -14,7 +14,7 @@
 namespace tidewaiter::ingest {
 
 /// How the text of a time is written. The names are those of the mapping language.
-/// `any`: RFC 3339 or civil, or seconds, ms, us or ns since 1970 told apart by their size.
+/// `any`: RFC 3339 or civil, or seconds, ms, us or ns since 1970, with or without a fraction, told apart by their size.
 enum class TimeForm : std::uint8_t { rfc3339, seconds, millis, micros, nanos, float_seconds, civil, any };
 
 /// RFC 3339 and epoch times to ns since 1970 UTC. Remembers the last day seen: most of the work is the calendar.

@@ -88,6 +88,26 @@ TEST(Paths, the_first_element_that_has_a_value) {
   EXPECT_EQ(reading(R"("l[].n")").resource(R"({"k":1,"l":[{"m":1},{"n":null},{"n":"b"},{"n":"c"}]})"), "b");
 }
 
+TEST(Paths, a_list_or_an_object_may_be_read_in_several_ways) {
+  auto list = reading(R"({"paths":["l[0].a","l[-1].b","l[].c"],"with":"/"})");
+  EXPECT_EQ(list.resource(R"({"k":1,"l":[{"a":"1","b":"2"},{"c":"3"},{"a":"4","b":"5","c":"6"}]})"), "1/5/3");
+  EXPECT_EQ(list.resource(R"({"k":1,"l":[{"a":"1","b":"2","c":"3"}]})"), "1/2/3");
+  auto object = reading(R"j({"paths":["o{json}.a","o{kv}.b","o.c"],"with":"/"})j");
+  EXPECT_EQ(object.resource(R"({"k":1,"o":{"a":"1","b":"2","c":"3"}})"), "1/2/3");
+  auto pairs = reading(R"j({"paths":["l{kv}.a","l[1].key"],"with":"/"})j");
+  EXPECT_EQ(pairs.resource(R"({"k":1,"l":[{"key":"a","value":"1"},{"key":"b"}]})"), "1/b");
+  auto text = reading(R"j(["s{json}.a","s{base64_json}.a"])j");
+  EXPECT_EQ(text.resource(R"({"k":1,"s":"{\"a\":\"plain\"}"})"), "plain");
+  EXPECT_EQ(text.resource(R"({"k":1,"s":"eyJhIjoiNjQifQ=="})"), "64");
+}
+
+TEST(Paths, the_value_of_a_pair_is_the_first_field_beside_its_key) {
+  auto mapped = reading(R"j("l{kv}.a")j");
+  for (const char* pair : {R"({"key":"a","value":"x","note":"n"})", R"({"value":"x","key":"a","note":"n"})",
+                           R"({"value":"x","note":"n","k\u0065y":"a"})"})
+    EXPECT_EQ(mapped.resource(R"({"k":1,"l":[)" + std::string(pair) + "]}"), "x") << pair;
+}
+
 TEST(Paths, json_in_a_string_or_in_its_place) {
   auto mapped = reading(R"("s{json}.n")");
   EXPECT_EQ(mapped.resource(R"({"k":1,"s":"{\"n\":\"x\\\"y\"}"})"), "x\"y");
@@ -304,6 +324,27 @@ TEST(Events, duplicate_keys_are_flagged_and_the_first_counts) {
   EXPECT_EQ(batch.batch.events[0].get(Str::resource), "1");
   EXPECT_NE(batch.batch.events[0].get(Num::flags) & flag::duplicate_key, 0u);
   EXPECT_EQ(batch.batch.events[1].get(Num::flags) & flag::duplicate_key, 0u);
+}
+
+TEST(Events, are_flagged_for_what_stands_behind_them_but_not_for_what_nothing_reads) {
+  Mapped mapped(R"("events":["l[]"],"detect":{"any":[["k"]]},"fields":{"resource":"k","app":"^.o"},"ignore":["i"])");
+  EXPECT_EQ(mapped.parse(R"({"l":[{"k":1}],"o":"a","o":"b"})").event().get(Num::flags), flag::wrapped | flag::duplicate_key);
+  EXPECT_EQ(mapped.parse(R"({"l":[{"k":1}],"l":[]})").event().get(Num::flags), flag::wrapped | flag::duplicate_key);
+  EXPECT_EQ(mapped.parse(R"({"l":[{"k":1,"i":"\ud800"}]})").event().get(Num::flags), flag::wrapped);
+  EXPECT_EQ(mapped.parse(R"({"l":[{"k":"\ud800"}]})").event().get(Num::flags), flag::wrapped | flag::bad_utf8_replaced);
+}
+
+TEST(Sources, times_with_exponents_are_read_exactly) {
+  const auto time_of = [](const std::string& form, const std::string& number) {
+    Mapped mapped(R"("detect":{"any":[["k"]]},"fields":{"time":{"path":"t","form":")" + form + "\"}}");
+    return mapped.parse(R"({"k":1,"t":)" + number + "}").event().time_ns();
+  };
+  EXPECT_EQ(time_of("float_s", "1.77762960082437e9"), 1'777'629'600'824'370'000);
+  EXPECT_EQ(time_of("s", "17776296e2"), 1'777'629'600'000'000'000);
+  EXPECT_EQ(time_of("ns", "1.777629600123456789e18"), 1'777'629'600'123'456'789);
+  EXPECT_EQ(time_of("any", "1.777629600123456789E+18"), 1'777'629'600'123'456'789);
+  EXPECT_EQ(time_of("any", "1777629600123.25"), 1'777'629'600'123'250'000);
+  EXPECT_EQ(time_of("s", "1777629600.5"), testing::receive_ns);
 }
 
 TEST(Events, strict_checks_what_nothing_reads_also_inside_of_strings) {
