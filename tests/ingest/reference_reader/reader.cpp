@@ -1,0 +1,139 @@
+#include "tests/ingest/reference_reader/reader.hpp"
+
+#include <algorithm>
+
+#include "tests/ingest/reference_reader/rules.hpp"
+#include "tests/ingest/reference_reader/values.hpp"
+
+namespace tidewaiter::ingest::testing {
+namespace {
+
+constexpr std::size_t events_max = 10'000;
+
+void collect_condition(const Json& condition, std::vector<std::string>& paths) {
+  if (condition.is_array()) {
+    for (const Json& one : condition) collect_condition(one, paths);
+  } else if (condition.is_string()) {
+    paths.push_back(condition);
+  } else {
+    paths.push_back(condition.contains("absent") ? condition["absent"] : condition["path"]);
+  }
+}
+
+void collect_source(const Json& source, std::vector<std::string>& paths) {
+  if (source.is_array()) {
+    for (const Json& one : source) collect_source(one, paths);
+    return;
+  }
+  if (source.is_string()) return paths.push_back(source);
+  if (source.contains("path")) paths.push_back(source["path"]);
+  if (source.contains("paths"))
+    for (const Json& path : source["paths"])
+      if (!path.get<std::string>().starts_with('=')) paths.push_back(path);
+  if (source.contains("which"))
+    for (const auto& [path, text] : source["which"].items()) paths.push_back(path);
+  if (source.contains("when")) collect_condition(source["when"], paths);
+}
+
+/// Attributes that came as headers and a value that is the payload alone, as the whole form would have them.
+std::optional<std::string> whole_form(const Json& mapping, const Message& message) {
+  if (!mapping.contains("headers")) return std::nullopt;
+  const std::string prefix = mapping["headers"]["prefix"], content_type = mapping["headers"].value("content_type", "");
+  Json attributes = Json::object();
+  for (const auto& [name, text] : message.headers) {
+    if (name.starts_with(prefix)) attributes[name.substr(prefix.size())] = text;
+    if (lower_case(name) == "content-type" && lower_case(text).starts_with(content_type)) return std::nullopt;
+  }
+  if (attributes.empty()) return std::nullopt;
+  std::string whole = attributes.dump();
+  whole.back() = ',';
+  return whole + mapping["headers"]["payload"].dump() + ":" + message.value + "}";
+}
+
+bool is_json_start(const std::string& value) { return value.empty() || value[0] == '{' || value[0] == '['; }
+
+struct Attempt {
+  bool fits = false, no_element = false, too_many = false;
+  Reading reading;
+};
+
+Attempt attempt(const ReferenceMapping::Rules& rules, const Message& message, const Node& root, bool text,
+                std::int64_t receive_ns) {
+  MessageInWork work{rules, message, root};
+  Attempt made;
+  made.reading.kind = Reading::Kind::event;
+  for (const Found& event : find_events(work, text)) {
+    made.fits = made.fits || event.location >= 0;
+    made.reading.events.push_back(columns_of_event(work, event, receive_ns));
+  }
+  made.no_element = work.no_element;
+  made.too_many = made.reading.events.size() > events_max;
+  return made;
+}
+
+const Reading rejected{Reading::Kind::reject, {}};
+
+std::optional<Reading> read_as(const ReferenceMapping::Rules& rules, const Message& message, std::int64_t receive_ns,
+                               bool fixed) {
+  if (!is_json_start(message.value) && rules.is_text()) {
+    if (!is_utf8(message.value)) return rejected;
+    Node line;
+    line.kind = Node::Kind::string;
+    line.text = message.value;
+    Attempt made = attempt(rules, message, line, true, receive_ns);
+    if (made.too_many) return rejected;
+    const bool header_alone = made.no_element && made.reading.events.empty();
+    if (made.fits || header_alone || (fixed && !made.reading.events.empty())) return made.reading;
+    if (fixed) return rejected;
+  }
+  const std::optional<Node> payload = read_tree(message.value, TreeLimits{});
+  if (!payload) return rejected;
+  const std::optional<std::string> whole = whole_form(rules.mapping, message);
+  TreeLimits one_more;
+  ++one_more.depth_max;
+  std::optional<Node> root = whole ? read_tree(*whole, one_more) : std::nullopt;
+  if (!payload->is_container() || (whole && (!root || payload->kind == Node::Kind::array))) return std::nullopt;
+  Attempt made = attempt(rules, message, root ? *root : *payload, false, receive_ns);
+  if (made.too_many) return rejected;
+  if (made.fits) return made.reading;
+  if (fixed && made.no_element) return rejected;
+  return std::nullopt;
+}
+
+}  // namespace
+
+ReferenceMapping::Rules::Rules(std::string_view text) : mapping(Json::parse(text)) {
+  format = mapping["format"];
+  for (const Json& location : mapping.value("events", Json::array({""})))
+    for (const Steps& way : path(location).ways) locations.push_back(way);
+  const Json& detect = mapping["detect"];
+  if (detect.contains("any")) collect_condition(detect["any"], read_paths);
+  else collect_condition(detect["present"], read_paths);
+  if (detect.contains("unless")) collect_condition(detect["unless"], read_paths);
+  for (const auto& [column, source] : mapping["fields"].items()) collect_source(source, read_paths);
+  for (const Json& mark : mapping.value("marks", Json::array())) collect_condition(mark["when"], read_paths);
+  for (const Json& places : mapping.value("signature", Json::array()))
+    for (const auto& [part, path] : places.items()) read_paths.push_back(path);
+  for (const Json& path : mapping.value("ignore", Json::array())) ignored_paths.push_back(path);
+}
+
+const ReferencePath& ReferenceMapping::Rules::path(const std::string& text) const {
+  const auto known = paths.find(text);
+  return known != paths.end() ? known->second : paths.emplace(text, read_path(text)).first->second;
+}
+
+ReferenceMapping::ReferenceMapping(std::string_view json) : rules_(std::make_unique<Rules>(json)) {}
+ReferenceMapping::~ReferenceMapping() = default;
+ReferenceMapping::ReferenceMapping(ReferenceMapping&&) noexcept = default;
+
+const std::string& ReferenceMapping::format() const { return rules_->format; }
+
+Reading ReferenceMapping::read(const Message& message, std::int64_t receive_ns) const {
+  return read_as(*rules_, message, receive_ns, true).value_or(Reading{});
+}
+
+std::optional<Reading> ReferenceMapping::try_read(const Message& message, std::int64_t receive_ns) const {
+  return read_as(*rules_, message, receive_ns, false);
+}
+
+}  // namespace tidewaiter::ingest::testing
