@@ -26,6 +26,17 @@ std::uint64_t copy(const char* bytes, const std::uint64_t* begin, const std::uin
 std::uint64_t extract(const char* bytes, const std::uint64_t* begin, const std::uint32_t* size, std::size_t count,
                       std::uint64_t& fields);
 
+/// simdjson On-Demand: walks over every key and value of each piece. 0: one of them is no JSON.
+std::uint64_t walk(const char* bytes, const std::uint64_t* begin, const std::uint32_t* size, std::size_t count);
+
+/// The columns of one format, extracted by code written for it alone. `events` counts them. 0: a piece is of another form.
+std::uint64_t zeek_conn_by_hand(const char* bytes, const std::uint64_t* begin, const std::uint32_t* size,
+                                std::size_t count, std::uint64_t& events);
+std::uint64_t cloudtrail_by_hand(const char* bytes, const std::uint64_t* begin, const std::uint32_t* size,
+                                 std::size_t count, std::uint64_t& events);
+std::uint64_t otlp_spans_by_hand(const char* bytes, const std::uint64_t* begin, const std::uint32_t* size,
+                                 std::size_t count, std::uint64_t& events);
+
 /// OpenSSL, fetched digest and reused context: per piece a salted body, a leaf of 92 bytes and a node of 65.
 std::uint64_t hash(const char* bytes, const std::uint64_t* begin, const std::uint32_t* size, std::size_t count);
 
