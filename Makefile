@@ -4,7 +4,7 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 BUILD := build/release
 
-.PHONY: help demo build test bench torture two-services sanitize fuzz clean deps test-deps configure
+.PHONY: help demo build test bench eval torture two-services sanitize fuzz clean deps test-deps configure
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,7 +24,14 @@ bench: deps ## measure: CPU per event of each stage, beside bare primitives
 	@scripts/install-packages.sh bench
 	@cmake --preset release > $(BUILD).configure.log || { cat $(BUILD).configure.log; exit 1; }
 	@cmake --build $(BUILD) -j $(JOBS) --target tidewaiter benches
-	@for program in $(BUILD)/bench/*; do [ ! -x $$program -o -d $$program ] || $$program $(ARGS) || exit; done
+	@for program in $(BUILD)/bench/*_bench; do $$program $(ARGS) || exit; done
+
+eval: deps ## score labelled data of other people with the detectors (EVAL_DATA=DIR, its form in docs/detectors.md)
+	@[ -d "$(EVAL_DATA)" ] || { echo "make eval EVAL_DATA=DIR: the data is not part of the project; see docs/detectors.md, Evaluation"; exit 2; }
+	@scripts/install-packages.sh bench
+	@cmake --preset release > $(BUILD).configure.log || { cat $(BUILD).configure.log; exit 1; }
+	@cmake --build $(BUILD) -j $(JOBS) --target eval
+	@/usr/bin/python3 scripts/eval.py --tool $(BUILD)/bench/eval --data $(EVAL_DATA) --work build/eval
 
 torture: deps test-deps ## kill service and broker at random moments and at every failpoint (MINUTES=10, SEED=... to replay)
 	@cmake --preset release -DTIDEWAITER_TESTS=ON > $(BUILD).configure.log || { cat $(BUILD).configure.log; exit 1; }

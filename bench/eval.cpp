@@ -1,0 +1,135 @@
+#include "bench/eval.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdio>
+#include <fstream>
+
+#include "bench/eval_csv.hpp"
+
+namespace {
+
+using namespace tidewaiter;
+using namespace tidewaiter::bench;
+
+constexpr std::string_view usage =
+    R"(usage: eval COMMAND FILE [options]
+
+Scores files of other people with the detectors of the service, with one configuration for every data set. Each row of
+edges is scored before it is learnt. Docs: docs/detectors.md, "Evaluation".
+
+  eval edges FILE --out SCORES
+      CSV with a header that names time, src and dst, in any order, and if there is one label (empty, 0 or - = normal;
+      any other word is the name of an attack). Other columns, such as bytes, are ignored. Times are numbers in any unit;
+      ties are fine, a time that runs back counts as the newest. SCORES gets one line per row, in the order of the file:
+      score,p-value. A higher score is more anomalous.
+      --detector NAME    service (default), burst, contact, or a baseline: count, never-seen, midas-f
+      --unit UNIT        of time: ns, us, ms, s, min, h, d; guessed from the first 20,000 rows when left out
+      --memory MIB       of the detectors' tables, allocated once (512)
+      --figures-from N   rows before it are scored and learnt but not counted in the figures (0)
+
+  eval sessions --train NORMAL FILE --out SCORES
+      A session per line, its tokens apart by blanks. NORMAL is learnt, FILE is scored without learning from it, so the
+      order of its lines does not matter. SCORES gets one line per session of FILE: its surprise in nats.
+
+With labels the figures are printed: area under the ROC curve, average precision, recall of episodes at 1, 5 and 10 incidents a
+day, minutes to detect. Always: ns per row of the detectors, rows per second of the whole.
+
+  --out FILE   scores; - = stdout; left out = none are written
+  --json FILE  the report as JSON; - = stdout, in place of the printed one
+Exit status: 0 done, 1 a file cannot be read or written, 2 wrong usage or a row that cannot be understood.
+)";
+
+bool to_number(const std::string& text, double& out) { return parse_number(text, out) && out >= 0; }
+
+// The option's name for the message, or "" when all is well.
+std::string read_options(int count, char** arguments, EvalOptions& options) {
+  for (int i = 2; i < count; ++i) {
+    const std::string word = arguments[i];
+    if (!word.starts_with("--")) {
+      options.files.push_back(word);
+      continue;
+    }
+    if (i + 1 == count) return word + " needs a value";
+    const std::string value = arguments[++i];
+    double number = 0;
+    if (word == "--out")
+      options.out = value;
+    else if (word == "--json")
+      options.json = value;
+    else if (word == "--train")
+      options.train = value;
+    else if (word == "--detector")
+      options.detector = value;
+    else if (word == "--unit") {
+      options.unit = value;
+      if (time_unit_ns(value) == 0) return "--unit " + value + ": it is one of ns, us, ms, s, min, h, d";
+    } else if (word == "--memory") {
+      if (!to_number(value, number) || number < 16) return "--memory takes at least 16 (MiB), not " + value;
+      options.memory_bytes = static_cast<std::uint64_t>(number) << 20;
+    } else if (word == "--figures-from") {
+      if (!to_number(value, options.figures_from)) return "--figures-from takes a number of rows, not " + value;
+    } else {
+      return "unknown option " + word;
+    }
+  }
+  return options.files.size() == 1 ? "" : "one FILE is needed";
+}
+
+int fail(const std::string& message, int status) {
+  fmt::print(stderr, "eval: {}\n{}", message, status == 2 ? "Try 'eval --help'.\n" : "");
+  return status;
+}
+
+void print(const nlohmann::ordered_json& report, int indent) {
+  for (const auto& [name, value] : report.items()) {
+    if (value.is_array()) {
+      for (const auto& each : value) {
+        fmt::print("{:{}}{}\n", "", indent, name);
+        print(each, indent + 2);
+      }
+    } else if (value.is_number_float()) {
+      fmt::print("{:{}}{:<36} {:.4f}\n", "", indent, name, value.get<double>());
+    } else {
+      fmt::print("{:{}}{:<36} {}\n", "", indent, name, value.is_string() ? value.get<std::string>() : value.dump());
+    }
+  }
+}
+
+int finish(const EvalOptions& options, const Result<nlohmann::ordered_json>& report) {
+  if (!report) return fail(report.error().message, report.error().code == Code::invalid_argument ? 2 : 1);
+  if (options.json != "-" && options.out != "-") print(*report, 0);
+  if (options.json.empty()) return 0;
+  const std::string text = report->dump(2) + "\n";
+  if (options.json == "-") {
+    fmt::print("{}", text);
+    return 0;
+  }
+  std::ofstream file(options.json, std::ios::binary);
+  file << text;
+  file.close();
+  return file ? 0 : fail(options.json + " cannot be written", 1);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const std::string command = count > 1 ? arguments[1] : "";
+  if (command == "--help" || command == "-h" || command == "help") {
+    fmt::print("{}", usage);
+    return 0;
+  }
+  EvalOptions options;
+  if (command != "edges" && command != "sessions") return fail(command.empty() ? "a command is needed" : "unknown command '" + command + "'", 2);
+  if (const std::string wrong = read_options(count, arguments, options); !wrong.empty()) return fail(wrong, 2);
+  if (command == "sessions" && options.train.empty()) return fail("sessions needs --train with what is normal", 2);
+  const auto known = edge_baselines();
+  if (options.detector != "service" && std::find(known.begin(), known.end(), options.detector) == known.end())
+    return fail("--detector " + options.detector + ": edges knows service, " + fmt::format("{}", fmt::join(known, ", ")), 2);
+  try {
+    return finish(options, command == "edges" ? eval_edges(options) : eval_sessions(options));
+  } catch (const std::exception& error) {
+    return fail(error.what(), 1);
+  }
+}

@@ -1,0 +1,102 @@
+// How good scores are: area under the ROC curve, average precision, and what an analyst with a budget of incidents a day
+// would have seen. Scores are counted in bins of 1/4096 of their size, so memory does not grow with the rows; the rows
+// themselves go to a file that has no name.
+//
+// The incident rule, fixed before anything was compared: rows at or above a threshold join an incident when they share
+// its source or its destination within 60 minutes; a row that belongs to two joins them; an incident older than 6 hours
+// takes no more rows. The threshold for a budget of B a day is the lowest one, coming from above, that makes no more than
+// B incidents per day on which there are rows. An episode is a run of rows of one label with gaps under 60 minutes; it is
+// recalled when one of its rows is at or above the threshold.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace tidewaiter::bench {
+
+/// Rows by score, attacks and others apart.
+class RankCounts {
+ public:
+  RankCounts() : attacks_(bins), others_(bins) {}
+  void add(double score, bool attack) { ++(attack ? attacks_ : others_)[bin_of(score)]; }
+  double auc() const;                // ties count half; NaN when one of the classes is empty
+  double average_precision() const;
+  double recall_at_false_positive_rate(double rate) const;
+  /// Share of the attacks among the `rows` highest.
+  double recall_of_top(double rows) const;
+  std::uint64_t attacks() const { return sum(attacks_); }
+  std::uint64_t others() const { return sum(others_); }
+  std::uint64_t in_bin(std::size_t bin) const { return attacks_[bin] + others_[bin]; }
+
+  static constexpr std::size_t bins = 1 << 20;  // sign and exponent 8 bits, 12 of the fraction
+  static std::size_t bin_of(double score);
+
+ private:
+  static std::uint64_t sum(const std::vector<std::uint64_t>& counts);
+  std::vector<std::uint64_t> attacks_, others_;
+};
+
+struct BudgetFigures {
+  double incidents_per_day = 0;  // the budget
+  double recall = 0;             // of episodes
+  double recall_of_long = 0;     // of episodes of at least 10 rows
+  double median_delay_min = 0;   // of the recalled ones, from the first row of the episode
+  double rows_recall = 0;        // of attack rows, when every row is an alert; per day from the first row to the last
+  std::uint64_t incidents = 0;
+};
+
+struct EdgeFigures {
+  std::uint64_t rows = 0, attacks = 0, episodes = 0, long_episodes = 0, days = 0;
+  double days_elapsed = 0;
+  double auc = 0, average_precision = 0;
+  std::array<BudgetFigures, 3> budgets{{{1}, {5}, {10}}};
+};
+
+class EdgeMetrics {
+ public:
+  EdgeMetrics();
+  /// In file order; `label` empty = normal. `time_ns` may run back.
+  void add(double score, std::uint64_t source, std::uint64_t destination, std::int64_t time_ns, std::string_view label);
+  EdgeFigures figures();
+
+ private:
+  struct Row {
+    std::int64_t time_ns;
+    std::uint64_t source, destination;
+    std::uint32_t bin;
+    std::int32_t episode;  // -1 = normal
+  };
+  struct Episode {
+    std::int64_t first_ns, last_ns;
+    std::uint32_t rows;
+  };
+  struct Pass {
+    std::uint64_t incidents = 0;
+    std::vector<std::int64_t> detected_ns;  // per episode; -1 = not
+  };
+  struct Incident;
+  struct Incidents;
+  Pass pass(std::uint32_t threshold_bin) const;
+  std::vector<std::uint32_t> thresholds() const;
+  void fill(BudgetFigures& budget, const Pass& pass) const;
+  std::int32_t episode_of(std::string_view label, std::int64_t time_ns);
+
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+  std::unique_ptr<std::FILE, Close> rows_;
+  std::uint64_t count_ = 0;
+  RankCounts ranks_;
+  std::vector<Episode> episodes_;
+  std::unordered_map<std::string, std::int32_t> newest_;  // episode of each label
+  std::unordered_set<std::int64_t> days_;
+  std::int64_t first_ns_ = 0, last_ns_ = 0;
+};
+
+}  // namespace tidewaiter::bench
