@@ -96,11 +96,17 @@ Contact::Affinity::Vector Contact::affinity_features(const Node& source, const N
           of_destination / (destination.in.size + 2.0)};
 }
 
+// What is left of Node::fresh_day.
+double Contact::kept_of_day(const Node& source, std::int64_t time_ns) {
+  if (!source.has_sent) return 0;
+  return std::exp(-std::max(0.0, static_cast<double>(time_ns - source.last_sent_ns)) / day_ns);
+}
+
 Contact::Newness::Vector Contact::newness_features(const Node& source, std::int64_t time_ns) const {
   const double everybody = (fresh_ + 1) / (events_ + 2);
   const double rate =
       std::min(0.999, (source.fresh + prior_weight * everybody) / (source.events + prior_weight));
-  const double today = source.has_sent ? source.fresh_day * std::exp(-(static_cast<double>(time_ns - source.last_sent_ns)) / day_ns) : 0;
+  const double today = source.fresh_day * kept_of_day(source, time_ns);
   return {1,
           std::log(rate / (1 - rate)),
           today / (1 + today),
@@ -129,8 +135,8 @@ Contact::Verdict Contact::observe(Key u, Key d, std::uint16_t quota, std::int64_
   } else {
     const Affinity::Vector features = affinity_features(*source, *destination, time_ns);
     verdict.affinity = affinity_.log_odds(features);
-    verdict.score = std::max(0.0, -std::log(verdict.p_new) + std::log(std::max<double>(1, static_cast<double>(destinations_))) -
-                                      verdict.affinity);
+    const double uniform = std::log(std::max<double>(1, static_cast<double>(destinations_)));
+    verdict.score = std::max(0.0, -std::log(verdict.p_new) + uniform - verdict.affinity);
     edge = edges_.find_or_insert(combine(u, d), quota).slot;
     edge->count = 1;
     learn_new(*source, *destination, features, time_ns);
@@ -139,8 +145,7 @@ Contact::Verdict Contact::observe(Key u, Key d, std::uint16_t quota, std::int64_
   const auto hour = static_cast<std::uint32_t>(time_ns / hour_ns + 1);
   if (edge->hour != hour) teach_positions(*source, *destination);
   edge->hour = hour;
-  const double keep = source->has_sent ? std::exp(-std::max(0.0, static_cast<double>(time_ns - source->last_sent_ns)) / day_ns) : 0;
-  source->fresh_day = static_cast<float>(source->fresh_day * keep + (verdict.known ? 0 : 1));
+  source->fresh_day = static_cast<float>(source->fresh_day * kept_of_day(*source, time_ns) + (verdict.known ? 0 : 1));
   source->events += 1;
   source->last_sent_ns = destination->last_received_ns = time_ns;
   source->has_sent = destination->has_received = 1;

@@ -92,6 +92,7 @@ class Contact {
   bool touch(Key a, Key b) { return linked(a, b) || linked(b, a); }
   Node* node_of(Key key, std::uint16_t quota);
   Affinity::Vector affinity_features(const Node& source, const Node& destination, std::int64_t time_ns);
+  static double kept_of_day(const Node& source, std::int64_t time_ns);
   Newness::Vector newness_features(const Node& source, std::int64_t time_ns) const;
   void learn_new(Node& source, Node& destination, const Affinity::Vector& features, std::int64_t time_ns);
   void add_neighbour(Neighbours& neighbours, Key key);
