@@ -33,7 +33,11 @@ edges is scored before it is learnt. Docs: docs/detectors.md, "Evaluation".
       A session per line, its tokens apart by blanks. NORMAL is learnt, FILE is scored without learning from it, so the
       order of its lines does not matter. SCORES gets one line per session of FILE: its surprise in nats.
 
-With labels the figures are printed: area under the ROC curve, average precision, recall of episodes at 1, 5 and 10 incidents a
+  eval series FILE --out SCORES
+      CSV with a header that names timestamp (date and time, or a number) and value. SCORES is the same CSV with
+      anomaly_score in [0, 1): how far the value or its level is beyond what the series has shown. 0 for most rows.
+
+With labels the figures of edges are printed: area under the ROC curve, average precision, recall of episodes at 1, 5 and 10 incidents a
 day, minutes to detect. Always: ns per row of the detectors, rows per second of the whole.
 
   --out FILE   scores; - = stdout; left out = none are written
@@ -121,14 +125,15 @@ int main(int count, char** arguments) {
     return 0;
   }
   EvalOptions options;
-  if (command != "edges" && command != "sessions") return fail(command.empty() ? "a command is needed" : "unknown command '" + command + "'", 2);
+  if (command != "edges" && command != "sessions" && command != "series") return fail(command.empty() ? "a command is needed" : "unknown command '" + command + "'", 2);
   if (const std::string wrong = read_options(count, arguments, options); !wrong.empty()) return fail(wrong, 2);
   if (command == "sessions" && options.train.empty()) return fail("sessions needs --train with what is normal", 2);
   const auto known = edge_baselines();
   if (options.detector != "service" && std::find(known.begin(), known.end(), options.detector) == known.end())
     return fail("--detector " + options.detector + ": edges knows service, " + fmt::format("{}", fmt::join(known, ", ")), 2);
   try {
-    return finish(options, command == "edges" ? eval_edges(options) : eval_sessions(options));
+    const auto run = command == "edges" ? eval_edges : command == "sessions" ? eval_sessions : eval_series;
+    return finish(options, run(options));
   } catch (const std::exception& error) {
     return fail(error.what(), 1);
   }

@@ -29,6 +29,9 @@ Result<nlohmann::ordered_json> eval_edges(const EvalOptions& options);
 /// Errors: not_found, invalid_argument, disk.
 Result<nlohmann::ordered_json> eval_sessions(const EvalOptions& options);
 
+/// Scores a series of values in order. Errors: not_found, invalid_argument (line and what is wrong), disk.
+Result<nlohmann::ordered_json> eval_series(const EvalOptions& options);
+
 /// The detectors that --detector knows for edges, besides "service".
 std::vector<std::string_view> edge_baselines();
 

@@ -3,6 +3,7 @@
 
 The data is not part of the project. DIR holds (what is missing is left out, with a word):
   darpa/darpa_original.zip             src,dst,MM/DD/YYYY-HH:MM,attack (github.com/Stream-AD/MIDAS, data/DARPA)
+  nab/data/*/*.csv, nab/combined_windows.json  series and labels, or a part of them (github.com/numenta/NAB)
   hdfs/hdfs_train, hdfs_test_abnormal  a session of event ids per line (github.com/d0ng1ee/logdeep, data/hdfs)
   email/email-Eu-core-temporal.txt.gz  sender receiver seconds (SNAP)
 """
@@ -17,6 +18,8 @@ import random
 import subprocess
 import sys
 import zipfile
+
+import nab
 
 EDGE_DETECTORS = ["service", "burst", "contact", "midas-f", "count", "never-seen"]
 DARPA_PERMUTATIONS = 5
@@ -118,6 +121,22 @@ def session_table(tool, data, folder):
     return "\n".join(lines)
 
 
+def nab_table(tool, data, folder):
+    scores = {}
+    for name in nab.Corpus(data).names:
+        out = folder / "series.scores"
+        evaluate(tool, "series", data / "data" / name, "--out", out)
+        scores[name] = [float(line.rpartition(",")[2]) for line in out.read_text().splitlines()[1:]]
+    lines = [f"**NAB, {len(scores)} series**", "", "| profile | NAB's sweep (90 % of bootstrap draws of series) "
+             "| threshold learnt on the other categories |", "|---|---|---|"]
+    for profile in nab.PROFILES:
+        corpus = nab.Corpus(data, profile)
+        swept, held_out, threshold = corpus.score(scores)
+        low, high = corpus.bootstrap(scores, threshold)
+        lines.append(f"| {profile} | {swept:.2f} ({low:.0f} to {high:.0f}) | {held_out:.2f} |")
+    return "\n".join(lines)
+
+
 def figures(reports):
     """Mean of each figure; of the area also the least."""
     def mean(read):
@@ -170,7 +189,10 @@ def main():
     hdfs = options.data / "hdfs"
     if hdfs.exists():
         tables.append(session_table(options.tool, hdfs, options.work))
-    for missing in (path for path in (darpa, email, hdfs) if not path.exists()):
+    series = options.data / "nab"
+    if series.exists():
+        tables.append(nab_table(options.tool, series, options.work))
+    for missing in (path for path in (darpa, email, hdfs, series) if not path.exists()):
         print(f"{missing} is not there: left out", file=sys.stderr)
     text = "\n\n".join(tables) + "\n"
     (options.work / "tables.md").write_text(text)
