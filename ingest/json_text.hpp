@@ -115,10 +115,4 @@ inline std::string_view cut_utf8(std::string_view text, std::size_t limit) {
   return text.substr(0, limit);
 }
 
-/// A token without the white space behind it.
-inline std::string_view trimmed(std::string_view token) {
-  const std::size_t end = token.find_last_not_of(" \t\r\n");
-  return token.substr(0, end == std::string_view::npos ? 0 : end + 1);
-}
-
 }  // namespace tidewaiter::ingest

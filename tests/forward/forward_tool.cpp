@@ -124,7 +124,7 @@ int list_uids(const Setup& setup) {
     const CommitPtr commit = commit_of(setup, number);
     std::vector<Envelope> envelopes;
     Place place{number, 0, 0};
-    selection->take(*commit, test::log_names(), place, SIZE_MAX, envelopes);
+    selection->take(*commit, test::log_names(), setup.connector.select_checkpoints, place, SIZE_MAX, envelopes);
     for (const Envelope& envelope : envelopes) std::cout << item_uid(envelope) << "\n";
   }
   return 0;
