@@ -77,8 +77,6 @@ std::string Joins::complaint(const Attestations::Found& found, const Rule& rule,
 }
 
 bool Joins::settled(const Waiting& one, const Policy::Compiled* policy) const {
-  const Attestations::Found plain = attestations_.find(one.artifact, nullptr);
-  if (plain.approver.empty() && !plain.rejected) return false;  // an approval may be under way as well
   bool any = false;
   for (const Key key : one.rules) {
     const Rule* rule = rule_of(key, policy);
@@ -86,7 +84,7 @@ bool Joins::settled(const Waiting& one, const Policy::Compiled* policy) const {
     any = true;
     if (!complaint(attestations_.find(one.artifact, rule), *rule, one.alert).empty()) return false;
   }
-  return any || plain.standing == Standing::attested;
+  return any || attestations_.find(one.artifact, nullptr).standing == Standing::attested;
 }
 
 /// A hash of all that a join record says of an artifact.

@@ -3,8 +3,8 @@
 // wrong builder, and approved by whom. Rules of the type `attestation` demand it: what falls short is an alert.
 // Joins begin with the first signature that was judged, or with a rule that demands attestations.
 // A deploy is joined every time. What runs is told once per (app, digest) and again when its standing, its approver or
-// the policy changes. Attestations come from other systems and may be under way: what is not attested and
-// approved (or rejected) yet waits until the watermark passes its event time + grace (semantics 19).
+// the policy changes. Attestations come from other systems and may be under way: what is not attested yet waits until
+// the watermark passes its event time + grace (semantics 19).
 // Bounded: when too many wait, those due first are judged early, which is counted.
 #pragma once
 

@@ -149,19 +149,6 @@ TEST(Joins, an_attestation_may_come_within_the_grace_and_not_later) {
   EXPECT_EQ(late_by(7 * minute).alerts.size(), 1u);
 }
 
-TEST(Joins, an_approval_under_way_is_waited_for_too) {
-  Stream stream;
-  stream.policy(policy(""));
-  stream.tick(0, {}, {0});
-  stream.add(attest("aa", "verified"));
-  stream.add(deploy("aa", monday + second));
-  stream.add(approve("aa", "jane", "approved", "user", monday + 2 * second));
-  stream.tick(monday + 3 * hour, {0});
-  const Outcome outcome = sorted(judge(stream));
-  ASSERT_EQ(outcome.joins.size(), 1u);
-  EXPECT_EQ(outcome.joins[0]["explanation"]["approved_by"], "jane");
-}
-
 TEST(Joins, one_verified_statement_counts_whatever_forgeries_come_beside_it) {
   const Outcome outcome = after({attest("aa", "failed"), attest("aa", "verified"), attest("aa", "failed", monday, "https://evil.example"),
                                  attest("aa", "unverified", monday, "https://evil.example"), deploy("aa")});

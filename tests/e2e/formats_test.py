@@ -143,7 +143,7 @@ ROUNDS = 20
 
 def supply_chain(ours, theirs):
     return [record("delivery", ours.envelope(ATTESTED)), record("delivery", theirs.envelope(FORGED)),
-            record("agents", approval(1001, ATTESTED)),
+            record("delivery", approval(1001, ATTESTED)),
             record("delivery", deploy(1002, ATTESTED)), record("delivery", deploy(1003, UNATTESTED)),
             record("delivery", deploy(1004, FORGED)), record("delivery", deploy(1005, UNATTESTED, "low")),
             record("platform", kubernetes(1006, ATTESTED))]
