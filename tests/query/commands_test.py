@@ -56,8 +56,8 @@ class Commands(unittest.TestCase):
         self.assertIn("checkpoint control", err)
 
     def test_a_damaged_place_is_named_and_everything_else_is_still_answered(self):
-        tables = sorted(self.store.glob("*.sst"), key=lambda table: table.stat().st_size)[-2:]
-        for table in tables:  # bodies and columns
+        read = 0
+        for table in sorted(self.store.glob("*.sst"), key=lambda table: table.stat().st_size)[-4:]:
             copy = self.folder / ("damaged-" + table.name)
             shutil.copytree(self.store, copy)
             content = bytearray(table.read_bytes())
@@ -65,6 +65,10 @@ class Commands(unittest.TestCase):
             (copy / table.name).write_bytes(content)
             whole = self.query("--format", "raw", "--unmask", "--limit", "1000000")[0].splitlines()
             code, out, err = tidewaiter("query", "--store", copy, "--format", "raw", "--unmask", "--limit", "1000000")
+            if code == 0:  # a table that no query reads, such as snapshots
+                self.assertEqual(out.splitlines(), whole)
+                continue
+            read += 1
             self.assertEqual(code, 3, err)
             self.assertIn(table.name, err)
             self.assertIn("read at commit", err)
@@ -76,6 +80,7 @@ class Commands(unittest.TestCase):
             self.assertLessEqual(set(given), set(whole))
             self.assertLess(missing, len(whole) // 4, "too much is given up")
             self.assertEqual(len(given) + missing, len(whole))
+        self.assertGreaterEqual(read, 2, "bodies and columns")
 
     def test_ndjson_and_csv_give_the_same_rows(self):
         where = ["--where", "risk_tier >= high", "--columns", "log,seq,principal"]
