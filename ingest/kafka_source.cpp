@@ -81,6 +81,7 @@ Result<std::unique_ptr<Batch>> KafkaSource::poll(int timeout_ms) {
   if (!s.pending.empty()) return s.hand_over();
   if (s.held_at == s.held.size()) {  // else messages of before would be taken for ones of after
     s.check_topics();
+    s.watch_progress();
     s.rejoin_if_needed();
     s.consume(s.builder.wait_ms(s.clock.now_ns(), timeout_ms));
   }
@@ -119,6 +120,10 @@ void KafkaSource::State::take(rd_kafka_message_t* message) {
     last_partition = found == partitions.end() ? nullptr : &found->second;
   }
   Partition* const partition = last_partition;
+  if (partition != nullptr && !partition->heard) {
+    partition->heard = true;
+    stall_ns = 0;
+  }
   if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
     if (partition != nullptr) partition->at_end = true;
   } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {

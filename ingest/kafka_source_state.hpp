@@ -31,6 +31,8 @@ struct KafkaSource::State {
     // the first one shows by its leader epoch whether the log still is the one we have read.
     std::uint64_t look_from = 0, look_until = 0;
     std::int32_t look_epoch = -1;
+    std::int64_t entered_ns = 0;         // assigned to us, or sought anew
+    bool heard = false;                  // a message, or that there is none, since then
     bool at_end = false;
     bool anywhere = false;               // starts at the end of the log: the first message is no gap
     bool backwards_allowed = false;      // the topic is the same: a smaller offset is a redelivery
@@ -81,6 +83,7 @@ struct KafkaSource::State {
   bool seek(rd_kafka_topic_partition_list_t* list);
   void read_again();
   void rejoin_if_needed();
+  void watch_progress();
   std::vector<std::string> assigned_topics() const;
 
   // kafka_commit.cpp
@@ -106,6 +109,9 @@ struct KafkaSource::State {
   std::vector<Header> headers;
   std::int64_t receive_ns = 0;
   std::map<Name, Partition> partitions;
+  std::int64_t answered_ns = 0;              // when a broker last said what a topic is
+  std::int64_t unassigned_since_ns = 0;      // after a revoke, until the next assignment; 0 = assigned, or not yet
+  std::int64_t stall_ns = 0;                 // patience with a partition that gives nothing; grows while that is in vain
   Partition* last_partition = nullptr;       // of the last message, with its name
   const rd_kafka_topic_t* last_topic = nullptr;
   std::int32_t last_number = -1;

@@ -110,8 +110,8 @@ def test_a_missing_acl_parks_and_a_grant_mends(kafka, folder):
         allow(kafka, "rights")
         case.expect_running(50)
         allow(kafka, "rights", "--remove")  # taken away from a running consumer
+        case.expect_parked("AUTHORIZATION_FAILED")  # the broker takes a moment to know of it
         kafka.produce(messages(50, 60), topic="rights")
-        case.expect_parked("AUTHORIZATION_FAILED")
         case.expect_the_rest_works(50)
         allow(kafka, "rights")
         case.expect_running(60)
