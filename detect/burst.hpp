@@ -13,7 +13,7 @@
 // ordinary, while a level that stays is accepted in time. The score is no p-value across keys and scales: real traffic is
 // burstier than any such law. Who combines it with others takes its logarithm (edge.hpp).
 //
-// Cost: one 64-byte slot per key; about 60 ns per update.
+// Cost: one 64-byte slot per key.
 #pragma once
 
 #include <algorithm>
