@@ -314,10 +314,13 @@ void KafkaSource::State::watch_progress() {
     return answered && !one.second.heard && now_ns - one.second.entered_ns > patience_ns;
   });
   if (!unassigned && silent == partitions.end()) return;
-  log_line(Level::warn, "kafka gives neither messages nor the end of a partition: joining the group anew",
-           {{"topic", unassigned ? "" : silent->first.first},
-            {"partition", unassigned ? "none is assigned" : std::to_string(silent->first.second)},
-            {"after_ms", std::to_string(patience_ns / 1'000'000)}});
+  const std::string after_ms = std::to_string(patience_ns / 1'000'000);
+  if (unassigned)
+    log_line(Level::warn, "kafka has given no partitions since they were taken away: joining the group anew",
+             {{"after_ms", after_ms}});
+  else
+    log_line(Level::warn, "kafka gives neither messages nor the end of a partition: joining the group anew",
+             {{"topic", silent->first.first}, {"partition", std::to_string(silent->first.second)}, {"after_ms", after_ms}});
   stall_ns = patience_ns * 2;
   rejoin_at_ns = now_ns;
   if (unassigned) unassigned_since_ns = now_ns;
