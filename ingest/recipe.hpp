@@ -1,8 +1,8 @@
-// Recipe: a mapping file in the whole language (schemas/mapping.schema.json), compiled. A message is walked once; what
-// stands at a path that somebody asks for goes into a cell; each place that holds an event is then judged from its cells:
-// does it fit, and which of its sources gives each column. So the order of keys never matters, and one message may hold
-// many events. Plan (ingest/plan.hpp) is the quicker way for mappings that only copy.
-// Immutable after compile(); cold path.
+// Recipe: a mapping file in the whole language (schemas/mapping.schema.json), compiled: recipe_compiler.cpp reads the
+// file, recipe_tree.cpp makes the tree of its paths. A message is walked once; what stands at a path that somebody asks
+// for goes into a cell; each place that holds an event is then judged from its cells: does it fit, and which of its
+// sources gives each column. So the order of keys never matters, and one message may hold many events. Plan
+// (ingest/plan.hpp) is the quicker way for mappings that only copy. Immutable after compile(); cold path.
 #pragma once
 
 #include <array>

@@ -1,7 +1,9 @@
-// RecipeWalker: execution of one Recipe on one message. Owned by one Parser. With parser.cpp the only user of simdjson.
+// RecipeWalker: execution of one Recipe on one message. Owned by one Parser. Objects and keys are in recipe_walker.cpp,
+// arrays in recipe_lists.cpp, JSON in strings in recipe_embedded.cpp, lines of text in recipe_lines.cpp, cells and what
+// becomes of them in recipe_events.cpp.
 //
 // One pass over the message; objects that hold events and say something about them outside are gone through twice (the
-// second time to enter what was passed over). The order of keys is guessed from the last message, as in parser.cpp.
+// second time to enter what was passed over). The order of keys is guessed from the last message, as in plan_walker.hpp.
 // JSON in strings gets a parser of its own per level, with what is left of the limits.
 #pragma once
 

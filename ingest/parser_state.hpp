@@ -1,0 +1,83 @@
+// What a Parser holds, and the steps from one record to its events; for parser.cpp and parser_formats.cpp alone.
+#pragma once
+
+#include <simdjson.h>
+
+#include <bitset>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ingest/event_writer.hpp"
+#include "ingest/parser.hpp"
+#include "ingest/plan_walker.hpp"
+#include "ingest/recipe_walker.hpp"
+
+namespace tidewaiter::ingest {
+
+inline constexpr std::size_t shape_keys_max = 512;
+using KeySet = std::bitset<shape_keys_max>;
+
+/// A format: executed by the quick walk or by the general one.
+struct Format {
+  std::string name;
+  std::unique_ptr<PlanWalker> plain;
+  std::unique_ptr<RecipeWalker> general;
+  struct Way {
+    KeySet keys;
+    bool array = false;
+  };
+  std::vector<Way> ways;  // top-level keys of messages that may fit
+  bool by_headers = false;
+  FormatCount count;
+
+  bool may_fit(const KeySet& keys, bool array) const {
+    if (by_headers) return true;
+    for (const Way& way : ways)
+      if (way.array == array && (way.keys & keys) == way.keys) return true;
+    return false;
+  }
+};
+
+struct Topic {
+  bool strict = false;
+  std::size_t fixed = SIZE_MAX;     // the only format it may have
+  std::size_t last_fit = 0;
+};
+
+struct Parser::State {
+  using Document = simdjson::ondemand::document;
+
+  ParserOptions options;
+  std::vector<Format> formats;
+  std::unordered_map<std::string, std::size_t> key_numbers;  // top-level keys that tell formats apart
+  std::unordered_map<const Origin*, Topic> topics;
+  Topic* topic = nullptr;
+  const Origin* last_origin = nullptr;
+  EventWriter writer;
+  simdjson::ondemand::parser json;
+  Explanation* explanation = nullptr;
+  FormatCount unknown;
+  SignatureCounts signatures_before;  // judged by other keys than those of now
+  bool has_text = false;
+
+  void parse(Batch& batch, Record& record);
+  void enter_topic(const Origin* origin);
+  RejectReason map(Batch& batch, Record& record, bool& mapped);
+  RejectReason try_format(Batch& batch, Record& record, std::size_t number, Document& document, bool array, bool& mapped);
+  RejectReason walk(Batch& batch, Record& record, PlanWalker& walker, Document& document, bool& mapped);
+  RejectReason walk(Batch& batch, Record& record, Format& format, Document& document, bool& mapped);
+  RejectReason lines(Batch& batch, Record& record, bool& mapped);
+  RejectReason settle(Batch& batch, Record& record, Format& format, const WalkResult& result, bool& mapped);
+  bool shape(Document& document, bool array, KeySet& keys);
+  bool add_keys(simdjson::ondemand::object& fields, KeySet& keys) const;
+  bool attributes_in_headers(const Record& record, PlanWalker& walker);
+  RejectReason why_broken(std::string_view value) const;
+  simdjson::error_code iterate(std::string_view value, Document& document);
+  Result<void> add(const MappingFile& file);
+  KeySet numbers_of(const std::vector<std::string>& keys);
+  WalkLimits walk_limits() const { return {options.limits, options.events_max, topic->strict}; }
+};
+
+}  // namespace tidewaiter::ingest

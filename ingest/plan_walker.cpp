@@ -1,0 +1,130 @@
+#include "ingest/plan_walker.hpp"
+
+namespace tidewaiter::ingest {
+
+namespace ondemand = simdjson::ondemand;
+
+PlanWalker::PlanWalker(std::unique_ptr<Plan> plan) : plan_(std::move(plan)), steps_(plan_->nodes.size()) {
+  for (std::uint32_t i = 0; i < steps_.size(); ++i) steps_[i] = step_of(i);
+  for (const PlanNode& node : plan_->nodes)
+    for (std::uint32_t i = 0; i < node.child_count; ++i) {
+      steps_[node.first_child + i].bit = std::uint64_t{1} << i;
+      if (i > 0) steps_[node.first_child + i - 1].next = &steps_[node.first_child + i];
+    }
+}
+
+PlanWalker::Step PlanWalker::step_of(std::uint32_t number) {
+  const PlanNode& node = plan_->nodes[number];
+  Step step;
+  step.key_bytes = node.key_bytes;
+  step.key_mask = node.key_mask;
+  step.node = number;
+  if (node.child_count > 0) step.first = &steps_[node.first_child];
+  step.leaves = plan_->leaves.data() + node.first_leaf;
+  step.leaf_count = node.leaf_count;
+  step.capture = node.capture;
+  step.plain = node.leaf_count == 1 && node.capture < 0 && step.leaves->as == Transform::copy &&
+               !step.leaves->contested && step.leaves->separator == 0;
+  return step;
+}
+
+/// The expected key, or one of the next that were seen behind it: optional keys are left out all the time, and the
+/// chain keeps the order of them all.
+PlanWalker::Step* PlanWalker::follow(Step* step, const char* key) const {
+  for (int i = 0; i < 4 && step != nullptr; ++i, step = step->next)
+    if (step->is(key, plan_->nodes[step->node])) return step;
+  return nullptr;
+}
+
+PlanWalker::Step* PlanWalker::look_up(std::uint32_t at, const char* key) {
+  KeyText buffer;
+  const std::uint32_t child = plan_->child(at, key_text(key, buffer));
+  return child == Plan::none ? nullptr : &steps_[child];
+}
+
+std::string_view PlanWalker::string(const char* inside, EventWriter& out) {
+  const StringExtent extent = string_extent(inside);
+  return out.text_of({inside, extent.length}, extent.escaped);
+}
+
+void PlanWalker::put_all(const Step& step, std::string_view text, EventWriter& out) {
+  for (std::uint32_t i = 0; i < step.leaf_count; ++i) out.put(step.leaves[i], text);
+  if (step.capture >= 0) out.capture(step.capture, text);
+}
+
+void PlanWalker::scalar(std::string_view token, const Step& step, EventWriter& out) {
+  if (is_json_number(token) || (is_json_literal(token) && token != "null"))
+    put_all(step, token, out);
+  else
+    odd_ = odd_ || token != "null";
+}
+
+/// Only sets and joined words are read from arrays; other elements than strings do not count.
+bool PlanWalker::array(ondemand::value& value, const Step& step, EventWriter& out) {
+  const Leaf& leaf = *step.leaves;
+  if (leaf.as != Transform::word_set && leaf.as != Transform::join_words) return true;
+  ondemand::array elements;
+  if (value.get_array().get(elements) != simdjson::SUCCESS) return false;
+  for (auto result : elements) {
+    ondemand::value element;
+    if (std::move(result).get(element) != simdjson::SUCCESS) return false;
+    const std::string_view token = element.raw_json_token();
+    if (token[0] == '"')
+      out.put(leaf, string(token.data() + 1, out));
+    else if (token[0] != '{' && token[0] != '[' && !is_json_number(trimmed(token)))
+      odd_ = odd_ || !is_json_literal(trimmed(token));
+  }
+  return true;
+}
+
+/// The first character of a value decides what it is. Values that are not entered are skipped by the iterator.
+bool PlanWalker::take(ondemand::value value, Step& step, EventWriter& out) {
+  const std::string_view token = value.raw_json_token();
+  switch (token[0]) {
+    case '"': {
+      if (step.leaf_count == 0 && step.capture < 0) return true;
+      const std::string_view text = string(token.data() + 1, out);
+      if (step.plain && text.size() <= step.leaves->limit_bytes)
+        out.set(static_cast<Str>(step.leaves->slot), text);
+      else
+        put_all(step, text, out);
+      return true;
+    }
+    case '{': {
+      if (step.capture >= 0) out.present(step.capture);
+      if (step.first == nullptr) return true;
+      ondemand::object inner;
+      return value.get_object().get(inner) == simdjson::SUCCESS && object(inner, step, out);
+    }
+    case '[':
+      if (step.capture >= 0) out.present(step.capture);
+      return step.leaf_count == 0 || array(value, step, out);
+    default: scalar(trimmed(token), step, out); return true;
+  }
+}
+
+bool PlanWalker::object(ondemand::object& fields, Step& at, EventWriter& out) {
+  std::uint64_t seen = 0;
+  Step** guess = &at.first;
+  for (auto result : fields) {
+    ondemand::field field;
+    if (std::move(result).get(field) != simdjson::SUCCESS) return false;
+    const char* key = field.key().raw();
+    Step* step = follow(*guess, key);
+    if (step == nullptr) [[unlikely]] {
+      step = look_up(at.node, key);
+      if (step == nullptr) continue;
+      *guess = step;
+    }
+    guess = &step->next;
+    if ((seen & step->bit) != 0) [[unlikely]] {
+      out.flag(flag::duplicate_key);  // the first one counts
+      continue;
+    }
+    seen |= step->bit;
+    if (!take(field.value(), *step, out)) return false;
+  }
+  return true;
+}
+
+}  // namespace tidewaiter::ingest

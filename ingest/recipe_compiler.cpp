@@ -1,0 +1,326 @@
+// Reads a mapping file in the whole language into a Recipe. Cold path.
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "ingest/mapping_words.hpp"
+#include "ingest/recipe.hpp"
+#include "ingest/recipe_tree.hpp"
+
+namespace tidewaiter::ingest {
+namespace {
+
+using json = nlohmann::ordered_json;  // keeps the order of keys
+
+class RecipeCompiler {
+ public:
+  RecipeCompiler(std::string_view name, Recipe& recipe) : name_(name), recipe_(recipe) {}
+
+  Result<void> run(const json& mapping) {
+    TRY(head(mapping));
+    TRY(detection(mapping.value("detect", json::object())));
+    for (const auto& [column, sources] : mapping.at("fields").items()) TRY(field(column, sources));
+    for (const json& mark : mapping.value("marks", json::array())) {
+      at_ = "marks[" + std::to_string(marks_++) + "]";
+      TRY(add_mark(mark));
+    }
+    at_ = "signature";
+    for (const json& places : mapping.value("signature", json::array())) TRY(add_signature(places));
+    const json defaults = mapping.value("defaults", json::object());
+    for (const auto& [column, value] : defaults.items()) TRY(constant(column, value));
+    for (const json& path : mapping.value("ignore", json::array())) {
+      at_ = "ignore[" + std::to_string(read_.ignored.size()) + "]";
+      TRY_ASSIGN(ParsedPath parsed, read_path(path.get<std::string>()));
+      read_.ignored.push_back(std::move(parsed));
+    }
+    add_gates();
+    auto planted = plant_paths(recipe_, read_);
+    if (!planted) return fail(Code::invalid_argument, "mapping " + name_ + ": " + planted.error().message);
+    return {};
+  }
+
+ private:
+  Error wrong(std::string_view place, std::string_view what) const {
+    return fail(Code::invalid_argument, "mapping " + name_ + ": " + std::string(place) + ": " + std::string(what));
+  }
+  Result<ParsedPath> read_path(std::string_view text) const {
+    auto parsed = parse_path(text);
+    if (!parsed) return wrong(at_, parsed.error().message);
+    if (parsed->ways.size() > Recipe::alternatives_max)
+      return wrong(at_, "path '" + std::string(text) + "': more than 256 alternatives");
+    return parsed;
+  }
+
+  Result<void> head(const json& mapping) {
+    for (const char* key : {"format", "number", "version", "fields"})
+      if (!mapping.contains(key)) return wrong(key, "is missing");
+    recipe_.format = mapping["format"].get<std::string>();
+    recipe_.number = mapping["number"].get<std::uint16_t>();
+    recipe_.version = mapping["version"].get<std::uint16_t>();
+    recipe_.description = mapping.value("description", "");
+    if (mapping.contains("example")) {
+      const json& example = mapping["example"];
+      recipe_.example = example.is_string() ? example.get<std::string>() : example.dump();
+    }
+    if (mapping.contains("text")) {
+      for (const json& word : mapping["text"].at("columns")) recipe_.text_columns.push_back(word.get<std::string>());
+      for (const json& word : mapping["text"].at("header")) recipe_.text_header.push_back(word.get<std::string>());
+      recipe_.text_quotes = mapping["text"].value("quotes", false);
+      recipe_.text_words_min = mapping["text"].value("words_min", std::size_t{0});
+    }
+    const json events = mapping.value("events", json::array({""}));
+    for (std::size_t e = 0; e < events.size(); ++e) {
+      const json& location = events[e];
+      at_ = "events[" + std::to_string(e) + "]";
+      TRY_ASSIGN(const ParsedPath parsed, read_path(location.get<std::string>()));
+      if (parsed.origin != ParsedPath::Origin::event || parsed.up > 0) return wrong(at_, "a path of keys expected");
+      for (const Path& way : parsed.ways) read_.places.push_back(way);
+      for (std::size_t i = 0; i < parsed.ways.size(); ++i)
+        recipe_.locations.push_back({location.get<std::string>(), false, false, 0});
+    }
+    if (read_.places.size() > Recipe::locations_max) return wrong("events", "more than 16 places");
+    return {};
+  }
+
+  /// The cell of a path within one location; the same path has one cell.
+  Result<std::uint16_t> cell(const std::string& text) {
+    if (const auto known = cells_.find(text); known != cells_.end()) return known->second;
+    TRY_ASSIGN(ParsedPath parsed, read_path(text));
+    const auto number = static_cast<std::uint16_t>(read_.paths.size());
+    cells_.emplace(text, number);
+    if (parsed.origin == ParsedPath::Origin::header) recipe_.headers.emplace_back(parsed.header, number);
+    if (parsed.origin == ParsedPath::Origin::message_key) recipe_.key_cell = number;
+    read_.paths.push_back(std::move(parsed));
+    return number;
+  }
+
+  static std::vector<std::string> words_of(const json& value) {
+    if (value.is_array()) return value.get<std::vector<std::string>>();
+    return {value.get<std::string>()};
+  }
+
+  Result<Condition> condition(const json& value) {
+    Condition made;
+    if (value.is_string()) {
+      TRY_ASSIGN(made.cell, cell(value.get<std::string>()));
+      return made;
+    }
+    if (value.contains("absent")) {
+      made.negated = true;
+      TRY_ASSIGN(made.cell, cell(value["absent"].get<std::string>()));
+      return made;
+    }
+    TRY_ASSIGN(made.cell, cell(value.at("path").get<std::string>()));
+    made.negated = value.contains("not");
+    for (const std::string& word : words_of(made.negated ? value["not"] : value.at("is")))
+      made.is.push_back(Pattern::of(word));
+    return made;
+  }
+
+  Result<std::vector<Condition>> conditions(const json& value) {
+    std::vector<Condition> made;
+    for (const json& one : value.is_array() ? value : json::array({value})) {
+      TRY_ASSIGN(Condition next, condition(one));
+      made.push_back(std::move(next));
+    }
+    return made;
+  }
+
+  Result<void> detection(const json& detect) {
+    json ways = json::array();
+    if (detect.contains("any")) ways = detect["any"];
+    else if (detect.contains("present")) ways.push_back(detect["present"]);
+    else return wrong("detect", "'any' or 'present' is missing");
+    for (std::size_t w = 0; w < ways.size(); ++w) {
+      at_ = detect.contains("any") ? "detect.any[" + std::to_string(w) + "]" : "detect.present";
+      TRY_ASSIGN(std::vector<Condition> all, conditions(ways[w]));
+      recipe_.detect.push_back(std::move(all));
+    }
+    if (detect.contains("unless"))
+      for (const json& other : detect["unless"]) {
+        at_ = "detect.unless";
+        Condition foreign;
+        TRY_ASSIGN(foreign.cell, cell(other.at("path").get<std::string>()));
+        foreign.negated = true;
+        foreign.is.push_back(Pattern::of(other.at("starts").get<std::string>() + "*"));
+        for (auto& way : recipe_.detect) way.push_back(foreign);
+      }
+    return {};
+  }
+
+  Result<void> field(const std::string& name, const json& sources) {
+    const auto column = find_column(name);
+    at_ = "fields." + name;
+    if (!column) return wrong(at_, no_such_column(name));
+    ColumnSources made{*column, {}};
+    for (const json& entry : sources.is_array() ? sources : json::array({sources})) {
+      if (sources.is_array()) at_ = "fields." + name + "[" + std::to_string(made.sources.size()) + "]";
+      const json source = entry.is_string() ? json{{"path", entry.get<std::string>()}} : entry;
+      TRY_ASSIGN(ColumnSource next, read_source(*column, source));
+      made.sources.push_back(std::move(next));
+    }
+    recipe_.columns.push_back(std::move(made));
+    return {};
+  }
+
+  Result<ColumnSource> read_source(const ColumnInfo& column, const json& source) {
+    ColumnSource made;
+    TRY(texts(source, made));
+    TRY(transforms(column, source, made));
+    if (source.contains("when")) {
+      TRY_ASSIGN(made.when, conditions(source["when"]));
+    }
+    if (source.contains("flag")) {
+      const auto bit = flag_of(source["flag"].get<std::string>());
+      if (!bit) return wrong(at_, "no such flag");
+      made.flag = *bit;
+    }
+    return made;
+  }
+
+  /// Where the text comes from.
+  Result<void> texts(const json& source, ColumnSource& made) {
+    if (source.contains("which")) {
+      for (const auto& [path, text] : source["which"].items()) {
+        TRY_ASSIGN(const std::uint16_t number, cell(path));
+        made.which.emplace_back(number, lasting_text(text.get<std::string>()));
+      }
+      made.description = "which";
+      return {};
+    }
+    std::vector<std::string> paths;
+    if (source.contains("value")) paths = {"=" + as_text(source["value"])};
+    else if (source.contains("paths")) paths = source["paths"].get<std::vector<std::string>>();
+    else if (source.contains("path")) paths = {source["path"].get<std::string>()};
+    else return wrong(at_, "path, paths, which or value is missing");
+    made.with = lasting_text(source.value("with", " "));
+    made.some_suffice = source.value("some", false);
+    for (const std::string& path : paths) {
+      made.description += (made.description.empty() ? "" : " + ") + path;
+      SourcePart part;
+      if (path.starts_with('=')) {
+        part.literal = lasting_text(std::string_view(path).substr(1));
+      } else {
+        TRY_ASSIGN(part.cell, cell(path));
+      }
+      made.parts.push_back(part);
+    }
+    return {};
+  }
+
+  static std::string as_text(const json& scalar) {
+    return scalar.is_string() ? scalar.get<std::string>() : scalar.dump();
+  }
+
+  Result<void> transforms(const ColumnInfo& column, const json& source, ColumnSource& made) {
+    made.leaf = leaf_of(column);
+    if (source.contains("as")) {
+      const auto word = source["as"].get<std::string>();
+      if (const auto extract = extract_of(word)) {
+        made.extract = *extract;
+        if (*extract == Extract::url_host || *extract == Extract::host_name || *extract == Extract::endpoint_host)
+          made.leaf.as = column.kind == ColumnKind::string ? Transform::host : made.leaf.as;
+      } else {
+        const auto as = transform_of(word);
+        const bool puts_together = source.contains("paths") && word == "join";
+        if (!as || (!fits(*as, column.kind) && !puts_together)) return wrong(at_, "this 'as' does not fit the column");
+        made.leaf.as = puts_together ? natural_transform(column.kind) : *as;
+      }
+    }
+    if (source.contains("form")) {
+      const auto form = form_of(source["form"].get<std::string>());
+      if (!form) return wrong(at_, "'form' must be rfc3339, s, ms, us, ns, float_s, civil or any");
+      made.leaf.form = *form;
+    }
+    if (source.contains("separator")) {
+      made.separator = source["separator"].get<std::string>().at(0);
+      made.segment = source.at("segment").get<int>();
+    }
+    if (source.contains("table")) TRY(table(column, source["table"], made));
+    return {};
+  }
+
+  Result<void> table(const ColumnInfo& column, const json& rows, ColumnSource& made) {
+    for (const auto& [from, to] : rows.items()) {
+      TableRow row{Pattern::of(from), lasting_text(as_text(to)), as_text(to) == "="};
+      if (column.words != nullptr && !row.keep && !row.to.empty() && !column.words->find(row.to))
+        return wrong(at_, "'" + std::string(row.to) + "' is no word of this column" + did_you_mean(row.to, column.words->words));
+      made.first_letters += row.from.open_start || row.from.text.empty() ? '\0' : row.from.text[0];
+      made.table.push_back(std::move(row));
+    }
+    return {};
+  }
+
+  void add_gates() {
+    for (ColumnSources& column : recipe_.columns) {
+      column.first_gate = recipe_.gates.size();
+      for (const ColumnSource& source : column.sources) recipe_.gates.push_back(gate_of(source));
+    }
+  }
+
+  static SourceGate gate_of(const ColumnSource& source) {
+    SourceGate gate;
+    for (const SourcePart& part : source.parts)
+      if (part.cell >= 0 && !source.some_suffice) gate.cell = static_cast<std::uint16_t>(part.cell);
+    for (const Condition& condition : source.when)
+      if (!condition.negated) gate.also = condition.cell;
+    return gate;
+  }
+
+  Result<void> add_mark(const json& value) {
+    const auto bit = flag_of(value.at("flag").get<std::string>());
+    if (!bit) return wrong(at_, "no such flag");
+    TRY_ASSIGN(std::vector<Condition> when, conditions(value.at("when")));
+    recipe_.marks.push_back({*bit, std::move(when)});
+    return {};
+  }
+
+  Result<void> add_signature(const json& value) {
+    static const std::map<std::string, std::int32_t SignaturePlaces::*> members = {
+        {"payload", &SignaturePlaces::payload},       {"payload_type", &SignaturePlaces::payload_type},
+        {"signatures", &SignaturePlaces::signatures}, {"digest", &SignaturePlaces::digest},
+        {"signature", &SignaturePlaces::signature},   {"digest_algorithm", &SignaturePlaces::digest_algorithm},
+        {"material", &SignaturePlaces::material}};
+    SignaturePlaces made;
+    for (const auto& [name, path] : value.items()) {
+      const auto member = members.find(name);
+      if (member == members.end()) return wrong("signature." + name, "no such part of a signature");
+      TRY_ASSIGN(made.*(member->second), cell(path.get<std::string>()));
+    }
+    const bool dsse = made.payload >= 0 && made.payload_type >= 0 && made.signatures >= 0;
+    if (!dsse && (made.digest < 0 || made.signature < 0))
+      return wrong("signature", "give payload, payload_type and signatures, or digest and signature");
+    recipe_.signatures.push_back(made);
+    return {};
+  }
+
+  Result<void> constant(const std::string& name, const json& value) {
+    auto made = default_of(name, as_text(value));
+    if (!made) return wrong("defaults." + name, made.error().message);
+    recipe_.defaults.push_back(*made);
+    return {};
+  }
+
+  std::string name_;
+  std::string at_;  // the key that is being read, for errors
+  std::size_t marks_ = 0;
+  Recipe& recipe_;
+  std::map<std::string, std::uint16_t> cells_;
+  ReadPaths read_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Recipe>> Recipe::compile(std::string_view text, std::string_view name) {
+  const json mapping = json::parse(text, nullptr, false);
+  const std::string who = "mapping " + std::string(name);
+  if (!mapping.is_object()) return fail(Code::invalid_argument, who + ": not a JSON object");
+  auto recipe = std::make_unique<Recipe>();
+  try {
+    TRY(RecipeCompiler(name, *recipe).run(mapping));
+  } catch (const std::exception& error) {  // a value of another type than schemas/mapping.schema.json asks for
+    return fail(Code::invalid_argument, who + ": " + error.what());
+  }
+  return recipe;
+}
+
+}  // namespace tidewaiter::ingest

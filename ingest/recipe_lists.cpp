@@ -1,0 +1,150 @@
+// RecipeWalker: arrays, by place, by element, or as the keys and values of an object.
+#include "ingest/json_text.hpp"
+#include "ingest/recipe_walker.hpp"
+
+namespace tidewaiter::ingest {
+
+namespace ondemand = simdjson::ondemand;
+
+/// A list is gone through once for each way of reading it.
+bool RecipeWalker::list(ondemand::value& value, std::uint32_t at, const char* start) {
+  const RecipeNode& node = recipe_->nodes[at];
+  ondemand::array elements;
+  if (value.get_array().get(elements) != simdjson::SUCCESS) return false;
+  if (node.kv < 0) return array(elements, at, start);
+  if (!key_values(elements, at, start)) return false;
+  if (node.each < 0 && node.at.empty()) return true;
+  bool is_empty = false;
+  return elements.reset().get(is_empty) == simdjson::SUCCESS && array(elements, at, start);
+}
+
+template <class Visit>
+bool RecipeWalker::for_each_element(ondemand::array& elements, std::uint32_t& count, Visit visit) {
+  bool is_empty = false;
+  if (count > 0 && elements.reset().get(is_empty) != simdjson::SUCCESS) return false;
+  count = 0;
+  for (auto result : elements) {
+    ondemand::value one;
+    if (std::move(result).get(one) != simdjson::SUCCESS || !visit(one, static_cast<int>(count))) return false;
+    ++count;
+  }
+  return true;
+}
+
+bool RecipeWalker::array(ondemand::array& elements, std::uint32_t at, const char* start) {
+  const RecipeNode& node = recipe_->nodes[at];
+  ++depth_;
+  std::uint32_t count = 0;
+  const bool events_below = node.each >= 0 && recipe_->nodes[static_cast<std::uint32_t>(node.each)].holds_location;
+  auto each = [&](ondemand::value& one, int) {
+    return node.each < 0 || element(one, static_cast<std::uint32_t>(node.each), events_below);
+  };
+  auto by_place = [&](ondemand::value& one, int number) {
+    for (const auto& [index, child] : node.at)
+      if (index == number) return value(one, child);
+    return true;
+  };
+  bool places = false;
+  for (const auto& [index, child] : node.at) {
+    places = places || index >= 0;
+    if (index >= 0) continue;
+    const std::size_t mark = touched_.size();
+    const std::uint64_t flags = flags_;
+    auto last = [&, to = child](ondemand::value& one, int) {
+      forget(mark);  // of the one before, which was not the last
+      flags_ = flags;
+      return value(one, to);
+    };
+    if (!for_each_element(elements, count, last)) return false;
+  }
+  if (places && !for_each_element(elements, count, by_place)) return false;
+  if ((node.each >= 0 || node.at.empty()) && !for_each_element(elements, count, each)) return false;
+  if (count == 0 && events_below) result_.no_element = true;
+  --depth_;
+  if (!node.cells.empty()) set(at, Cell::Kind::array, up_to_here(start), count);
+  return true;
+}
+
+/// One element of an array. If events stand in it, what it says is forgotten behind it, and it is never lost.
+bool RecipeWalker::element(ondemand::value one, std::uint32_t each, std::uint32_t events_below) {
+  if (events_below == 0) return value(one, each);
+  const std::size_t mark = touched_.size();
+  const std::uint64_t outer_flags = flags_;
+  const std::uint32_t events = result_.events;
+  const char kind = one.raw_json_token()[0];
+  const RecipeNode& node = recipe_->nodes[each];
+  if (kind != '{' && (kind != '"' || (node.embedded < 0 && node.base64 < 0)))
+    emit_unmapped(flag::wrapped);
+  else if (!value(one, each))
+    return false;
+  settled_ = result_.events;
+  spread_flags(events);
+  flags_ = outer_flags;
+  forget(mark);
+  return true;
+}
+
+// [{"key":"k","value":...}, ...] as if it were an object.
+bool RecipeWalker::key_values(ondemand::array& elements, std::uint32_t at, const char* start) {
+  std::uint32_t count = 0;
+  depth_ += 2;
+  auto pair_of = [&](ondemand::value& one, int) {
+    if (one.raw_json_token()[0] != '{') return true;
+    ondemand::object pair;
+    return one.get_object().get(pair) == simdjson::SUCCESS && key_value(pair, at);
+  };
+  if (!for_each_element(elements, count, pair_of)) return false;
+  depth_ -= 2;
+  if (!recipe_->nodes[at].cells.empty()) set(at, Cell::Kind::array, up_to_here(start), count);
+  return true;
+}
+
+/// The value is the first field beside the key, before or behind it.
+bool RecipeWalker::key_value(ondemand::object& pair, std::uint32_t at) {
+  const std::string& key_name = recipe_->nodes[at].kv_key;
+  const auto into = static_cast<std::uint32_t>(recipe_->nodes[at].kv);
+  std::uint32_t child = none;
+  bool known = false, missed = false;
+  for (int round = 0; round < 2; ++round) {
+    for (auto result : pair) {
+      ondemand::field field;
+      if (std::move(result).get(field) != simdjson::SUCCESS) return false;
+      KeyText buffer;
+      if (key_text(field.key().raw(), buffer) == key_name) {
+        const std::string_view token = field.value().raw_json_token();
+        if (!known && token[0] == '"') {
+          child = look_up(into, token.data() + 1);
+          if (child == none) unread(into, token.data() + 1);
+        }
+        known = true;
+      } else if (!known) {
+        missed = true;  // the value stands before its key
+      } else if (child != none && (round == 1 || !missed)) {
+        if (!any_value(field.value(), child)) return false;
+        child = none;
+      }
+    }
+    if (!missed || child == none) return true;
+    bool is_object = false;
+    if (pair.reset().get(is_object) != simdjson::SUCCESS) return false;
+  }
+  return true;
+}
+
+/// A value, or the wrapper of OTLP around one: {"stringValue":"v"}, {"arrayValue":{"values":[...]}}.
+bool RecipeWalker::any_value(ondemand::value one, std::uint32_t at) {
+  if (one.raw_json_token()[0] != '{') return value(one, at);
+  ondemand::object wrapper;
+  if (one.get_object().get(wrapper) != simdjson::SUCCESS) return false;
+  ++depth_;
+  for (auto result : wrapper) {
+    ondemand::field field;
+    if (std::move(result).get(field) != simdjson::SUCCESS) return false;
+    KeyText buffer;
+    if (key_text(field.key().raw(), buffer).ends_with("Value") && !value(field.value(), at)) return false;
+  }
+  --depth_;
+  return true;
+}
+
+}  // namespace tidewaiter::ingest
