@@ -121,7 +121,8 @@ class KafkaOutput final : public Output {
 /// Keeps to a rate and tells how far it is, ten times a second at most.
 class Pace {
  public:
-  Pace(const GenerateOptions& options) : options_(options), show_(!options.quiet && ::isatty(STDERR_FILENO) == 1) {}
+  Pace(const GenerateOptions& options, std::uint64_t events)
+      : options_(options), events_(events), show_(!options.quiet && ::isatty(STDERR_FILENO) == 1) {}
 
   void after(std::uint64_t count) {
     if (count % 256 != 0 && options_.rate == 0) return;
@@ -132,7 +133,7 @@ class Pace {
     }
     if (show_ && elapsed - shown_ >= 0.1) {
       std::fprintf(stderr, "\r%llu of %llu messages, %.0f/s ", static_cast<unsigned long long>(count),
-                   static_cast<unsigned long long>(options_.events), static_cast<double>(count) / elapsed);
+                   static_cast<unsigned long long>(events_), static_cast<double>(count) / elapsed);
       shown_ = elapsed;
     }
   }
@@ -147,6 +148,7 @@ class Pace {
  private:
   double seconds() const { return std::chrono::duration<double>(SteadyClock::now() - start_).count(); }
   const GenerateOptions& options_;
+  const std::uint64_t events_;
   const bool show_;
   const SteadyClock::time_point start_ = SteadyClock::now();
   double shown_ = 0;
@@ -160,10 +162,13 @@ Result<void> write_truth(const std::string& file, const Generator& generator) {
 }
 
 Result<void> generate(const GenerateOptions& options) {
-  GeneratorConfig config;
-  config.events = options.events;
+  const auto named = std::ranges::find(company_names, options.company);
+  if (named == std::end(company_names))
+    return fail(Code::invalid_argument, "--company " + options.company + ": it is one of demo, full, other");
+  GeneratorConfig config = GeneratorConfig::of(static_cast<Company>(named - std::begin(company_names)));
+  if (options.events > 0) config.events = options.events;
+  if (options.days > 0) config.days = options.days;
   config.seed = options.seed;
-  config.days = options.days;
   if (!options.start.empty()) {
     const auto start = parse_rfc3339(options.start + "T00:00:00Z");
     if (!start) return fail(Code::invalid_argument, "--start " + options.start + ": expected a date such as 2025-09-01");
@@ -175,7 +180,7 @@ Result<void> generate(const GenerateOptions& options) {
   if (!options.brokers.empty()) {
     TRY_ASSIGN(output, KafkaOutput::open(options));
   }
-  Pace pace(options);
+  Pace pace(options, config.events);
   Message message;
   for (std::uint64_t count = 1; generator.next(message); ++count) {
     TRY(output->put(message));
@@ -196,7 +201,11 @@ constexpr const char* truth_footer =
     "  incidents   id, kind, expect (policy, flow, volume, silence), start, end, tenant, app, principals,\n"
     "              destinations, sources, events, sentence\n"
     "  look_alikes the same without expect and events: benign, and must not alert\n"
-    "Times are event times, which begin on Monday 2025-09-01. Incidents need 14 days and 20,000 messages.";
+    "Of the companies full and other the kind of an incident is its scenario, expect is left out, counts_from is when harm\n"
+    "begins if that is later than start, and counts has entity_days and incident_entity_days. Their ramps begin before\n"
+    "learning_end, nothing else does.\n"
+    "Times are event times, which begin on Monday 2025-09-01. Incidents need 14 days and 20,000 messages; of full and other\n"
+    "42 days, and their bursts 1,300,000 and 1,700,000 messages.";
 
 }  // namespace
 
@@ -210,11 +219,16 @@ int command_generate(const GenerateOptions& options) {
 void add_generate_command(CLI::App& cli, int& code) {
   static GenerateOptions options;
   auto* sub = cli.add_subcommand("generate", "Play a company with injected incidents: NDJSON to stdout, or into Kafka");
-  sub->add_option("--events", options.events, "How many messages")->capture_default_str();
+  sub->add_option("--company", options.company,
+                  "demo: some 125 agents, 300,000 messages in 28 days. full: 2,000 agents, 20,000,000 in 56 days, twelve "
+                  "scenarios of data that leaves. other: 700 agents of another week and spread, 8,000,000 in 42 days")
+      ->capture_default_str()->check(CLI::IsMember({"demo", "full", "other"}));
+  sub->add_option("--events", options.events, "How many messages, in place of the company's")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40));
   sub->add_option("--seed", options.seed, "Which company and which incidents; the same seed gives the same bytes")
       ->capture_default_str();
   sub->add_option("--start", options.start, "First day of the company's time, such as 2025-09-01");
-  sub->add_option("--days", options.days, "Over how many days of event time")->capture_default_str()->check(CLI::Range(1, 3660));
+  sub->add_option("--days", options.days, "Over how many days of event time, in place of the company's")->check(CLI::Range(1, 3660));
   sub->add_option("--truth", options.truth, "Write the list of injected incidents to this file");
   auto* brokers = sub->add_option("--brokers", options.brokers, "Produce to this Kafka cluster instead of stdout");
   sub->add_option("--topic", options.topics, "NAME, or NAME:PARTITIONS to spread keys over that many; repeatable")

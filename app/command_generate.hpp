@@ -12,8 +12,9 @@ class App;
 namespace tidewaiter::app {
 
 struct GenerateOptions {
-  std::uint64_t events = 300'000, seed = 1;
-  std::uint32_t days = 28;
+  std::string company = "demo";
+  std::uint64_t events = 0, seed = 1;  // events and days: 0 = as the company has them
+  std::uint32_t days = 0;
   std::string start;                // first day, "2025-09-01"; "" = that one, a Monday
   std::string truth;                // file for the list of incidents; "" = none
   std::string brokers;              // "" = NDJSON to stdout

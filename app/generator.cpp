@@ -12,11 +12,18 @@ namespace {
 GeneratorConfig sane(GeneratorConfig config) {
   config.days = std::clamp(config.days, 1u, 3660u);
   if (config.days < 14 || config.events < 20'000) config.incidents = false;
+  if (config.company != Company::demo && config.days < 42) config.incidents = false;
   return config;
 }
 
 std::int64_t learning_end(const GeneratorConfig& config) {
   return config.start_ns + std::int64_t{std::max(config.days / 2, 1u)} * generate::day_ns;
+}
+
+generate::Injection injected(generate::World& world, const GeneratorConfig& config) {
+  if (!config.incidents) return {};
+  return config.company == Company::demo ? generate::inject(world, config, learning_end(config))
+                                         : generate::inject_scenarios(world, config, learning_end(config));
 }
 
 std::string time_text(std::int64_t ns) {
@@ -29,8 +36,8 @@ std::string time_text(std::int64_t ns) {
 struct Generator::State {
   explicit State(const GeneratorConfig& given)
       : config(sane(given)),
-        world(config.seed, config.events, config.days),
-        injection(config.incidents ? generate::inject(world, config, learning_end(config)) : generate::Injection{}),
+        world(generate::make_world(config)),
+        injection(injected(world, config)),
         schedule(world, config, std::move(injection.plans)),
         renderer(world, config) {}
 
@@ -107,14 +114,15 @@ std::string Generator::truth_json() const {
       entry["principals"] = i.principals;
       entry["destinations"] = i.destinations;
       if (!i.sources.empty()) entry["sources"] = i.sources;
-      if (!i.expect.empty()) entry["events"] = i.events;
+      if (i.counts_from_ns != 0) entry["counts_from"] = time_text(i.counts_from_ns);
+      if (!i.expect.empty() || i.events > 0) entry["events"] = i.events;
       entry["sentence"] = i.sentence;
       array.push_back(std::move(entry));
     }
     return array;
   };
   const GeneratorCounts c = counts();
-  const Json truth = {
+  Json truth = {
       {"generator", {{"events", s.config.events}, {"seed", s.config.seed}, {"days", s.config.days},
                      {"start", time_text(s.config.start_ns)}, {"learning_end", time_text(learning_end_ns())}}},
       {"company", {{"name", s.world.company}, {"tenants", c.tenants}, {"apps", c.apps}, {"agents", c.agents},
@@ -122,6 +130,12 @@ std::string Generator::truth_json() const {
       {"counts", {{"messages", c.messages}, {"value_bytes", c.bytes}, {"late", c.late}, {"by_kind", c.by_kind}}},
       {"incidents", list(s.injection.truth)},
       {"look_alikes", list(s.injection.look_alikes)}};
+  if (s.config.company != Company::demo) {
+    truth["generator"]["company"] = company_names[static_cast<unsigned>(s.config.company)];
+    truth["company"]["roles"] = s.world.roles.size();
+    truth["counts"]["entity_days"] = s.injection.entity_days;
+    truth["counts"]["incident_entity_days"] = s.injection.incident_entity_days;
+  }
   return truth.dump(2) + "\n";
 }
 

@@ -20,6 +20,11 @@
 
 namespace tidewaiter::app {
 
+/// demo: some 125 agents, for a look. full: 2,000 agents in 60 roles, 150 apps, 5,000 destinations. other: another size,
+/// week and spread, to see what was fitted to the first two.
+enum class Company : std::uint8_t { demo, full, other };
+inline constexpr std::string_view company_names[] = {"demo", "full", "other"};
+
 struct GeneratorConfig {
   std::uint64_t events = 300'000;  // messages in all, malformed ones among them
   std::uint64_t seed = 1;          // another seed is another company
@@ -27,7 +32,11 @@ struct GeneratorConfig {
   std::int64_t start_ns = 1'756'684'800'000'000'000;  // Monday 2025-09-01 00:00 UTC
   std::uint32_t late_per_million = 1000;
   std::uint32_t malformed_per_million = 0;  // broken messages, tombstones and unknown shapes
-  bool incidents = true;  // needs >= 14 days and >= 20,000 events, else the list is empty
+  bool incidents = true;  // needs >= 14 days and >= 20,000 events, else the list is empty; full and other: 42 days
+  Company company = Company::demo;
+
+  /// Events and days at which a company is as it is meant to be.
+  static GeneratorConfig of(Company company);
 };
 
 /// What a message is, as ingest must see it.
@@ -55,6 +64,7 @@ struct Incident {
   std::string kind;
   std::string expect;    // detector that should find it: policy, flow, volume, silence; empty = none
   std::int64_t start_ns = 0, end_ns = 0;  // event time of its first and last event
+  std::int64_t counts_from_ns = 0;        // when harm begins, if that is later than the first event
   std::string tenant, app;
   std::vector<std::string> principals, destinations, sources;  // sources: observers, of the silence
   std::string sentence;  // for people

@@ -3,17 +3,17 @@
 #include <functional>
 #include <set>
 
-#include "app/generator_plan.hpp"
+#include "app/generator_injector.hpp"
 
 namespace tidewaiter::app::generate {
 namespace {
 
 using Match = std::function<bool(const Agent&, const App&, const Role&)>;
 
-class Planner {
+class Planner : Injector {
  public:
   Planner(World& world, const GeneratorConfig& config, std::int64_t learning_end)
-      : world_(world), config_(config), random_(mix(config.seed, 0x696e636964)), learning_end_(learning_end) {}
+      : Injector(world, config, learning_end, 0x696e636964) {}
 
   Injection run() {
     silence();
@@ -21,13 +21,10 @@ class Planner {
     flow_incidents();
     volume_incidents();
     look_alikes();
-    for (Plan& plan : out_.plans) plan.delivery_ns = plan.time_ns + static_cast<std::int64_t>(random_.below(second_ns));
-    return std::move(out_);
+    return finish();
   }
 
  private:
-  // --- choosing ---
-
   /// An agent that existed all along, in an app that no other incident touches.
   std::uint32_t choose_agent(const Match& match) {
     const std::size_t count = world_.agents.size(), start = random_.below(count);
@@ -63,95 +60,24 @@ class Planner {
     return config_.start_ns + day * day_ns + static_cast<std::int64_t>(random_.between(9, 15)) * hour_ns +
            static_cast<std::int64_t>(random_.below(50)) * minute_ns;
   }
-  std::uint32_t new_host(std::string_view domain) {
-    return world_.add_destination(Place::open, "drop." + make_word(random_) + std::string(domain));
-  }
-  const std::string& host(std::int32_t at) const { return world_.destinations[static_cast<std::size_t>(at)].host; }
-
-  // --- building ---
-
-  Incident& open(std::string kind, std::string expect, const App& app) {
-    Incident incident;
-    const auto number = 1 + std::ranges::count(out_.truth, kind, &Incident::kind);
-    incident.id = kind + "-" + std::to_string(number);
-    incident.kind = std::move(kind);
-    incident.expect = std::move(expect);
-    incident.tenant = world_.tenant_of(app);
-    incident.app = app.name;
-    out_.truth.push_back(std::move(incident));
-    return out_.truth.back();
-  }
-  Plan base(Step step, std::uint32_t actor, std::int64_t time) {
-    Plan plan;
-    plan.step = step;
-    plan.actor = actor;
-    plan.time_ns = time;
-    plan.seed = random_.next();
-    plan.incident = static_cast<std::uint16_t>(out_.truth.size());
-    return plan;
-  }
-  Plan send(std::uint32_t agent, std::int64_t time, std::int32_t destination, std::string_view data_class) {
-    Plan plan = base(Step::agent_call, agent, time);
-    plan.act = act_send;
-    plan.destination = destination;
-    plan.data_class = data_class;
-    return plan;
-  }
-  void add(Plan plan) {
-    Incident& incident = out_.truth[plan.incident - 1u];
-    incident.start_ns = incident.events == 0 ? plan.time_ns : std::min(incident.start_ns, plan.time_ns);
-    incident.end_ns = std::max(incident.end_ns, plan.time_ns);
-    ++incident.events;
-    if (plan.destination >= 0) {
-      const std::string& name = host(plan.destination);
-      if (!std::ranges::count(incident.destinations, name)) incident.destinations.push_back(name);
-    }
-    out_.plans.push_back(plan);
-  }
-  /// `count` sends within `minutes` minutes.
-  void sends(std::uint32_t agent, std::int64_t time, int count, int minutes, std::int32_t destination,
-             std::string_view data_class, std::uint64_t bytes_each = 0) {
-    for (int i = 0; i < count; ++i) {
-      Plan plan = send(agent, time + i * (minutes * minute_ns / count), destination, data_class);
-      plan.bytes = bytes_each == 0 ? 0 : bytes_each * 9 / 10 + random_.below(bytes_each / 5 + 1);
-      add(plan);
-    }
-  }
   std::uint64_t daily_bytes(const Agent& agent) const {
     const std::uint64_t per_day_x16 =
         config_.events / 2 * 16 * agent.weight / (8 * world_.agents.size() * std::max(config_.days, 1u));
     return exp2_q16(agent.level_q16 + 45'000) * std::max<std::uint64_t>(per_day_x16, 16) / 32;
-  }
-  std::int32_t known_outside(const Agent& agent) const {
-    return static_cast<std::int32_t>(agent.destinations[agent.inner]);
-  }
-
-  static bool closed(const Agent& agent, const Role& role) {
-    return !role.open && agent.destinations.size() > agent.inner;
   }
   static std::string_view sensitive_class(const Role& role) {
     for (std::string_view word : role.inner_classes)
       if (word == "pii" || word == "restricted") return word;
     return {};
   }
-  static std::string megabytes(std::uint64_t bytes) {
-    return bytes < 10'000'000 ? std::to_string(bytes / 1000) + " kB" : std::to_string(bytes / 1'000'000) + " MB";
-  }
-
   void policy_incidents();
   void sensitive_actions();
   void flow_incidents();
   void volume_incidents();
   void silence();
-  void look_alikes();
 
-  World& world_;
-  const GeneratorConfig& config_;
-  Random random_;
-  std::int64_t learning_end_;
   std::int64_t slot_ = 0;
   std::set<std::uint32_t> used_;  // apps
-  Injection out_;
 };
 
 void Planner::policy_incidents() {
@@ -391,40 +317,6 @@ void Planner::silence() {
   incident.end_ns = config_.start_ns + config_.days * day_ns;
   incident.sentence = app.sensor + ", which reported on " + app.name + " around the clock, falls silent, and so does "
                       "the app";
-}
-
-void Planner::look_alikes() {
-  const auto day = [&](std::int64_t n) { return config_.start_ns + n * day_ns; };
-  const auto add_benign = [&](std::string kind, std::int64_t from, std::int64_t to) -> Incident& {
-    Incident incident;
-    incident.id = kind + "-" + std::to_string(1 + std::ranges::count(out_.look_alikes, kind, &Incident::kind));
-    incident.kind = std::move(kind);
-    incident.start_ns = from;
-    incident.end_ns = to;
-    return out_.look_alikes.emplace_back(std::move(incident));
-  };
-  Incident& service = add_benign("new_service", day(15), day(config_.days));
-  service.destinations = {world_.destinations[world_.new_service].host};
-  service.sentence = service.destinations[0] + " is new and more and more agents of all roles use it";
-  const Agent& agent = world_.agents[world_.new_agent];
-  Incident& joiner = add_benign("new_agent", day(agent.from_day), day(config_.days));
-  joiner.principals = {agent.principal};
-  joiner.app = world_.apps[agent.app].name;
-  joiner.tenant = world_.tenant_of(world_.apps[agent.app]);
-  joiner.sentence = agent.principal + " joins and does what its role does";
-  Incident& backup = add_benign("backup_night", day(0), day(config_.days));
-  backup.destinations = {world_.destinations[world_.backup_vault].host};
-  for (const App& app : world_.apps)
-    if (app.backup) backup.principals.push_back(app.service);
-  backup.sentence = "Backups go to " + backup.destinations[0] + " every night, four times as much on Sundays";
-  for (const App& app : world_.apps)
-    if (day(app.release_day) > learning_end_ && app.build_weight >= 8) {
-      Incident& release = add_benign("release", day(app.release_day), day(app.release_day + 2));
-      release.app = app.name;
-      release.tenant = world_.tenant_of(app);
-      release.principals = {app.pipeline};
-      release.sentence = app.name + " is released: many more builds for two days";
-    }
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ struct Plan {
   std::uint64_t bytes = 0;        // 0 = as usual
   std::uint64_t link = 0;         // run of a pipeline or id of a change
   std::string_view data_class;    // empty = as usual
+  std::string_view resource;      // empty = as usual
   std::int32_t destination = -1;  // -1 = as usual
   std::uint32_t actor = 0;        // agent for agent_*, else app
   std::uint16_t incident = 0;
@@ -41,8 +42,15 @@ struct Plan {
 struct Injection {
   std::vector<Incident> truth, look_alikes;
   std::vector<Plan> plans;
+  // Agents, apps and destinations times days, and agents times days on which something is injected; 0 = not counted.
+  std::uint64_t entity_days = 0, incident_entity_days = 0;
 };
 Injection inject(World& world, const GeneratorConfig& config, std::int64_t learning_end_ns);
+/// The scenarios of the companies made to measure, four of each.
+Injection inject_scenarios(World& world, const GeneratorConfig& config, std::int64_t learning_end_ns);
+
+/// The company that the configuration asks for.
+World make_world(const GeneratorConfig& config);
 
 /// What a nightly backup sends, and how many messages it takes.
 inline constexpr std::uint32_t backup_parts = 4;

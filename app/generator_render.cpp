@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 namespace tidewaiter::app::generate {
 namespace {
@@ -107,11 +108,22 @@ void Renderer::trace(Random& random, std::uint64_t link) {
   text_.lit("\"");
 }
 
-void Renderer::new_public_host(Random& random) {
+const Destination& Renderer::browse(Random& random) {
+  // Of ten hosts that an open role looks at, nine are known to somebody in a company that has such a list.
+  if (!world_.browsed.empty() && random.below(10) > 0)
+    return world_.destinations[world_.browsed[random.index(world_.browsed_ranks)]];
   browsed_.host = "www." + make_word(random) + make_word(random) + (random.below(2) ? ".example.org" : ".example.com");
   browsed_.ip = "198.18." + std::to_string(random.below(256)) + "." + std::to_string(random.below(256));
   browsed_.l7 = "https";
   browsed_.place = Place::open;
+  return browsed_;
+}
+
+std::int64_t Renderer::release(const Role& role, const Plan& plan) const {
+  if (role.release_day == UINT32_MAX) return 0;
+  const auto day = (plan.time_ns - config_.start_ns) / day_ns;
+  const bool now = day == role.release_day || day == role.release_day + 1;
+  return now ? 65536 + static_cast<std::int64_t>(hash_text(role.name) % 32768) : 0;
 }
 
 std::uint32_t Renderer::choose_destination(const Plan& plan, Random& random, const Agent& agent, bool any) const {
@@ -127,7 +139,7 @@ std::uint32_t Renderer::choose_destination(const Plan& plan, Random& random, con
   // Half of the agents take up, in the first four weeks, one of the hosts that their role uses most, and keep it; open
   // roles also look around among their role's hosts.
   const std::uint64_t choice = mix(agent.hash, 11);
-  const bool takes_up = day >= choice % 56 && random.chance(50'000);
+  const bool takes_up = day >= choice % world_.takes_up_days && random.chance(50'000);
   if (takes_up || (role.open && random.chance(1500))) {
     const auto& pool = any && role.open ? role.outer_pool : role.inner_pool;
     const std::uint32_t at = takes_up ? pool[(choice >> 8) % 3] : pool[random.index(world_.ranks[pool.size()])];
@@ -142,10 +154,14 @@ std::uint64_t Renderer::usual_bytes(const Plan& plan, Random& random, std::int64
   if (plan.bytes != 0) return plan.bytes;
   const std::int64_t since = plan.time_ns - config_.start_ns;
   const auto hour = static_cast<std::uint64_t>(since / hour_ns);
-  const std::int64_t drift = (static_cast<std::int64_t>(key & 7) - 2) * 600 * (since / day_ns) / 7;  // about 2 % a week
+  const std::int64_t drift =
+      (static_cast<std::int64_t>(key & 7) + world_.drift_from) * world_.drift_step_q16 * (since / day_ns) / 7;
   const std::int64_t of_edge = normal_q16(mix(key, 3), mix(key, 4)) * 5 / 8;
   const std::int64_t of_hour = normal_q16(mix(key, hour, 5), mix(key, hour, 6)) / 3;
-  return std::max<std::uint64_t>(exp2_q16(level + drift + of_edge + of_hour + random.normal() * 5 / 8), 64);
+  const std::int64_t of_message = random.normal() * 5 / 8;
+  // Each further bit of a random number that is zero adds 2/3 of a doubling: P(x times as much) = x^-1.5, up to 100.
+  if (world_.heavy_tails) level += std::countr_zero(random.next() | 1ull << 10) * (65536 * 2 / 3);
+  return std::max<std::uint64_t>(exp2_q16(level + drift + of_edge + of_hour + of_message), 64);
 }
 
 // --- agents ---
@@ -156,9 +172,9 @@ void Renderer::agent_call(const Plan& plan, Random& random) {
   const Role& role = world_.roles[agent.role];
   const std::uint8_t act = plan.act < act_count ? plan.act : choose_act(random, agent.mask);
   const bool sends = act == act_send;
-  const Destination* to = &browsed_;
+  const Destination* to = nullptr;
   // Open roles browse: now and then a public host that nobody has seen.
-  if (sends && role.open && plan.destination < 0 && random.chance(8000)) new_public_host(random);
+  if (sends && role.open && plan.destination < 0 && random.chance(8000)) to = &browse(random);
   else to = &world_.destinations[choose_destination(plan, random, agent, sends)];
 
   envelope(plan, random, app, "agent.tool.call");
@@ -169,13 +185,16 @@ void Renderer::agent_call(const Plan& plan, Random& random) {
   text_.lit(R"(,"action":")").put(act_words[act]).lit(R"(","tool":{"name":")").put(tools[act]).lit(R"("})");
   token(plan, agent);
   if (!sends) {
-    text_.lit(R"(,"resource":")").put(random.pick(records)).lit(R"(","resource_type":")").put(resource_types[act]);
+    const std::string_view record = random.pick(records);
+    text_.lit(R"(,"resource":")").put(plan.resource.empty() ? record : plan.resource);
+    text_.lit(R"(","resource_type":")").put(resource_types[act]);
     text_.lit("\"");
   }
   endpoint(*to, false);
   const std::uint64_t key = mix(agent.hash, hash_text(to->host));
-  const std::uint64_t sent = sends ? usual_bytes(plan, random, agent.level_q16, key) : 200 + random.below(1800);
-  const std::uint64_t received = sends ? 150 + random.below(1500) : usual_bytes(plan, random, agent.level_q16, key);
+  const std::int64_t level = agent.level_q16 + release(role, plan);
+  const std::uint64_t sent = sends ? usual_bytes(plan, random, level, key) : 200 + random.below(1800);
+  const std::uint64_t received = sends ? 150 + random.below(1500) : usual_bytes(plan, random, level, key);
   text_.lit(R"(,"bytes_out":)").number(sent).lit(R"(,"bytes_in":)").number(received);
   const auto& classes = outside(*to) ? role.outer_classes : role.inner_classes;
   text_.lit(R"(,"data_classes":[")").put(plan.data_class.empty() ? random.pick(classes) : plan.data_class).lit(R"("])");

@@ -28,7 +28,8 @@ class Renderer {
   void who(std::string_view principal, std::string_view principal_type, const App& app);
   void token(const Plan& plan, const Agent& agent);
   void endpoint(const Destination& destination, bool address);
-  void new_public_host(Random& random);
+  const Destination& browse(Random& random);
+  std::int64_t release(const Role& role, const Plan& plan) const;  // what it adds to the level
   void outcome(Random& random);
   void trace(Random& random, std::uint64_t link);
   std::uint32_t choose_destination(const Plan& plan, Random& random, const Agent& agent, bool any) const;

@@ -5,7 +5,6 @@
 namespace tidewaiter::app::generate {
 namespace {
 
-constexpr std::array<std::uint64_t, 3> shares = {50, 15, 35};  // agents, pipelines, running apps, in per cent
 constexpr std::array kinds_of_damage = {MessageKind::tombstone, MessageKind::unmapped,  MessageKind::not_json,
                                         MessageKind::not_utf8,  MessageKind::truncated, MessageKind::too_deep,
                                         MessageKind::trailing_bytes};
@@ -45,7 +44,7 @@ std::uint64_t Schedule::weight(Family family, std::size_t actor, std::int64_t ho
     return day < agent.from_day ? 0 : agent.weight * activity(agent.rhythm, local);
   }
   const bool release = day == app.release_day || day == app.release_day + 1;
-  return app.build_weight * (release ? 6 : 1) * activity(Rhythm::office, local);
+  return app.build_weight * (release ? 6 : 1) * activity(world_.rhythm, local);
 }
 
 void Schedule::weigh_hours() {
@@ -151,7 +150,7 @@ void Schedule::draw(Family family, std::int64_t hour, std::uint64_t count) {
 
 void Schedule::backups(std::int64_t hour) {
   if (hour % 24 != 2) return;
-  const bool sunday = (hour / 24) % 7 == 6;
+  const bool big = (hour / 24) % 7 == world_.backup_big_day;
   for (std::uint32_t at = 0; at < world_.apps.size(); ++at) {
     const App& app = world_.apps[at];
     if (!app.backup) continue;
@@ -161,7 +160,7 @@ void Schedule::backups(std::int64_t hour) {
       if (silent(at, time)) continue;
       Plan plan = base(Step::flow, at, time);
       plan.destination = static_cast<std::int32_t>(world_.backup_vault);
-      plan.bytes = backup_part_bytes * (sunday ? 4 : 1) / 10 * random_.between(9, 11);
+      plan.bytes = backup_part_bytes * (big ? 4 : 1) / 10 * random_.between(9, 11);
       add(plan);
       ++made_[flows];
     }
@@ -175,7 +174,7 @@ bool Schedule::next_hour(std::vector<Plan>& out) {
     const auto at = static_cast<std::size_t>(hour_);
     if (config_.events >= 20'000) backups(hour_);
     for (Family family : {agents, pipelines, flows}) {
-      const Wide goal = Wide{config_.events} * shares[family] * upto_[family][at] / (Wide{100} * upto_[family].back());
+      const Wide goal = Wide{config_.events} * world_.shares[family] * upto_[family][at] / (Wide{100} * upto_[family].back());
       if (goal > made_[family]) draw(family, hour_, static_cast<std::uint64_t>(goal) - made_[family]);
     }
     // Rounding, and runs that the end cut short, are made up by the running apps in the last hour.

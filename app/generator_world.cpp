@@ -7,34 +7,6 @@ namespace {
 
 using namespace std::string_view_literals;
 
-struct RoleSeed {
-  std::string_view name;
-  bool open;
-  std::vector<std::string_view> inner_classes, outer_classes;
-  std::uint32_t level;  // log2 of usual bytes
-};
-
-const std::vector<RoleSeed>& role_seeds() {
-  static const std::vector<RoleSeed> seeds = {
-      {"billing", false, {"financial", "customer_data", "pii"}, {"internal"}, 17},
-      {"payroll", false, {"pii", "financial", "restricted"}, {"internal"}, 17},
-      {"support", false, {"customer_data", "internal"}, {"internal", "public"}, 16},
-      {"sales", true, {"customer_data", "internal"}, {"public", "internal"}, 16},
-      {"marketing", true, {"internal", "customer_data"}, {"public", "internal"}, 18},
-      {"research", true, {"internal", "confidential"}, {"public"}, 17},
-      {"procurement", false, {"financial", "confidential"}, {"internal"}, 16},
-      {"legal", false, {"confidential", "restricted"}, {"internal"}, 17},
-      {"hr", false, {"pii", "restricted"}, {"internal"}, 16},
-      {"data-pipeline", false, {"telemetry", "customer_data"}, {"telemetry"}, 19},
-      {"reporting", false, {"financial", "internal"}, {"internal"}, 18},
-      {"it-ops", false, {"telemetry", "credential"}, {"telemetry"}, 17},
-      {"triage", false, {"telemetry", "confidential"}, {"telemetry"}, 17},
-      {"inventory", false, {"internal"}, {"internal"}, 16},
-      {"onboarding", false, {"pii", "internal"}, {"internal"}, 16},
-  };
-  return seeds;
-}
-
 constexpr std::array syllables = {"ba"sv, "cor"sv, "del"sv, "fen"sv, "gra"sv, "hol"sv, "in"sv, "jun"sv,
                                   "kel"sv, "lum"sv, "mar"sv, "nor"sv, "or"sv, "pel"sv, "qua"sv, "ri"sv,
                                   "sol"sv, "tan"sv, "ul"sv, "ver"sv, "wes"sv, "yar"sv, "zen"sv, "mo"sv};
@@ -74,7 +46,29 @@ std::string hex_text(std::uint64_t n, int digits) {
   return text;
 }
 
-/// Takes `count` different entries of `pool`, the popular (front) ones more often.
+}  // namespace
+
+const std::vector<RoleSeed>& role_seeds() {
+  static const std::vector<RoleSeed> seeds = {
+      {"billing", false, {"financial", "customer_data", "pii"}, {"internal"}, 17},
+      {"payroll", false, {"pii", "financial", "restricted"}, {"internal"}, 17},
+      {"support", false, {"customer_data", "internal"}, {"internal", "public"}, 16},
+      {"sales", true, {"customer_data", "internal"}, {"public", "internal"}, 16},
+      {"marketing", true, {"internal", "customer_data"}, {"public", "internal"}, 18},
+      {"research", true, {"internal", "confidential"}, {"public"}, 17},
+      {"procurement", false, {"financial", "confidential"}, {"internal"}, 16},
+      {"legal", false, {"confidential", "restricted"}, {"internal"}, 17},
+      {"hr", false, {"pii", "restricted"}, {"internal"}, 16},
+      {"data-pipeline", false, {"telemetry", "customer_data"}, {"telemetry"}, 19},
+      {"reporting", false, {"financial", "internal"}, {"internal"}, 18},
+      {"it-ops", false, {"telemetry", "credential"}, {"telemetry"}, 17},
+      {"triage", false, {"telemetry", "confidential"}, {"telemetry"}, 17},
+      {"inventory", false, {"internal"}, {"internal"}, 16},
+      {"onboarding", false, {"pii", "internal"}, {"internal"}, 16},
+  };
+  return seeds;
+}
+
 std::vector<std::uint32_t> sample(Random& random, const std::vector<std::uint32_t>& pool, std::size_t count) {
   std::vector<std::uint32_t> rest = pool, taken;
   while (taken.size() < count && !rest.empty()) {
@@ -85,8 +79,6 @@ std::vector<std::uint32_t> sample(Random& random, const std::vector<std::uint32_
   return taken;
 }
 
-}  // namespace
-
 const std::string_view act_words[act_count] = {"send", "read", "list", "update", "create", "execute", "delete"};
 
 std::string_view tier_name(Tier tier) {
@@ -96,12 +88,16 @@ std::string_view tier_name(Tier tier) {
 std::uint32_t activity(Rhythm rhythm, std::int64_t local_hour) {
   static constexpr std::array<std::uint8_t, 24> office = {2,  2,  2,  2,  2,  4,  12, 35, 70, 95, 100, 90,
                                                           65, 80, 95, 90, 75, 50, 25, 12, 8,  5,  3,   2};
+  // Trade that opens early and closes late, and rests on Fridays.
+  static constexpr std::array<std::uint8_t, 24> shifts = {10, 6,  4,  4,  6,  20, 60, 90, 100, 95, 85, 70,
+                                                          60, 65, 80, 90, 95, 100, 95, 85, 70, 50, 30, 18};
   const auto hour = static_cast<std::size_t>(((local_hour % 24) + 24) % 24);
   const std::int64_t day = (((local_hour / 24) % 7) + 7) % 7;  // 0 = Monday
   switch (rhythm) {
     case Rhythm::office: return day < 5 ? office[hour] : 1 + office[hour] / 10u;
     case Rhythm::round_the_clock: return 45 + office[hour] * (day < 5 ? 55u : 20u) / 100u;
     case Rhythm::steady: return 100;
+    case Rhythm::shifts: return day == 4 ? shifts[hour] / 8u : shifts[hour];
     case Rhythm::night: return hour >= 1 && hour <= 3 ? 100 : 0;
   }
   return 0;
@@ -130,6 +126,7 @@ World::World(std::uint64_t seed_, std::uint64_t events, std::uint32_t days) : se
   const std::uint64_t agent_count = std::clamp<std::uint64_t>(per_week / 600, 80, 320);
   make_destinations(random);
   make_roles(random);
+  high_tier_apps = static_cast<std::uint32_t>(2 * roles.size());
   make_apps(random, agent_count / 2);
   make_agents(random, agent_count);
   for (std::size_t i = 0; i <= 64; ++i) ranks.push_back(zipf(std::max<std::size_t>(i, 1)));
@@ -201,7 +198,7 @@ void World::make_apps(Random& random, std::uint64_t count) {
     const std::uint64_t dice = random.below(100);
     app.tier = dice < 30 ? Tier::high : dice < 70 || sensitive ? Tier::medium : Tier::low;
     if (role.open && app.tier == Tier::high) app.tier = Tier::medium;
-    if (i < 2 * roles.size() && sensitive) app.tier = Tier::high;
+    if (i < high_tier_apps && sensitive) app.tier = Tier::high;
     app.source = "/apps/" + app.name;
     app.owner = make_person(random);
     app.repository = "git.corp.example/" + role.name + "/" + app.name;
@@ -216,7 +213,7 @@ void World::make_apps(Random& random, std::uint64_t count) {
       if (destinations[at].place == Place::saas) app.destinations.push_back(at);
     app.flow_weight = random.between(2, 10);
     app.build_weight = random.between(1, 10);
-    app.release_day = static_cast<std::uint32_t>(random.below(4) * 7 + random.between(1, 3));  // Tuesday to Thursday
+    app.release_day = static_cast<std::uint32_t>(random.below(release_weeks) * 7 + random.between(1, 3));  // Tuesday to Thursday
     if (i % 3 == 2) app.rhythm = Rhythm::steady;
     if (i % 6 == 5) app.flow_weight = 12;
     app.hash = hash_text(app.name);

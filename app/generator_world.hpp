@@ -2,6 +2,7 @@
 // hosts and agents that incidents add.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -26,7 +27,7 @@ struct Destination {
 };
 
 /// Rhythm of a week: activity 0..100 per hour.
-enum class Rhythm : std::uint8_t { office, round_the_clock, steady, night };
+enum class Rhythm : std::uint8_t { office, round_the_clock, steady, night, shifts };
 std::uint32_t activity(Rhythm rhythm, std::int64_t local_hour);
 
 struct Role {
@@ -35,6 +36,7 @@ struct Role {
   std::vector<std::string_view> inner_classes, outer_classes;  // data to own and partner hosts, to public ones
   std::vector<std::uint32_t> inner_pool, outer_pool;           // destinations by popularity
   std::int64_t level_q16 = 0;                                  // log2 of usual bytes
+  std::uint32_t release_day = UINT32_MAX;                      // its agents send two or three times as much for two days
 };
 
 struct App {
@@ -69,8 +71,19 @@ struct Agent {
   std::uint64_t hash = 0;
 };
 
+/// Sizes and habits of a company that is made to measure.
+struct Shape {
+  std::uint32_t tenants, roles, apps, agents, destinations;
+  std::int64_t drift_step_q16;  // World::drift_step_q16
+  std::uint32_t takes_up_days;
+  std::uint32_t backup_big_day;
+  Rhythm rhythm;
+  bool heavy_tails;
+};
+
 struct World {
   World(std::uint64_t seed, std::uint64_t events, std::uint32_t days);
+  World(const Shape& shape, std::uint64_t seed, std::uint64_t events, std::uint32_t days);
 
   std::uint64_t seed;
   std::string company;
@@ -85,6 +98,23 @@ struct World {
   std::uint32_t new_agent = 0;       // joins in the third week
   std::vector<std::vector<std::uint64_t>> ranks;  // cumulative Zipf weights by count
 
+  // Habits; the defaults are those of the demo's company.
+  std::array<std::uint32_t, 3> shares = {50, 15, 35};  // of messages in per cent: agents, pipelines, running apps
+  std::uint32_t takes_up_days = 56;     // over how many days all agents take up one more host of their role
+  std::int64_t drift_from = -2, drift_step_q16 = 600;  // log2 of bytes a week: (drift_from + 0 to 7) steps, by edge
+  std::uint32_t backup_big_day = 6;     // the day of the week whose backup is four times as large, 0 = Monday
+  std::uint32_t release_weeks = 4;
+  std::uint32_t high_tier_apps = 0;     // so many of the first apps are of the high tier if their role's data is sensitive
+  Rhythm rhythm = Rhythm::office;       // of people at work
+  bool heavy_tails = false;             // sizes with a Pareto tail of exponent 1.5
+  std::vector<std::uint32_t> browsed;   // public hosts that open roles look at, by popularity; empty = each one is new
+  std::vector<std::uint64_t> browsed_ranks;
+  std::vector<std::uint32_t> busy;      // agents with more than three messages a minute at working hours
+  std::uint64_t messages_per_weight_x64 = 0;  // a day's messages of an agent of weight 1, times 64
+
+  /// Whether people work on this day, counted from the first.
+  bool workday(std::int64_t day) const { return activity(rhythm, day * 24 + 12) >= 50; }
+
   std::uint32_t add_destination(Place place, std::string host);
   const std::string& tenant_of(const App& app) const { return tenants[app.tenant]; }
 
@@ -93,9 +123,26 @@ struct World {
   void make_roles(Random& random);
   void make_apps(Random& random, std::uint64_t count);
   void make_agents(Random& random, std::uint64_t count);
+  void make_many_destinations(Random& random, std::uint32_t count);
+  void make_many_roles(Random& random, std::uint32_t count);
+  void make_many_agents(Random& random, const Shape& shape, std::uint32_t days);
+  void share_messages(std::uint64_t events, std::uint32_t days);
+  std::vector<std::uint32_t> by_place(Place place) const;
   void make_agent(Random& random, std::uint32_t app, std::uint64_t number);
   void choose_destinations(Random& random, Agent& agent) const;
 };
+
+/// What kind of work a role does: the list that roles are made from, of which some are open.
+struct RoleSeed {
+  std::string_view name;
+  bool open;
+  std::vector<std::string_view> inner_classes, outer_classes;
+  std::uint32_t level;  // log2 of usual bytes
+};
+const std::vector<RoleSeed>& role_seeds();
+
+/// Takes `count` different entries of `pool`, the popular (front) ones more often.
+std::vector<std::uint32_t> sample(Random& random, const std::vector<std::uint32_t>& pool, std::size_t count);
 
 /// A pronounceable word of two or three syllables.
 std::string make_word(Random& random);

@@ -1,0 +1,168 @@
+// The companies made to measure: their size, their incidents, and that nothing else in them breaks a rule.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "app/generator.hpp"
+#include "core/sha256.hpp"
+#include "core/text.hpp"
+
+namespace tidewaiter::app {
+namespace {
+
+using nlohmann::json;
+constexpr std::int64_t minute = 60'000'000'000, day = 1440 * minute;
+
+const std::set<std::string> scenarios = {"forbidden_flow",   "bulk_new_destination", "bulk_known_destination",
+                                         "low_and_slow_30",  "low_and_slow_10",      "off_hours_export",
+                                         "new_data_class",   "smurfing",             "rate_burst_10",
+                                         "rate_burst_3",     "rare_chain",           "beacon",
+                                         "peer_imitation",   "poisoned_ramp"};
+
+GeneratorConfig config_of(Company company, std::uint64_t events, std::uint64_t seed = 1) {
+  GeneratorConfig config = GeneratorConfig::of(company);
+  config.events = events;
+  config.seed = seed;
+  return config;
+}
+
+/// The text of a member that stands once in the message, without parsing all of it.
+std::string_view member(std::string_view text, std::string_view key) {
+  const std::string quoted = "\"" + std::string(key) + "\":\"";
+  const std::size_t at = text.find(quoted);
+  if (at == std::string_view::npos) return {};
+  const std::string_view rest = text.substr(at + quoted.size());
+  return rest.substr(0, rest.find('"'));
+}
+
+class Companies : public testing::TestWithParam<std::tuple<Company, std::uint64_t>> {
+ protected:
+  Companies() : config_(config_of(std::get<0>(GetParam()), std::get<1>(GetParam()))) {}
+  GeneratorConfig config_;
+};
+
+TEST_P(Companies, every_scenario_is_in_the_stream_four_times_as_the_truth_says) {
+  Generator generator(config_);
+  const auto& truth = generator.truth();
+  std::vector<std::uint64_t> events(truth.size());
+  Message message;
+  std::uint64_t messages = 0;
+  while (generator.next(message)) {
+    ++messages;
+    if (message.incident == 0) continue;
+    const Incident& incident = truth.at(message.incident - 1u);
+    ++events[message.incident - 1u];
+    EXPECT_GE(message.time_ns, incident.start_ns);
+    EXPECT_LE(message.time_ns, incident.end_ns);
+    EXPECT_THAT(incident.principals, testing::Contains(std::string(member(*message.value, "principal"))));
+    EXPECT_THAT(incident.destinations, testing::Contains(std::string(member(*message.value, "dst_host"))));
+  }
+  EXPECT_EQ(messages, config_.events);
+  std::map<std::string, int> count;
+  std::set<std::string> principals;
+  for (std::size_t i = 0; i < truth.size(); ++i) {
+    ++count[truth[i].kind];
+    EXPECT_EQ(events[i], truth[i].events) << truth[i].id;
+    EXPECT_TRUE(truth[i].expect.empty());
+    EXPECT_TRUE(principals.insert(truth[i].principals.at(0)).second) << "two incidents of one agent";
+    const bool ramp = truth[i].kind.starts_with("low_and_slow") || truth[i].kind == "poisoned_ramp";
+    EXPECT_EQ(truth[i].counts_from_ns != 0, truth[i].kind == "poisoned_ramp");
+    EXPECT_GT(ramp ? truth[i].end_ns : truth[i].start_ns, generator.learning_end_ns()) << truth[i].id;
+    if (truth[i].kind == "low_and_slow_10" || truth[i].kind == "poisoned_ramp") {
+      EXPECT_LT(truth[i].start_ns, generator.learning_end_ns());
+    }
+  }
+  for (const std::string& scenario : scenarios) EXPECT_EQ(count[scenario], 4) << scenario;
+  EXPECT_EQ(count.size(), scenarios.size());
+}
+
+TEST_P(Companies, incidents_are_on_at_most_one_in_a_thousand_entity_days) {
+  const json counts = json::parse(Generator(config_).truth_json()).at("counts");
+  EXPECT_GT(counts.at("incident_entity_days"), 50);
+  EXPECT_LE(counts["incident_entity_days"].get<double>() * 1000, counts.at("entity_days").get<double>());
+}
+
+TEST_P(Companies, bursts_are_of_agents_with_three_actions_a_minute) {
+  Generator generator(config_);
+  std::map<std::string, const Incident*> busy;
+  std::map<std::string, int> actions;  // in the half hour before the burst
+  for (const Incident& incident : generator.truth())
+    if (incident.kind.starts_with("rate_burst")) busy[incident.principals.at(0)] = &incident;
+  ASSERT_EQ(busy.size(), 8u);
+  Message message;
+  while (generator.next(message)) {
+    const auto found = busy.find(std::string(member(*message.value, "principal")));
+    if (found == busy.end()) continue;
+    const std::int64_t before = found->second->start_ns - message.time_ns;
+    if (before > 0 && before <= 30 * minute) ++actions[found->first];
+  }
+  double sum = 0;
+  for (const auto& [principal, count] : actions) sum += count;
+  EXPECT_GE(sum / 8 / 30, 2.8);  // the half hour may lie in a calmer hour
+}
+
+TEST_P(Companies, outside_of_forbidden_flows_nothing_breaks_a_rule) {
+  Generator generator(config_);
+  Message message;
+  std::uint64_t high_outside = 0, number = 0;
+  while (generator.next(message)) {
+    const std::string_view host = member(*message.value, "dst_host");
+    if (host.empty() || host.ends_with(".corp.example") || host.ends_with(".partner.example")) continue;
+    if (message.incident != 0 && generator.truth()[message.incident - 1u].kind == "forbidden_flow") continue;
+    if (member(*message.value, "risk_tier") != "high") continue;
+    ++high_outside;
+    EXPECT_TRUE(host.ends_with(".saas.example")) << host;
+    if (++number % 50 != 0) continue;
+    const json data = json::parse(*message.value).at("data");
+    for (const auto& word : data.value("data_classes", std::vector<std::string>()))
+      EXPECT_THAT(word, testing::AnyOf("internal", "public", "telemetry"));
+  }
+  EXPECT_GT(high_outside, 1000u);
+}
+
+TEST_P(Companies, the_same_seed_gives_the_same_bytes_and_another_seed_others) {
+  const auto digest = [&](std::uint64_t seed) {
+    config_.seed = seed;
+    config_.events = 30'000;
+    Generator generator(config_);
+    Message message;
+    std::string all;
+    while (generator.next(message)) all.append(*message.value);
+    return to_hex(as_view(sha256(all + generator.truth_json())));
+  };
+  EXPECT_EQ(digest(1), digest(1));
+  EXPECT_NE(digest(1), digest(2));
+}
+
+INSTANTIATE_TEST_SUITE_P(Generator, Companies,
+                         testing::Values(std::tuple(Company::full, 1'300'000), std::tuple(Company::other, 1'700'000)),
+                         [](const auto& given) { return std::string(company_names[static_cast<unsigned>(std::get<0>(given.param))]); });
+
+TEST(Company, full_has_the_stated_size_and_all_of_it_is_seen) {
+  Generator generator(config_of(Company::full, 1'500'000));
+  std::set<std::string, std::less<>> agents, apps, roles, classes;
+  Message message;
+  while (generator.next(message)) {
+    const std::string_view principal = member(*message.value, "principal");
+    if (principal.starts_with("agent:") && !agents.contains(principal)) agents.emplace(principal);
+    if (!apps.contains(message.key)) apps.emplace(message.key);
+    if (const auto role = member(*message.value, "role"); !roles.contains(role)) roles.emplace(role);
+    const std::size_t at = message.value->find("\"data_classes\":[\"");
+    if (at == std::string_view::npos) continue;
+    const std::string_view word = message.value->substr(at + 17);
+    classes.emplace(word.substr(0, word.find('"')));
+  }
+  EXPECT_GE(agents.size(), 1990u);
+  EXPECT_LE(agents.size(), 2000u);
+  EXPECT_EQ(apps.size(), 150u);
+  EXPECT_EQ(roles.size(), 60u);
+  EXPECT_EQ(classes.size(), 12u);
+  EXPECT_EQ(generator.learning_end_ns(), generator.config().start_ns + 28 * day);
+  EXPECT_EQ(json::parse(generator.truth_json()).at("company").at("destinations"), 5204);  // 204 of them of incidents
+}
+
+}  // namespace
+}  // namespace tidewaiter::app
