@@ -65,4 +65,8 @@ void EmbeddedBroker::fail_requests(std::int16_t api_key, int error, std::size_t 
   rd_kafka_mock_push_request_errors_array(state_->cluster.get(), api_key, errors.size(), errors.data());
 }
 
+void EmbeddedBroker::answer_requests(std::int16_t api_key) {
+  rd_kafka_mock_clear_request_errors(state_->cluster.get(), api_key);
+}
+
 }  // namespace tidewaiter::ingest

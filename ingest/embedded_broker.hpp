@@ -29,6 +29,8 @@ class EmbeddedBroker {
   void set_up();
   /// The next `count` answers to requests of this kind (ApiKey number) are this error.
   void fail_requests(std::int16_t api_key, int error, std::size_t count);
+  /// No more of them.
+  void answer_requests(std::int16_t api_key);
 
  private:
   struct State;

@@ -1,6 +1,7 @@
 // Assignment of partitions: where each starts, how it is given back, and which incarnation of its topic it is.
 #include <algorithm>
 #include <cstring>
+#include <tuple>
 
 #include "core/log_line.hpp"
 #include "core/text.hpp"
@@ -13,7 +14,6 @@ namespace {
 constexpr int ask_timeout_ms = 5'000, quick_ask_timeout_ms = 2'000, seek_timeout_ms = 5'000;
 constexpr int asks_at_assignment = 4;
 constexpr std::int64_t rejoin_after_ns = 2'000'000'000;
-constexpr std::int64_t stall_first_ns = 15'000'000'000, stall_most_ns = 300'000'000'000, answer_fresh_ns = 5'000'000'000;
 
 std::string hex_of(const TopicId& id) { return to_hex({reinterpret_cast<const char*>(id.data()), id.size()}); }
 
@@ -67,6 +67,7 @@ void KafkaSource::State::assign(rd_kafka_topic_partition_list_t* list) {
   if (known) accepted();
   last_topic_check_ns = clock.now_ns();
   unassigned_since_ns = known ? 0 : clock.now_ns();
+  if (known) unassigned_tries = 0;
   log_line(Level::info, "kafka partitions assigned", {{"count", std::to_string(list->cnt)}});
 }
 
@@ -90,7 +91,15 @@ void KafkaSource::State::enter(rd_kafka_topic_partition_t& entry, const rd_kafka
     entry.offset = from_end ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
     partition.anywhere = from_end;
   }
-  partition.entered_ns = clock.now_ns();
+  partition.moved_ns = clock.now_ns();
+  partition.reached = entry.offset >= 0 ? static_cast<std::uint64_t>(entry.offset)
+                      : partition.anywhere ? UINT64_MAX : 0;
+  if (const auto before = stalled.find(Name(entry.topic, entry.partition)); before != stalled.end()) {
+    if (partition.reached <= before->second.first)
+      std::tie(partition.stalled_at, partition.tries) = before->second;
+    else
+      stalled.erase(before);
+  }
   partition.next_offset = partition.confirmed_offset = partition.asked_offset = start.value_or(0);
   // After a commit that Kafka was not told of, no message may come for long that would tell it.
   const std::uint64_t known = committed == nullptr || partition.look_until != 0 ? UINT64_MAX  // not before the look
@@ -287,49 +296,9 @@ void KafkaSource::State::read_again() {
   if (list->cnt > 0 && !seek(list.get())) rejoin_at_ns = clock.now_ns();
 }
 
-void KafkaSource::State::rejoin_if_needed() {
-  if (rejoin_at_ns == 0 || clock.now_ns() < rejoin_at_ns) return;
-  rejoin_at_ns = 0;
-  rd_kafka_topic_partition_list_t* raw = nullptr;
-  if (rd_kafka_subscription(client.get(), &raw) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
-  PartitionListPtr subscription(raw);
-  rd_kafka_unsubscribe(client.get());
-  rd_kafka_subscribe(client.get(), subscription.get());
-}
-
-/// Neither a message nor the end of a partition for long, while brokers answer; or no assignment after one was taken away:
-/// the client's fetching or joining has lost its way, as now and then after a topic is made anew under it or a session is
-/// lost. Joining the group anew begins both afresh, and costs no more than a rebalance where it was not needed.
-void KafkaSource::State::watch_progress() {
-  const std::int64_t now_ns = clock.now_ns();
-  if (is_paused || fenced || closing || rejoin_at_ns != 0) {
-    for (auto& [name, partition] : partitions) partition.entered_ns = now_ns;
-    if (unassigned_since_ns != 0) unassigned_since_ns = now_ns;
-    return;
-  }
-  const std::int64_t patience_ns = std::clamp(stall_ns, stall_first_ns, stall_most_ns);
-  const bool answered = now_ns - answered_ns < answer_fresh_ns;
-  const bool unassigned = unassigned_since_ns != 0 && now_ns - unassigned_since_ns > patience_ns;
-  const auto silent = std::find_if(partitions.begin(), partitions.end(), [&](const auto& one) {
-    return answered && !one.second.heard && now_ns - one.second.entered_ns > patience_ns;
-  });
-  if (!unassigned && silent == partitions.end()) return;
-  const std::string after_ms = std::to_string(patience_ns / 1'000'000);
-  if (unassigned)
-    log_line(Level::warn, "kafka has given no partitions since they were taken away: joining the group anew",
-             {{"after_ms", after_ms}});
-  else
-    log_line(Level::warn, "kafka gives neither messages nor the end of a partition: joining the group anew",
-             {{"topic", silent->first.first}, {"partition", std::to_string(silent->first.second)}, {"after_ms", after_ms}});
-  stall_ns = patience_ns * 2;
-  rejoin_at_ns = now_ns;
-  if (unassigned) unassigned_since_ns = now_ns;
-}
-
 void KafkaSource::State::check_topics() {
   if (const auto answers = watch->answer(); answers) {
     if (*answers) {
-      answered_ns = clock.now_ns();
       if (refused_connection) accepted();
       on_topic_answers(**answers);
     } else {

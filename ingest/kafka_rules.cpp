@@ -46,4 +46,9 @@ bool starts_at_end(const std::map<std::string, std::string>& properties) {
   return reset != properties.end() && (reset->second == "latest" || reset->second == "largest" || reset->second == "end");
 }
 
+bool reads_uncommitted(const std::map<std::string, std::string>& properties) {
+  const auto isolation = properties.find("isolation.level");
+  return isolation != properties.end() && isolation->second == "read_uncommitted";
+}
+
 }  // namespace tidewaiter::ingest

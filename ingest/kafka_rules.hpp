@@ -18,4 +18,7 @@ std::optional<RefusedProperty> refused_property(const std::map<std::string, std:
 /// A partition that the store knows nothing of starts at the end of its log (auto.offset.reset).
 bool starts_at_end(const std::map<std::string, std::string>& properties);
 
+/// Messages of open and aborted transactions as well (isolation.level); librdkafka's default is without them.
+bool reads_uncommitted(const std::map<std::string, std::string>& properties);
+
 }  // namespace tidewaiter::ingest

@@ -36,6 +36,7 @@ KafkaSource::State::~State() {
   closing = true;  // nothing is appended any more, so the callback has nothing to wait for
   rd_kafka_consumer_close(client.get());
   watch.reset();
+  end_watch.reset();
   queue.reset();
 }
 
@@ -66,6 +67,10 @@ Result<std::unique_ptr<KafkaSource>> KafkaSource::open(KafkaSourceOptions option
   rd_kafka_poll_set_consumer(state->client.get());
   state->queue.reset(rd_kafka_queue_get_consumer(state->client.get()));
   state->watch = std::make_unique<TopicWatch>(state->client.get());
+  state->end_watch = std::make_unique<EndWatch>(state->client.get(),
+                                                   reads_uncommitted(state->options.properties)
+                                                       ? RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED
+                                                       : RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED);
   PartitionListPtr topics(rd_kafka_topic_partition_list_new(static_cast<int>(state->options.topics.size())));
   for (const std::string& topic : state->options.topics)
     rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
@@ -95,6 +100,7 @@ void KafkaSource::State::consume(int timeout_ms) {
   held.resize(most);
   const auto got = rd_kafka_consume_batch_queue(queue.get(), timeout_ms, held.data(), most);
   held.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+  drained = drained || held.size() < most;
   held_at = 0;
   receive_ns = clock.now_ns();
   std::uint64_t bytes = 0;
@@ -109,6 +115,13 @@ void KafkaSource::State::consume(int timeout_ms) {
   public_status.bytes += bytes;
 }
 
+/// The partition has given something, or said that there is nothing, up to here.
+void KafkaSource::State::moved(Partition& partition, std::int64_t offset) {
+  partition.moved_ns = receive_ns;
+  partition.reached = static_cast<std::uint64_t>(offset);
+  if (partition.reached > partition.stalled_at) partition.tries = 0;
+}
+
 /// Appends or answers one message of `held`, and lets go of it.
 void KafkaSource::State::take(rd_kafka_message_t* message) {
   if (message->rkt != last_topic || message->partition != last_number || last_partition == nullptr) {
@@ -120,16 +133,16 @@ void KafkaSource::State::take(rd_kafka_message_t* message) {
     last_partition = found == partitions.end() ? nullptr : &found->second;
   }
   Partition* const partition = last_partition;
-  if (partition != nullptr && !partition->heard) {
-    partition->heard = true;
-    stall_ns = 0;
-  }
   if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-    if (partition != nullptr) partition->at_end = true;
+    if (partition != nullptr) {
+      partition->at_end = true;
+      moved(*partition, message->offset);
+    }
   } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     on_error(message->err, rd_kafka_message_errstr(message));
   } else if (partition != nullptr) {
     const auto offset = static_cast<std::uint64_t>(message->offset);
+    moved(*partition, message->offset + 1);
     if (partition->look_until != 0 && looked_at(message, *partition)) return rd_kafka_message_destroy(message);
     if (offset < partition->next_offset && !partition->backwards_allowed) {
       partition->backwards_allowed = is_same_topic(rd_kafka_topic_name(message->rkt), message->partition, offset);

@@ -34,6 +34,7 @@ struct KafkaSourceOptions {
   int revoke_wait_ms = 5'000;
   int topic_check_ms = 1'000;
   int offset_commit_ms = 250;  // at most one commit request in this time
+  int stall_ms = 15'000;  // how long a partition may give nothing of what there is before the group is joined anew
   int metadata_commit_ms = 1'000;  // new metadata alone is committed no more often
 
   // Called on the thread of poll().

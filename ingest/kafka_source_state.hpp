@@ -1,5 +1,5 @@
-// Inside of KafkaSource, shared by kafka_source.cpp (messages), kafka_rebalance.cpp (assignment, topic ids) and
-// kafka_commit.cpp (offsets). Everything is for the polling thread except what `mutex` guards.
+// Inside of KafkaSource, shared by kafka_source.cpp (messages), kafka_rebalance.cpp (assignment, topic ids),
+// kafka_progress.cpp (nothing comes) and kafka_commit.cpp (offsets). Everything is for the polling thread except what `mutex` guards.
 #pragma once
 
 #include <atomic>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ingest/kafka_client.hpp"
+#include "ingest/kafka_ends.hpp"
 #include "ingest/kafka_source.hpp"
 #include "ingest/kafka_topics.hpp"
 #include "ingest/offset_ledger.hpp"
@@ -31,8 +32,11 @@ struct KafkaSource::State {
     // the first one shows by its leader epoch whether the log still is the one we have read.
     std::uint64_t look_from = 0, look_until = 0;
     std::int32_t look_epoch = -1;
-    std::int64_t entered_ns = 0;         // assigned to us, or sought anew
-    bool heard = false;                  // a message, or that there is none, since then
+    // When it was assigned to us or sought anew, or last gave a message or the news that there is none, and up to where.
+    std::int64_t moved_ns = 0;
+    std::uint64_t reached = 0;
+    int tries = 0;                       // at getting it to give anything beyond `stalled_at`
+    std::uint64_t stalled_at = 0;
     bool at_end = false;
     bool anywhere = false;               // starts at the end of the log: the first message is no gap
     bool backwards_allowed = false;      // the topic is the same: a smaller offset is a redelivery
@@ -46,6 +50,7 @@ struct KafkaSource::State {
   // kafka_source.cpp
   void consume(int timeout_ms);
   void take(rd_kafka_message_t* message);
+  void moved(Partition& partition, std::int64_t offset);
   bool append(rd_kafka_message_t* message, Partition& partition);
   void note_gap(Partition& partition, std::uint32_t number, std::uint64_t found);
   void note_skip(Partition& partition, std::uint32_t number, std::uint64_t found);
@@ -82,9 +87,15 @@ struct KafkaSource::State {
   bool is_same_topic(const std::string& topic, std::int32_t number, std::uint64_t offset);
   bool seek(rd_kafka_topic_partition_list_t* list);
   void read_again();
+  std::vector<std::string> assigned_topics() const;
+
+  // kafka_progress.cpp
   void rejoin_if_needed();
   void watch_progress();
-  std::vector<std::string> assigned_topics() const;
+  std::int64_t patience_ns(int tries) const;
+  void join_unassigned();
+  void ask_for_ends(std::int64_t now_ns);
+  void judge_ends(const std::vector<EndWatch::End>& ends, std::int64_t now_ns);
 
   // kafka_commit.cpp
   void commit_offsets();
@@ -99,6 +110,7 @@ struct KafkaSource::State {
   ClientPtr client;
   QueuePtr queue;
   std::unique_ptr<TopicWatch> watch;
+  std::unique_ptr<EndWatch> end_watch;
   std::string cluster;
 
   BatchBuilder builder;
@@ -109,9 +121,11 @@ struct KafkaSource::State {
   std::vector<Header> headers;
   std::int64_t receive_ns = 0;
   std::map<Name, Partition> partitions;
-  std::int64_t answered_ns = 0;              // when a broker last said what a topic is
   std::int64_t unassigned_since_ns = 0;      // after a revoke, until the next assignment; 0 = assigned, or not yet
-  std::int64_t stall_ns = 0;                 // patience with a partition that gives nothing; grows while that is in vain
+  int unassigned_tries = 0;
+  std::int64_t ends_asked_ns = 0;
+  bool drained = false;                      // since then librdkafka's queue was empty once
+  std::map<Name, std::pair<std::uint64_t, int>> stalled;  // what it had reached, and the tries
   Partition* last_partition = nullptr;       // of the last message, with its name
   const rd_kafka_topic_t* last_topic = nullptr;
   std::int32_t last_number = -1;

@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 import threading
+import time
 
 from servers import kafka
 from servers.certs import Authority
@@ -17,8 +18,8 @@ BUILD = pathlib.Path(os.environ["TIDEWAITER_BIN"]).parent
 class Probe:
     """The source in a process of its own; `lines` grows as it prints."""
 
-    def __init__(self, properties, *topics):
-        options = [part for key, value in properties.items() for part in ("-X", f"{key}={value}")]
+    def __init__(self, properties, *topics, options=()):
+        options = [*options, *(part for key, value in properties.items() for part in ("-X", f"{key}={value}"))]
         self.lines = []
         self.process = subprocess.Popen([BUILD / "tests/ingest/kafka_source_probe", *options, *topics], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -103,6 +104,21 @@ def test_transactions_leave_holes_and_no_false_gap(broker):
         wait_until(lambda: "after" in probe.values(), "the last message")
         assert "taken back" not in probe.values() and "kept" in probe.values(), probe.values()
         assert not [line for line in probe.lines if "gap" in line], probe.lines
+
+
+def test_ends_that_no_message_reaches_are_no_stall(broker):
+    """A partition whose last offsets are an aborted transaction, and one with a transaction still open."""
+    broker.create_topic("quiet-ends", partitions=2)
+    broker.produce(numbered("m", 0, 20, 0) + numbered("m", 20, 40, 1), topic="quiet-ends")
+    broker.produce([{"transaction": "begin"}, {"value": "taken back", "partition": 0}, {"transaction": "abort"},
+                    {"transaction": "begin"}, {"value": "never ended", "partition": 1}],
+                   topic="quiet-ends", transactional_id="quiet-ends")
+    with Probe(properties(broker, "quiet-ends"), "quiet-ends", options=("--stall-ms", "200")) as probe:
+        probe.wait_for(40)
+        time.sleep(3)
+        assert not [line for line in probe.log if "joining the group anew" in line], probe.log
+        broker.produce(numbered("n", 0, 10, 0), topic="quiet-ends")
+        probe.wait_for(50)
 
 
 def test_offsets_are_committed_with_what_is_stored(broker):

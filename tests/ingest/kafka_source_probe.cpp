@@ -1,5 +1,5 @@
 // Runs KafkaSource against a real broker for kafka_real_test.py: what it gives comes out as JSON lines, and everything
-// counts as stored at once. Usage: kafka_source_probe [-X property=value]... TOPIC...; ends on SIGTERM or end of input.
+// counts as stored at once. Usage: kafka_source_probe [--stall-ms N] [-X property=value]... TOPIC...; ends on SIGTERM or end of input.
 #include <poll.h>
 #include <unistd.h>
 
@@ -35,7 +35,9 @@ int main(int argc, char** argv) {
   options.offset_commit_ms = 50;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    if (word != "-X") {
+    if (word == "--stall-ms" && i + 1 < argc) {
+      options.stall_ms = std::stoi(argv[++i]);
+    } else if (word != "-X") {
       options.topics.push_back(word);
     } else if (++i < argc) {
       const std::string pair = argv[i];

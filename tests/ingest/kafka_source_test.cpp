@@ -341,8 +341,8 @@ TEST_F(KafkaSourceTest, the_lag_and_the_end_of_each_partition_are_known) {
   EXPECT_EQ(source->status().partitions.at(0).next_offset, 100u);
 }
 
-constexpr std::int16_t join_group = 11, heartbeat = 12;
-constexpr int group_authorization_failed = 30, fenced_instance_id = 82;
+constexpr std::int16_t fetch = 1, join_group = 11, heartbeat = 12;
+constexpr int group_authorization_failed = 30, fenced_instance_id = 82, storage_error = 56;
 
 TEST_F(KafkaSourceTest, a_missing_right_parks_the_source_with_the_reason_until_it_is_given) {
   produce(0, 30);
@@ -379,6 +379,50 @@ TEST_F(KafkaSourceTest, a_broker_that_goes_away_and_comes_back_loses_nothing) {
   broker_->set_up();
   produce(300, 600);
   EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 600; }));
+  EXPECT_EQ(store.duplicates, 0u);
+}
+
+TEST_F(KafkaSourceTest, a_partition_that_gives_nothing_of_what_there_is_has_the_group_joined_anew) {
+  produce(0, 30);
+  TinyStore store;
+  std::size_t assignments = 0;  // of the three partitions
+  auto wanted = options(store);
+  wanted.stall_ms = 300;
+  wanted.position_for = [&](const Origin& origin, std::uint32_t partition) {
+    ++assignments;
+    return store.position(origin, partition);
+  };
+  auto source = open(wanted);
+  ASSERT_TRUE(run_until(*source, store, [&] { return store.size() == 30; }));
+  ASSERT_EQ(assignments, 3u);
+  broker_->fail_requests(fetch, storage_error, 100'000);
+  produce(30, 60);
+  EXPECT_TRUE(run_until(*source, store, [&] { return assignments > 3; })) << "nobody saw that nothing comes";
+  EXPECT_EQ(store.size(), 30u);
+  broker_->answer_requests(fetch);
+  EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 60; }));
+  EXPECT_EQ(store.duplicates, 0u);
+}
+
+TEST_F(KafkaSourceTest, partitions_that_have_nothing_more_are_left_in_peace) {
+  produce(0, 20);
+  TinyStore store;
+  std::size_t assignments = 0;
+  auto wanted = options(store);
+  wanted.stall_ms = 50;
+  wanted.position_for = [&](const Origin& origin, std::uint32_t partition) {
+    ++assignments;
+    return store.position(origin, partition);
+  };
+  auto source = open(wanted);
+  ASSERT_TRUE(run_until(*source, store, [&] { return store.size() == 20; }));
+  run_until(*source, store, [] { return false; }, 1500ms);
+  source->pause();
+  produce(20, 40);
+  run_until(*source, store, [] { return false; }, 500ms);
+  EXPECT_EQ(assignments, 3u);
+  source->resume();
+  EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 40; }));
   EXPECT_EQ(store.duplicates, 0u);
 }
 

@@ -1,0 +1,83 @@
+// Is the consumer getting on? librdkafka's fetching or joining loses its way now and then: after a broker was frozen, a
+// topic made anew under it, a session lost. Nothing is lost by it, but nothing comes either, and nobody says so.
+#include <algorithm>
+
+#include "core/log_line.hpp"
+#include "ingest/kafka_source_state.hpp"
+
+namespace tidewaiter::ingest {
+namespace {
+
+constexpr std::int64_t patience_max_ns = 300'000'000'000;
+constexpr std::int64_t unassigned_patience_ns = 60'000'000'000;  // other members may take long to give theirs back
+
+std::int64_t doubled(std::int64_t first_ns, int tries) {
+  return std::min(first_ns << std::min(tries, 10), std::max(first_ns, patience_max_ns));
+}
+
+}  // namespace
+
+void KafkaSource::State::rejoin_if_needed() {
+  if (rejoin_at_ns == 0 || clock.now_ns() < rejoin_at_ns) return;
+  rejoin_at_ns = 0;
+  rd_kafka_topic_partition_list_t* raw = nullptr;
+  if (rd_kafka_subscription(client.get(), &raw) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  PartitionListPtr subscription(raw);
+  rd_kafka_unsubscribe(client.get());
+  rd_kafka_subscribe(client.get(), subscription.get());
+}
+
+/// A partition that gives nothing for long although the brokers have more of it, or no assignment for long after one was
+/// taken away: joining the group anew begins both afresh, and costs no more than a rebalance where it was not needed.
+void KafkaSource::State::watch_progress() {
+  const std::int64_t now_ns = clock.now_ns();
+  if (is_paused || fenced || closing || rejoin_at_ns != 0) {
+    for (auto& [name, partition] : partitions) partition.moved_ns = now_ns;
+    if (unassigned_since_ns != 0) unassigned_since_ns = now_ns;
+    return;
+  }
+  if (unassigned_since_ns != 0 && now_ns - unassigned_since_ns > doubled(unassigned_patience_ns, unassigned_tries))
+    return join_unassigned();
+  if (const auto ends = end_watch->answer(); ends && drained) judge_ends(*ends, now_ns);
+  ask_for_ends(now_ns);
+}
+
+std::int64_t KafkaSource::State::patience_ns(int tries) const {
+  return doubled(std::int64_t{options.stall_ms} * 1'000'000, tries);
+}
+
+void KafkaSource::State::join_unassigned() {
+  log_line(Level::warn, "kafka has given no partitions since they were taken away: joining the group anew",
+           {{"after_ms", std::to_string(doubled(unassigned_patience_ns, unassigned_tries) / 1'000'000)}});
+  rejoin_at_ns = unassigned_since_ns = clock.now_ns();
+  ++unassigned_tries;
+}
+
+/// Of the partitions that were silent for long: one request per leader, and none while everything moves.
+void KafkaSource::State::ask_for_ends(std::int64_t now_ns) {
+  if (now_ns - ends_asked_ns < patience_ns(0)) return;
+  std::vector<Name> silent;
+  for (const auto& [name, partition] : partitions)
+    if (now_ns - partition.moved_ns > patience_ns(partition.tries)) silent.push_back(name);
+  if (!end_watch->ask(silent)) return;
+  ends_asked_ns = now_ns;
+  drained = false;
+}
+
+/// What was silent since before the question, is behind what the brokers have, and does not wait for us in the queue.
+void KafkaSource::State::judge_ends(const std::vector<EndWatch::End>& ends, std::int64_t now_ns) {
+  for (const EndWatch::End& end : ends) {
+    const auto found = partitions.find(end.name);
+    if (found == partitions.end()) continue;
+    Partition& partition = found->second;
+    if (partition.moved_ns >= ends_asked_ns || end.offset <= partition.reached) continue;
+    log_line(Level::warn, "kafka has messages of a partition but gives none: joining the group anew",
+             {{"topic", end.name.first}, {"partition", std::to_string(end.name.second)},
+              {"reached", std::to_string(partition.reached)}, {"end", std::to_string(end.offset)},
+              {"after_ms", std::to_string((now_ns - partition.moved_ns) / 1'000'000)}});
+    stalled[end.name] = {partition.reached, partition.tries + 1};
+    rejoin_at_ns = now_ns;
+  }
+}
+
+}  // namespace tidewaiter::ingest
