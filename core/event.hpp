@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/column.hpp"
+#include "core/prefetch.hpp"
 
 namespace tidewaiter {
 
@@ -54,7 +55,7 @@ struct Event {
 /// Asks for the lines of an event that another core has written, before its turn comes.
 inline void prefetch(const Event& event) {
   const char* bytes = reinterpret_cast<const char*>(&event);
-  for (std::size_t at = 0; at < sizeof(Event); at += 64) __builtin_prefetch(bytes + at);
+  for (std::size_t at = 0; at < sizeof(Event); at += 64) prefetch_line(bytes + at);
 }
 
 }  // namespace tidewaiter

@@ -128,18 +128,6 @@ std::string_view detector_name(Detector detector) {
   return names[static_cast<std::size_t>(detector)];
 }
 
-EvidenceRef Seen::evidence() const {
-  EvidenceRef ref;
-  ref.seq = record->seq;
-  ref.offset = record->offset;
-  ref.partition = partition;
-  ref.sub = event->sub;
-  ref.log = record->log;
-  ref.used = 1;
-  ref.bytes_kb = static_cast<std::uint32_t>(std::min<std::uint64_t>(event->get(Num::bytes_out) >> 10, UINT32_MAX));
-  return ref;
-}
-
 void Alert::about(const Seen& seen) {
   const Event& event = *seen.event;
   principal = event.get(Str::principal);

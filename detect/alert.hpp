@@ -2,6 +2,7 @@
 // and the columns by which it is queried and forwarded. Cold: a few per day, some microseconds each.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -33,7 +34,17 @@ struct Seen {
   const Record* record = nullptr;
   std::uint32_t partition = 0;
   bool late = false;
-  EvidenceRef evidence() const;
+  EvidenceRef evidence() const {
+    EvidenceRef ref;
+    ref.seq = record->seq;
+    ref.offset = record->offset;
+    ref.partition = partition;
+    ref.sub = event->sub;
+    ref.log = record->log;
+    ref.used = 1;
+    ref.bytes_kb = static_cast<std::uint32_t>(std::min<std::uint64_t>(event->get(Num::bytes_out) >> 10, UINT32_MAX));
+    return ref;
+  }
 };
 
 enum class Detector : std::uint8_t { policy, flow, volume, silence };

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/text.hpp"
+#include "detect/words.hpp"
 
 namespace tidewaiter::detect {
 namespace {
@@ -11,15 +12,9 @@ namespace {
 constexpr std::uint8_t present = 1, positive = 2, by_human = 4;
 constexpr std::uint64_t pending_bytes = 2048;  // what one waiting action may take, its names included
 
-template <std::size_t n>
-consteval std::uint64_t number_of(const std::string_view (&words)[n], std::string_view word) {
-  for (std::size_t i = 0; i < n; ++i)
-    if (words[i] == word) return i;
-  throw "no such word";
-}
-constexpr std::uint64_t approve_action = number_of(enums::action_words, "approve");
-constexpr std::uint64_t approved = number_of(enums::approval_decision_words, "approved");
-constexpr std::uint64_t user_type = number_of(enums::principal_type_words, "user");
+constexpr std::uint64_t approve_action = word::action("approve");
+constexpr std::uint64_t approved = word::approval_decision("approved");
+constexpr std::uint64_t user_type = word::principal_type("user");
 
 std::array<Key, 4> match_keys(const EventKeys& keys, const Event& event) {
   std::array<Key, 4> found{};
@@ -108,8 +103,9 @@ void Approvals::wait(const Rule& rule, const EventKeys& keys, const Seen& seen, 
   action.approver_as = approver_hash(seen.event->get(Str::principal));
   action.keys = match_keys(keys, *seen.event);
   action.named = action.keys[static_cast<std::size_t>(ApprovalMatch::approval_id)] != 0;
-  action.alert.about(seen);
+  action.alert.time_ns = seen.event->time_ns();
   if (search(rule, action).approved) return;
+  action.alert.about(seen);
   const std::int64_t due = std::max(action.alert.time_ns + grace(rule), watermark_ns);
   pending_.emplace(std::pair(due, arrivals_++), std::move(action));
   overflowing_ = pending_.size() > pending_max_;
@@ -139,7 +135,7 @@ void Approvals::close(std::int64_t watermark_ns, const Policy::Compiled& policy,
       pending_.emplace(std::pair(patience, arrivals_++), std::move(action));
       continue;
     }
-    out.push_back({std::move(action), std::move(found.why), due_ns});
+    out.push_back({std::move(action), found.why, due_ns});
   }
   overflowing_ = false;
 }

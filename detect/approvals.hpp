@@ -10,7 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
-#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -41,7 +41,7 @@ class Approvals {
 
   struct Verdict {
     Action action;
-    std::string why;  // end of a sentence
+    std::string_view why;  // end of a sentence; a constant
     std::int64_t time_ns = 0;  // event time of the verdict
   };
   /// Actions whose time has come and that lack an approval, in order of due time and arrival.
@@ -66,7 +66,7 @@ class Approvals {
   };
   struct Search {
     bool approved = false, seen = false;
-    std::string why;
+    std::string_view why;
   };
   void remember(Key key, std::uint16_t quota, const Event& event);
   Search search(const Rule& rule, const Action& action);

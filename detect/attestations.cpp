@@ -2,38 +2,30 @@
 
 #include <algorithm>
 
+#include "detect/words.hpp"
+
 namespace tidewaiter::detect {
 namespace {
 
-template <std::size_t n>
-consteval std::uint64_t number_of(const std::string_view (&words)[n], std::string_view word) {
-  for (std::size_t i = 0; i < n; ++i)
-    if (words[i] == word) return i;
-  throw "no such word";
-}
-consteval std::uint64_t action(std::string_view word) { return number_of(enums::action_words, word); }
-consteval std::uint64_t kind(std::string_view word) { return number_of(enums::provenance_kind_words, word); }
-consteval std::uint64_t status(std::string_view word) { return number_of(enums::provenance_status_words, word); }
-consteval std::uint64_t resource(std::string_view word) { return number_of(enums::resource_type_words, word); }
-consteval std::uint64_t outcome(std::string_view word) { return number_of(enums::outcome_words, word); }
+using word::action;
 
 static_assert(std::size(enums::provenance_kind_words) <= 8, "Slot::best has eight places");
 
 /// The mapping of native events (schemas/mappings/cloudevents.json): there the status is the producer's own word.
 constexpr std::uint64_t native_format = 1;
-constexpr std::uint64_t approved = number_of(enums::approval_decision_words, "approved");
-constexpr std::uint64_t user_type = number_of(enums::principal_type_words, "user");
+constexpr std::uint64_t approved = word::approval_decision("approved");
+constexpr std::uint64_t user_type = word::principal_type("user");
 
 /// Of a statement, the higher the better.
 enum Grade : std::uint8_t { no_statement, grade_unverified, grade_failed, grade_expired, grade_verified };
 
-Grade grade_of(std::uint64_t word) {
-  switch (word) {
-    case status("verified"): return grade_verified;
-    case status("expired"): return grade_expired;
-    case status("failed"): return grade_failed;
-    case status("missing"):
-    case status("not_applicable"): return no_statement;
+Grade grade_of(std::uint64_t status) {
+  switch (status) {
+    case word::provenance_status("verified"): return grade_verified;
+    case word::provenance_status("expired"): return grade_expired;
+    case word::provenance_status("failed"): return grade_failed;
+    case word::provenance_status("missing"):
+    case word::provenance_status("not_applicable"): return no_statement;
     default: return grade_unverified;
   }
 }
@@ -49,7 +41,8 @@ Standing standing_of(std::uint8_t grade) {
 }
 
 /// Any of these is an attestation of where an artifact comes from; an SBOM or a test report is not.
-constexpr std::uint64_t origin_kinds[] = {kind("provenance"), kind("vsa"), kind("signature")};
+constexpr std::uint64_t origin_kinds[] = {word::provenance_kind("provenance"), word::provenance_kind("vsa"),
+                                          word::provenance_kind("signature")};
 
 constexpr std::uint8_t decided = 1, positive = 2, by_human = 4;
 
@@ -63,17 +56,6 @@ bool is_statement(const Event& event) {
     case action("approve"): return false;
     default: return event.get(Num::provenance_kind) != 0 && event.get(Num::family) == static_cast<std::uint64_t>(Family::ci);
   }
-}
-
-/// The same digest is written in either case, and a SHA-256 with or without its name.
-Key hash_digest(std::string_view digest) {
-  constexpr std::string_view sha256 = "sha256:";
-  constexpr std::size_t sha256_hex = 64;
-  std::array<char, 512> text;
-  char* end = text.data();
-  if (digest.size() == sha256_hex && digest.find(':') == std::string_view::npos) end = std::ranges::copy(sha256, end).out;
-  for (const char c : digest.substr(0, text.size() - sha256.size())) *end++ = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-  return hash_name({text.data(), static_cast<std::size_t>(end - text.data())});
 }
 
 template <std::size_t n>
@@ -99,16 +81,16 @@ std::string_view status_word(Standing standing) {
 
 ArtifactUse use_of(const Event& event) {
   switch (event.get(Num::outcome)) {
-    case outcome("failure"):
-    case outcome("denied"):
-    case outcome("error"): return ArtifactUse::none;  // it did not happen
+    case word::outcome("failure"):
+    case word::outcome("denied"):
+    case word::outcome("error"): return ArtifactUse::none;  // it did not happen
     default: break;
   }
   if ((event.get(Num::flags) & flag::stage_partial) != 0) return ArtifactUse::none;  // the last stage tells it once
   const std::uint64_t what = event.get(Num::action);
   if (what == action("deploy") || what == action("rollback")) return ArtifactUse::deploy;
   // A workload that an orchestrator is told to make or change is a deploy; a pod is what then runs.
-  const bool workload = event.get(Num::resource_type) == resource("workload") && event.has(Str::provenance_artifact_digest) &&
+  const bool workload = event.get(Num::resource_type) == word::resource_type("workload") && event.has(Str::provenance_artifact_digest) &&
                         (what == action("create") || what == action("update"));
   if (workload && !event.get(Str::operation).ends_with(" pods")) return ArtifactUse::deploy;
   const bool runs = event.get(Num::family) == static_cast<std::uint64_t>(Family::runtime) ||
@@ -116,11 +98,6 @@ ArtifactUse use_of(const Event& event) {
   if (!runs || !event.has(Str::provenance_artifact_digest) || is_statement(event) || what == action("approve"))
     return ArtifactUse::none;
   return ArtifactUse::runtime;
-}
-
-Key Attestations::key_of(const EventKeys& keys, const Event& event) {
-  const std::string_view digest = event.get(Str::provenance_artifact_digest);
-  return digest.empty() ? 0 : combine(keys.tenant ^ 0xd16e57, hash_digest(digest));
 }
 
 std::uint64_t Attestations::Slot::rank() const {
@@ -131,12 +108,10 @@ std::uint64_t Attestations::Slot::rank() const {
 
 void Attestations::note(const EventKeys& keys, const Seen& seen) {
   const Event& event = *seen.event;
-  if (!event.has(Str::provenance_artifact_digest)) return;
+  if (keys.artifact == 0) return;
   const bool approval = event.get(Num::action) == action("approve") && event.has(Num::approval_decision);
   if (!approval && !is_statement(event)) return;
-  const Key artifact = key_of(keys, event);
-  if (artifact == 0) return;
-  Slot& slot = *table_.find_or_insert(artifact, keys.quota).slot;
+  Slot& slot = *table_.find_or_insert(keys.artifact, keys.quota).slot;
   slot.newest_ns = std::max(slot.newest_ns, event.time_ns());
   if (approval) note_approval(slot, seen);
   else note_statement(slot, seen);

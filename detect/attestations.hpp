@@ -33,9 +33,6 @@ class Attestations {
  public:
   explicit Attestations(std::uint64_t memory_bytes) : table_(memory_bytes) {}
 
-  /// A key of the artifact that the event names; 0 = it names none.
-  static Key key_of(const EventKeys& keys, const Event& event);
-
   /// An event that may say something about an artifact.
   void note(const EventKeys& keys, const Seen& seen);
 
@@ -54,6 +51,8 @@ class Attestations {
 
   /// A signature has been judged, however it ended: somebody here cares who signs.
   bool judged() const { return judged_; }
+
+  void prefetch(Key artifact) const { table_.prefetch(artifact); }
 
   const auto& table() const { return table_; }
   void save(SnapshotWriter& out) const;
@@ -76,7 +75,7 @@ class Attestations {
   void note_statement(Slot& slot, const Seen& seen);
   void note_approval(Slot& slot, const Seen& seen);
 
-  mutable SlotTable<Slot> table_;
+  SlotTable<Slot> table_;
   bool judged_ = false;
 };
 

@@ -22,12 +22,13 @@ class Caps {
     std::int64_t start_ns = 0;
     EvidenceRef largest;
   };
+  void prefetch(const Rule& rule, const EventKeys& keys, const Event& event) const {
+    table_.prefetch(key_of(rule, keys, event.time_ns() / rule.window_ns));
+  }
   Breach add(const Rule& rule, const EventKeys& keys, const Seen& seen) {
     const std::int64_t window = seen.event->time_ns() / rule.window_ns;
-    const Key who = rule.per_principal ? keys.principal : keys.app;
-    if (who == 0) return {};
-    const Key key = combine(combine(rule.key, who), combine(keys.observer, static_cast<std::uint64_t>(window)));
-    Slot& slot = *table_.find_or_insert(key, keys.quota).slot;
+    if (who(rule, keys) == 0) return {};
+    Slot& slot = *table_.find_or_insert(key_of(rule, keys, window), keys.quota).slot;
     const std::uint64_t before = slot.bytes;
     slot.bytes += seen.event->get(Num::bytes_out);
     slot.events += 1;
@@ -42,6 +43,11 @@ class Caps {
   auto& table() { return table_; }
 
  private:
+  static Key who(const Rule& rule, const EventKeys& keys) { return rule.per_principal ? keys.principal : keys.app; }
+  static Key key_of(const Rule& rule, const EventKeys& keys, std::int64_t window) {
+    return combine(combine(rule.key, who(rule, keys)), combine(keys.observer, static_cast<std::uint64_t>(window)));
+  }
+
   struct alignas(64) Slot {
     Key key;
     std::uint64_t bytes;

@@ -144,14 +144,21 @@ void Engine::State::tick(const nlohmann::json& json) {
   if (watermark.tick(json.value("event_time_ns", std::int64_t{0}))) close();
 }
 
+// Memory is what an event costs: each pass over the block asks for what the next one reads, for all its events at once.
 void Engine::State::judge_block() {
+  for (const Pending& pending : block) prefetch_texts(*pending.event);
   for (Pending& pending : block) {
     pending.keys = keys_of(*pending.event);
+    rules.prefetch(pending.keys, *pending.event);
     if (config.flow) flow.prefetch(pending.keys, *pending.event);
     if (config.volume) volume.prefetch(pending.keys, *pending.event);
+    if (config.silence) silence.prefetch(pending.keys);
   }
-  if (config.volume)
-    for (const Pending& pending : block) volume.prefetch_windows(pending.keys, *pending.event);
+  for (const Pending& pending : block) {
+    if (config.flow) flow.prefetch_parents(pending.keys, *pending.event);
+    if (config.volume) volume.prefetch_windows(pending.keys, *pending.event);
+    if (config.silence) silence.prefetch_source(pending.keys);
+  }
   for (const Pending& pending : block) {
     const std::uint32_t partition = watermark.partition_of(*pending.record);
     judge(pending.keys, {pending.event, pending.record, partition, watermark.late(pending.event->time_ns())});

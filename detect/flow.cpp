@@ -34,6 +34,9 @@ TailCalibrator make_tail() { return TailCalibrator(interesting_nats, 3.0); }
 float kept(std::int64_t since_ns) {
   return static_cast<float>(std::exp2(-static_cast<double>(since_ns) / day_ns / half_life_days));
 }
+std::uint32_t period_of(std::int64_t time_ns, std::size_t level) {
+  return static_cast<std::uint32_t>(time_ns / period_ns[level]) + 1;
+}
 Key edge_key(Key context, Key symbol) { return combine(context, symbol); }
 Key class_symbol(std::uint64_t data_class) { return data_class + 1; }
 
@@ -59,19 +62,36 @@ Flow::Context Flow::context_of(const EventKeys& keys, std::uint64_t question, st
   return context;
 }
 
-void Flow::prefetch(const EventKeys& keys, const Event& event) const {
+template <class Visit>
+void Flow::each_question(const EventKeys& keys, const Event& event, Visit visit) {
   if (keys.principal == 0 || keys.destination == 0) return;
-  const auto fetch = [&](std::uint64_t question, std::uint64_t data_class, Key symbol) {
+  visit(0, 0, keys.destination);
+  for (std::uint64_t classes = event.get(Num::data_classes) & ~std::uint64_t{1}; classes != 0; classes &= classes - 1) {
+    const auto data_class = static_cast<std::uint64_t>(std::countr_zero(classes));
+    visit(1, data_class, keys.destination);
+    visit(2, 0, class_symbol(data_class));
+  }
+}
+
+void Flow::prefetch(const EventKeys& keys, const Event& event) const {
+  each_question(keys, event, [&](std::uint64_t question, std::uint64_t data_class, Key symbol) {
     const Key context = combine(keys.principal, question << 8 | data_class);
     nodes_.prefetch(context);
     edges_.prefetch(edge_key(context, symbol));
-  };
-  fetch(0, 0, keys.destination);
-  const std::uint64_t classes = event.get(Num::data_classes) & ~std::uint64_t{1};
-  if (classes == 0) return;
-  const auto first = static_cast<std::uint64_t>(std::countr_zero(classes));
-  fetch(1, first, keys.destination);
-  fetch(2, 0, class_symbol(first));
+  });
+}
+
+// Most events are the first of their hour for the principal and the symbol, and so are told to the role.
+void Flow::prefetch_parents(const EventKeys& keys, const Event& event) const {
+  const std::int64_t time_ns = event.time_ns();
+  each_question(keys, event, [&](std::uint64_t question, std::uint64_t data_class, Key symbol) {
+    const Context context = context_of(keys, question, data_class, symbol, time_ns);
+    const Edge* edge = edges_.find(edge_key(context.chain[0], symbol));
+    if (edge != nullptr && edge->period == period_of(time_ns, 0)) return;
+    nodes_.prefetch(context.chain[1]);
+    nodes_.prefetch(context.role_everywhere);
+    edges_.prefetch(edge_key(context.chain[1], symbol));
+  });
 }
 
 void Flow::decay(Node& node, std::int64_t time_ns) {
@@ -155,17 +175,26 @@ void Flow::add_actor(const Context& context) {
   }
 }
 
-void Flow::learn(const Context& context) {
+void Flow::learn(const Context& context, Node* node, Edge* edge) {
   bool new_child = false;
   for (std::size_t level = 0; level < levels; ++level) {
     const std::uint16_t quota = level < 2 ? context.quota : std::uint16_t{0};
-    auto [node, new_node] = nodes_.find_or_insert(context.chain[level], quota);
+    bool new_node = false, new_edge = false;
+    if (level != 0 || node == nullptr) {
+      const auto found = nodes_.find_or_insert(context.chain[level], quota);
+      node = found.slot;
+      new_node = found.inserted;
+    }
     if (new_node) node->first_ns = node->decayed_ns = context.time_ns;
     decay(*node, context.time_ns);
     node->members += new_child;
     node->count += 1;
-    auto [edge, inserted] = edges_.find_or_insert(edge_key(context.chain[level], context.symbol), quota);
-    const bool new_edge = inserted || edge->count == 0;
+    if (level != 0 || edge == nullptr) {
+      const auto found = edges_.find_or_insert(edge_key(context.chain[level], context.symbol), quota);
+      edge = found.slot;
+      new_edge = found.inserted;
+    }
+    new_edge = new_edge || edge->count == 0;
     if (new_edge) {
       edge->first_ns = context.time_ns;
       node->symbols += 1;
@@ -176,7 +205,7 @@ void Flow::learn(const Context& context) {
     edge->last_ns = std::max(edge->last_ns, context.time_ns);
     if (period_ns[level] == 0) return;
     // The parent hears of it once per period.
-    const auto period = static_cast<std::uint32_t>(context.time_ns / period_ns[level]) + 1;
+    const std::uint32_t period = period_of(context.time_ns, level);
     if (!new_edge && edge->period == period) return;
     edge->period = period;
     if (level == 0) {
@@ -195,7 +224,7 @@ bool Flow::ask(std::size_t question, const Context& context, std::uint64_t data_
   const bool known = scored.edge != nullptr;
   if (asked && scored.warm) judge(question, context, data_class, scored, verdict);
   if (scored.known_level > 0) count_new(context, scored.known_level, scored.warm);
-  learn(context);
+  learn(context, scored.node, scored.edge);
   return known;
 }
 

@@ -41,7 +41,9 @@ class Flow {
  public:
   Flow(std::uint64_t memory_bytes, double false_alerts_per_day);
 
+  /// In two steps, some events apart: the second needs what the first asked for.
   void prefetch(const EventKeys& keys, const Event& event) const;
+  void prefetch_parents(const EventKeys& keys, const Event& event) const;
 
   /// What one event says. `rule` is empty when there is nothing to alert.
   struct Verdict {
@@ -110,9 +112,12 @@ class Flow {
     double score = 0;
     std::size_t known_level = 0;  // levels = nobody knows it
     Node* node = nullptr;
-    const Edge* edge = nullptr;   // of the principal; may be null
+    Edge* edge = nullptr;         // of the principal; may be null
     bool warm = false;
   };
+  /// Calls visit(question, data class, symbol) for what the event asks, as far as observe() may ask it.
+  template <class Visit>
+  static void each_question(const EventKeys& keys, const Event& event, Visit visit);
   static Context context_of(const EventKeys& keys, std::uint64_t question, std::uint64_t data_class, Key symbol,
                             std::int64_t time_ns);
   Scored score(const Context& context);
@@ -121,7 +126,8 @@ class Flow {
   void add_actor(const Context& context);
   double rate_of_new(const Context& context, std::size_t level);
   void count_new(const Context& context, std::size_t level, bool warm);
-  void learn(const Context& context);
+  /// `node` and `edge` of the principal, as far as they are known.
+  void learn(const Context& context, Node* node, Edge* edge);
   /// Scores (when `asked`) and learns; true when the principal knew the symbol.
   bool ask(std::size_t question, const Context& context, std::uint64_t data_class, bool asked, Verdict& verdict);
   void judge(std::size_t question, const Context& context, std::uint64_t data_class, const Scored& scored,

@@ -98,7 +98,7 @@ Key Joins::print(Key artifact, const Policy::Compiled* policy) const {
 
 /// Whether there is something new to say of an artifact that runs; `wait` when it is seen for the first time.
 bool Joins::is_news(Waiting& one, const EventKeys& keys, const Seen& seen, const Policy::Compiled* policy, bool& wait) {
-  one.run = combine(one.artifact, keys.app);
+  one.run = run_key(keys);
   auto [run, inserted] = runs_.find_or_insert(one.run, keys.quota);
   run->newest_ns = std::max(run->newest_ns, seen.event->time_ns());
   wait = inserted;
@@ -114,7 +114,7 @@ void Joins::observe(ArtifactUse use, const EventKeys& keys, const Seen& seen, co
   if (!attestations_.judged() && (policy == nullptr || !policy->demands_attestations)) return;
   Waiting one;
   one.use = use;
-  one.artifact = Attestations::key_of(keys, *seen.event);
+  one.artifact = keys.artifact;
   if (one.artifact == 0 && asked.empty()) return;
   bool may_wait = true;
   if (use == ArtifactUse::runtime && !is_news(one, keys, seen, policy, may_wait)) return;

@@ -23,6 +23,11 @@ class Joins {
  public:
   Joins(std::uint64_t memory_bytes, std::int64_t default_grace_ns, Alerting& alerting);
 
+  void prefetch(const EventKeys& keys) const {
+    if (keys.artifact == 0) return;
+    attestations_.prefetch(keys.artifact);
+    runs_.prefetch(run_key(keys));
+  }
   /// An event that may say something about an artifact.
   void note(const EventKeys& keys, const Seen& seen) { attestations_.note(keys, seen); }
 
@@ -61,6 +66,7 @@ class Joins {
     std::uint64_t rank() const { return static_cast<std::uint64_t>(std::max<std::int64_t>(newest_ns, 0)); }
   };
 
+  static Key run_key(const EventKeys& keys) { return combine(keys.artifact, keys.app); }
   std::string complaint(const Attestations::Found& found, const Rule& rule, const Alert& alert) const;
   bool settled(const Waiting& one, const Policy::Compiled* policy) const;
   bool is_news(Waiting& one, const EventKeys& keys, const Seen& seen, const Policy::Compiled* policy, bool& wait);

@@ -23,6 +23,8 @@ class Names {
     std::copy_n(name.data(), slot->size, slot->text);
   }
 
+  void prefetch(Key hash) const { table_.prefetch(hash); }
+
   std::string of(Key hash) const {
     const Slot* slot = table_.find(hash);
     if (slot != nullptr) return std::string(slot->text, slot->size);
@@ -43,7 +45,7 @@ class Names {
     char text[241];
     std::uint64_t rank() const { return last_s; }
   };
-  mutable SlotTable<Slot> table_;
+  SlotTable<Slot> table_;
 };
 
 }  // namespace tidewaiter::detect

@@ -4,6 +4,7 @@
 
 #include "core/text.hpp"
 #include "detect/alert.hpp"
+#include "detect/words.hpp"
 
 namespace tidewaiter::detect {
 namespace {
@@ -43,10 +44,42 @@ std::optional<std::string> unapproved_destination(const Rule& rule, const Event&
   return "reached " + quoted_destination(event) + ", which nobody approved";
 }
 
-/// `pattern` against head + separator + tail, without joining them unless the pattern has that separator.
-bool joined_matches(std::string_view pattern, std::string_view head, char separator, std::string_view tail) {
-  if (pattern.find(separator) == std::string_view::npos || head.empty() || tail.empty()) return false;
-  return glob_matches(pattern, std::string(head) + separator + std::string(tail));
+template <class Text>
+bool glob_matches_text(std::string_view pattern, const Text& text) {
+  std::size_t p = 0, t = 0, star = std::string_view::npos, mark = 0;
+  while (t < text.size()) {
+    if (p < pattern.size() && pattern[p] == '*') {
+      star = p++;
+      mark = t;
+    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+      ++p;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      p = star + 1;
+      t = ++mark;
+    } else {
+      return false;
+    }
+  }
+  while (p < pattern.size() && pattern[p] == '*') ++p;
+  return p == pattern.size();
+}
+
+/// head + separator + tail, without joining them.
+struct Joined {
+  std::string_view head;
+  char separator;
+  std::string_view tail;
+  std::size_t size() const { return head.size() + 1 + tail.size(); }
+  char operator[](std::size_t i) const {
+    return i < head.size() ? head[i] : i == head.size() ? separator : tail[i - head.size() - 1];
+  }
+};
+
+/// Only patterns that have the separator are about both.
+bool joined_matches(std::string_view pattern, const Joined& text) {
+  if (pattern.find(text.separator) == std::string_view::npos || text.head.empty() || text.tail.empty()) return false;
+  return glob_matches_text(pattern, text);
 }
 
 /// A scope names an action, an operation, a tool, a resource, `server/tool` or `action:resource`; `*` and `?` are allowed.
@@ -59,7 +92,8 @@ bool in_scope(std::string_view scopes, const Event& event) {
     const std::string_view scope = scopes.substr(0, end);
     for (const std::string_view name : names)
       if (!name.empty() && !scope.empty() && glob_matches(scope, name)) return true;
-    if (joined_matches(scope, action, ':', resource) || joined_matches(scope, event.get(Str::tool_server), '/', tool))
+    if (joined_matches(scope, {action, ':', resource}) ||
+        joined_matches(scope, {event.get(Str::tool_server), '/', tool}))
       return true;
     scopes = end == std::string_view::npos ? std::string_view() : scopes.substr(end + 1);
   }
@@ -75,14 +109,14 @@ std::string what_it_did(const Event& event) {
 
 std::optional<std::string> outside_capability(const Rule& rule, const Event& event) {
   const auto because = [&](std::string_view why) { return "did '" + what_it_did(event) + "' " + std::string(why); };
-  const std::string_view status = enums::capability_status.word(event.get(Num::capability_status));
+  const std::uint64_t status = event.get(Num::capability_status);
   const bool token = event.has(Str::capability_uid) || event.has(Str::capability_token_hash) ||
                      event.has(Str::capability_scopes) || event.has(Num::capability_expires);
-  if (status == "absent" || (!token && status == "unknown"))
+  if (status == word::capability_status("absent") || (!token && status == word::capability_status("unknown")))
     return rule.require_token ? std::optional(because("without a capability token")) : std::nullopt;
-  if (status == "revoked") return because("with a revoked capability token");
-  if (status == "expired") return because("with an expired capability token");
-  if (status == "out_of_scope") return because("outside the scope of its capability token");
+  if (status == word::capability_status("revoked")) return because("with a revoked capability token");
+  if (status == word::capability_status("expired")) return because("with an expired capability token");
+  if (status == word::capability_status("out_of_scope")) return because("outside the scope of its capability token");
   const auto expires = static_cast<std::int64_t>(event.get(Num::capability_expires));
   if (event.has(Num::capability_expires) && expires < event.time_ns())
     return because("with a capability token that expired " + format_span(event.time_ns() - expires) + " before");
@@ -137,25 +171,7 @@ const Exception* Policy::Compiled::exception_for(const Rule& rule, const Event& 
   return nullptr;
 }
 
-bool glob_matches(std::string_view pattern, std::string_view text) {
-  std::size_t p = 0, t = 0, star = std::string_view::npos, mark = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      mark = t;
-    } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-      ++p;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++mark;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
-}
+bool glob_matches(std::string_view pattern, std::string_view text) { return glob_matches_text(pattern, text); }
 
 bool host_matches(std::string_view suffix, std::string_view host) {
   while (suffix.starts_with('*') || suffix.starts_with('.')) suffix.remove_prefix(1);

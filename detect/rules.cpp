@@ -36,6 +36,13 @@ bool Rules::set_policy(std::string_view json) {
   return true;
 }
 
+void Rules::prefetch(const EventKeys& keys, const Event& event) const {
+  joins_.prefetch(keys);
+  if (!policy_ || !Volume::leaves(event)) return;
+  for (const Rule& rule : policy_->compiled().rules)
+    if (rule.type == RuleType::egress_cap) caps_.prefetch(rule, keys, event);
+}
+
 void Rules::observe(const EventKeys& keys, const Seen& seen, std::int64_t watermark_ns) {
   approvals_.note(keys, *seen.event);
   joins_.note(keys, seen);
@@ -140,7 +147,7 @@ void Rules::judge_approval(const Approvals::Verdict& verdict) {
   if (alerting_.repeated(Detector::policy, rule.id, entity, alert.time_ns)) return;
   describe(rule, alert);
   alert.title = alert.entity + " did a sensitive action" + (alert.app.empty() ? "" : " in app " + alert.app) +
-                " without a human approval: " + verdict.why;
+                " without a human approval: " + std::string(verdict.why);
   alert.explanation.text("observed", verdict.why);
   alert.explanation.text("expected", "an approval by a human before the action");
   alerting_.emit(alert, rule.id, entity);

@@ -30,6 +30,8 @@ class Rules {
   bool set_policy(std::string_view json);
   std::string policy_hash() const { return policy_ ? policy_->hash() : std::string(); }
 
+  /// Some events before observe().
+  void prefetch(const EventKeys& keys, const Event& event) const;
   void observe(const EventKeys& keys, const Seen& seen, std::int64_t watermark_ns);
   void close(std::int64_t watermark_ns);
 

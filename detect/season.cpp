@@ -66,13 +66,12 @@ SeasonTable::SeasonTable(std::uint64_t memory_bytes)
     : seasons_max_(std::max<std::size_t>(memory_bytes / (sizeof(Season) + 32), 4)) {
   seasons_.reserve(seasons_max_);
   keys_.reserve(seasons_max_);
-  index_.reserve(seasons_max_);
 }
 
 Season& SeasonTable::of(Key key) {
-  if (const auto found = index_.find(key); found != index_.end()) return seasons_[found->second];
+  if (const std::uint32_t found = index_.find(key); found != KeyIndex::none) return seasons_[found];
   if (seasons_.size() == seasons_max_) return seasons_.front();
-  index_.emplace(key, static_cast<std::uint32_t>(seasons_.size()));
+  index_.insert(key, static_cast<std::uint32_t>(seasons_.size()));
   keys_.push_back(key);
   return seasons_.emplace_back();
 }

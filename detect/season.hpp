@@ -8,11 +8,10 @@
 
 #include <Eigen/Core>
 #include <cstdint>
-#include <unordered_map>
 #include <vector>
 
 #include "detect/codec.hpp"
-#include "detect/hash.hpp"
+#include "detect/key_index.hpp"
 
 namespace tidewaiter::detect {
 
@@ -52,7 +51,7 @@ class SeasonTable {
   const std::size_t seasons_max_;
   std::vector<Season> seasons_;
   std::vector<Key> keys_;
-  std::unordered_map<Key, std::uint32_t> index_;  // only looked up
+  KeyIndex index_;
 };
 
 }  // namespace tidewaiter::detect

@@ -36,39 +36,52 @@ void copy_name(char (&out)[n], std::string_view text) {
 Silence::Silence(std::uint64_t memory_bytes)
     : sources_max_(std::max<std::size_t>(memory_bytes / (sizeof(Source) + 64), 16)) {
   sources_.reserve(sources_max_);
-  index_.reserve(sources_max_);
+}
+
+void Silence::prefetch_source(const EventKeys& keys) const {
+  const std::uint32_t at = index_.find(source_key(keys));
+  if (at == KeyIndex::none) return;
+  prefetch_line(&sources_[at]);
+  prefetch_line(&sources_[at].last);
 }
 
 void Silence::observe(const EventKeys& keys, const Seen& seen, const Watermark& watermark) {
   const Event& event = *seen.event;
-  if (keys.observer != 0)
-    hear(Type::observer, combine(keys.tenant, keys.observer), event.get(Str::observer), event.get(Str::tenant), seen);
-  else if (keys.app != 0)
-    hear(Type::app, keys.app, event.get(Str::app), event.get(Str::tenant), seen);
-  const Key partition = combine(0x9a27, seen.partition);
-  if (index_.contains(partition)) return hear(Type::partition, partition, {}, {}, seen);
+  const std::int64_t time_ns = event.time_ns();
+  if (const Key key = source_key(keys); key != 0) {
+    const std::uint32_t at = index_.find(key);
+    const Str column = keys.observer != 0 ? Str::observer : Str::app;
+    Source* source = at != KeyIndex::none ? &sources_[at]
+                                          : add(keys.observer != 0 ? Type::observer : Type::app, key, event.get(column),
+                                                event.get(Str::tenant), time_ns);
+    if (source != nullptr) hear(*source, seen);
+  }
+  const Key key = combine(0x9a27, seen.partition);
+  const std::uint32_t at = index_.find(key);
+  if (at != KeyIndex::none) return hear(sources_[at], seen);
   const Origin& origin = *watermark.origin(seen.partition);
-  hear(Type::partition, partition, origin.topic + '/' + std::to_string(watermark.number(seen.partition)), {}, seen);
+  const std::string name = origin.topic + '/' + std::to_string(watermark.number(seen.partition));
+  if (Source* source = add(Type::partition, key, name, {}, time_ns)) hear(*source, seen);
 }
 
-void Silence::hear(Type type, Key key, std::string_view name, std::string_view tenant, const Seen& seen) {
-  const std::int64_t time_ns = seen.event->time_ns();
-  auto found = index_.find(key);
-  if (found == index_.end()) {
-    if (sources_.size() == sources_max_) {
-      ++untracked_;
-      return;
-    }
-    found = index_.emplace(key, static_cast<std::uint32_t>(sources_.size())).first;
-    Source& source = sources_.emplace_back();
-    source.key = key;
-    source.type = type;
-    source.first_ns = source.last_ns = time_ns;
-    source.hour = time_ns / hour_ns;
-    copy_name(source.name, name);
-    copy_name(source.tenant, tenant);
+Silence::Source* Silence::add(Type type, Key key, std::string_view name, std::string_view tenant, std::int64_t time_ns) {
+  if (sources_.size() == sources_max_) {
+    ++untracked_;
+    return nullptr;
   }
-  Source& source = sources_[found->second];
+  index_.insert(key, static_cast<std::uint32_t>(sources_.size()));
+  Source& source = sources_.emplace_back();
+  source.key = key;
+  source.type = type;
+  source.first_ns = source.last_ns = time_ns;
+  source.hour = time_ns / hour_ns;
+  copy_name(source.name, name);
+  copy_name(source.tenant, tenant);
+  return &source;
+}
+
+void Silence::hear(Source& source, const Seen& seen) {
+  const std::int64_t time_ns = seen.event->time_ns();
   ++source.events;
   source.silent = false;
   if (time_ns < source.last_ns) return;  // a straggler says nothing about now
@@ -209,7 +222,7 @@ bool Silence::load(SnapshotReader& in) {
     in.get_bytes(source.days, sizeof source.days);
     in.get_bytes(source.name, sizeof source.name);
     in.get_bytes(source.tenant, sizeof source.tenant);
-    index_.emplace(source.key, static_cast<std::uint32_t>(sources_.size() - 1));
+    index_.insert(source.key, static_cast<std::uint32_t>(sources_.size() - 1));
   }
   untracked_ = in.get<std::uint64_t>();
   next_check_ns_ = in.get<std::int64_t>();

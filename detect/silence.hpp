@@ -12,10 +12,10 @@
 
 #include <cstdint>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "detect/alert.hpp"
+#include "detect/key_index.hpp"
 #include "detect/keys.hpp"
 
 namespace tidewaiter::detect {
@@ -24,6 +24,9 @@ class Silence {
  public:
   explicit Silence(std::uint64_t memory_bytes);
 
+  /// In two steps, some events apart: the second needs what the first asked for.
+  void prefetch(const EventKeys& keys) const { index_.prefetch(source_key(keys)); }
+  void prefetch_source(const EventKeys& keys) const;
   void observe(const EventKeys& keys, const Seen& seen, const Watermark& watermark);
 
   struct Finding {
@@ -65,7 +68,13 @@ class Silence {
     char name[96] = {};
     char tenant[64] = {};
   };
-  void hear(Type type, Key key, std::string_view name, std::string_view tenant, const Seen& seen);
+  /// What the event is told under besides its partition; 0 = nothing.
+  static Key source_key(const EventKeys& keys) {
+    return keys.observer != 0 ? combine(keys.tenant, keys.observer) : keys.app;
+  }
+  /// nullptr when there are too many already.
+  Source* add(Type type, Key key, std::string_view name, std::string_view tenant, std::int64_t time_ns);
+  static void hear(Source& source, const Seen& seen);
   static void close_hours(Source& source, std::int64_t hour);
   static double expected(const Source& source, std::int64_t from_ns, std::int64_t to_ns);
   /// ln of the probability of the gap up to now; 0 when nothing can be said.
@@ -74,7 +83,7 @@ class Silence {
 
   const std::size_t sources_max_;
   std::vector<Source> sources_;                   // in order of appearance
-  std::unordered_map<Key, std::uint32_t> index_;  // only looked up
+  KeyIndex index_;
   std::uint64_t untracked_ = 0;
   std::int64_t next_check_ns_ = 0;
 };

@@ -15,6 +15,7 @@
 #include <new>
 #include <vector>
 
+#include "core/prefetch.hpp"
 #include "detect/codec.hpp"
 #include "detect/hash.hpp"
 
@@ -42,9 +43,15 @@ class SlotTable {
   SlotTable(const SlotTable&) = delete;
   SlotTable& operator=(const SlotTable&) = delete;
 
-  void prefetch(Key key) const { __builtin_prefetch(&slots_[first(key)], 1); }
+  /// The first lines of the slot where the key most likely is.
+  void prefetch(Key key) const {
+    const Slot* slot = &slots_[first(key)];
+    prefetch_line(slot);
+    if constexpr (sizeof(Slot) > 64) prefetch_line(reinterpret_cast<const char*>(slot) + 64);
+  }
 
   /// nullptr when absent.
+  const Slot* find(Key key) const { return const_cast<SlotTable*>(this)->find(key); }
   Slot* find(Key key) {
     const std::size_t group = first(key) & ~(group_slots - 1);
     for (std::size_t i = 0, at = first(key); i < group_slots; ++i, at = group | ((at + 1) & (group_slots - 1))) {

@@ -27,12 +27,25 @@ constexpr double season_min = -0.5, season_max = 1.5;
 constexpr double clip_nats = 1.5;
 constexpr double activity_min = 0.2;
 constexpr std::uint32_t shock_members = 3;
+constexpr std::size_t windows_ahead = 8;                       // whose lines are asked for
 
 double log_bytes(std::uint64_t bytes) { return std::log1p(static_cast<double>(bytes)); }
 
 Key series_of(SeriesKind kind, Key who, Key observer) {
   return combine(combine(who, observer), 0x5e + static_cast<std::uint64_t>(kind));
 }
+
+/// The window that takes up one that ends; there is one unless `scale` is the last.
+struct Longer {
+  explicit Longer(const Window& window)
+      : scale(static_cast<std::uint8_t>(window.scale + 1)),
+        start_s(window.start_s / scale_s[scale] * scale_s[scale]),
+        key(WindowTable::key_of(window.series, scale, start_s)) {}
+  std::uint8_t scale;
+  std::int64_t start_s;
+  Key key;
+};
+bool has_longer(const Window& window) { return window.scale + 1u < scales; }
 
 std::int64_t first_start_s(const Event& event) { return event.time_ns() / second_ns / scale_s[0] * scale_s[0]; }
 
@@ -72,8 +85,12 @@ void Volume::prefetch(const EventKeys& keys, const Event& event) const {
 
 void Volume::prefetch_windows(const EventKeys& keys, const Event& event) const {
   const std::int64_t start_s = first_start_s(event);
-  each_series(keys, event,
-              [&](SeriesKind, Key series) { windows_.prefetch_window(WindowTable::key_of(series, 0, start_s)); });
+  bool open = true;
+  each_series(keys, event, [&](SeriesKind, Key series) {
+    open = windows_.prefetch_window(WindowTable::key_of(series, 0, start_s)) && open;
+  });
+  if (open) return;
+  for (const Key name : {keys.tenant, keys.app, keys.principal, keys.destination}) names_.prefetch(name);
 }
 
 void Volume::observe(const EventKeys& keys, const Seen& seen, std::vector<Finding>& out) {
@@ -142,49 +159,71 @@ void Volume::close_first_group(std::vector<Finding>& out) {
   const auto scale = static_cast<std::size_t>(group.order >> 4 & 3);
   collect(group, scale);
   for (const Judged& judged : judged_) judge(judged, scale, out);
-  if (windows_.at(group.head).kind == SeriesKind::principal) learn_seasons(group.end_s(), scale);
+  if (windows_.at(group.head).kind == SeriesKind::principal) learn_seasons(scale);
   for (const Judged& judged : judged_) {
     roll_up(windows_.at(judged.slot));
     windows_.release(judged.slot);
   }
 }
 
+// What a window's judgement touches was last used a window ago: it is asked for some windows ahead, in two steps.
+void Volume::prefetch_judgement(const Window& window) const {
+  series_.prefetch(window.series);
+  series_.prefetch(pool_key(window));
+  windows_.prefetch(window.key);
+  if (has_longer(window)) windows_.prefetch(Longer(window).key);
+}
+
 // First pass: where every window stands against its own level, and what the members of each role have in common.
 void Volume::collect(const WindowTable::Group& group, std::size_t scale) {
   judged_.clear();
   sums_.clear();
+  sums_index_.clear();
   roles_.clear();
   const double middle_s = static_cast<double>(group.end_s()) - static_cast<double>(scale_s[scale]) / 2;
-  const Season::Vector features = Season::features(middle_s);
-  // What the second walk touches was last used a window ago: it is asked for on the first.
-  for (std::uint32_t slot = group.head; slot != WindowTable::none; slot = windows_.at(slot).next) {
-    series_.prefetch(windows_.at(slot).series);
-    judged_.push_back({slot, 0, 0, 0});
+  if (std::exchange(middle_s_, middle_s) != middle_s) features_ = Season::features(middle_s);
+  for (std::uint32_t slot = group.head; slot != WindowTable::none; slot = windows_.next(slot)) {
+    if (judged_.size() < 2 * windows_ahead) windows_.prefetch_slot(slot);
+    judged_.push_back({slot, 0, 0, 0, 0});
   }
-  for (Judged& judged : judged_) {
-    const Window& window = windows_.at(judged.slot);
-    judged.x = log_bytes(window.net_bytes());
-    judged.season = std::clamp(seasons_.of(combine(window.role, scale)).at(features), season_min, season_max);
-    const auto [series, inserted] = series_.find_or_insert(window.series, window.quota);
-    if (inserted) series->first_s = window.start_s;
-    series->last_s = static_cast<std::uint32_t>(window.start_s);
-    const Scale& own = series->scale[scale];
-    if (own.windows >= warm_windows[scale] / 2) {
-      judged.deviation = std::clamp(judged.x - judged.season - double{own.level}, -clip_nats, clip_nats);
-      RoleSum& sum = sums_[window.role];
-      if (sum.members++ == 0) roles_.push_back(window.role);
-      sum.sum += judged.deviation;
-    }
+  for (std::size_t i = 0; i < std::min(judged_.size(), windows_ahead); ++i) prefetch_judgement(windows_.at(judged_[i].slot));
+  for (std::size_t i = 0; i < judged_.size(); ++i) {
+    if (i + 2 * windows_ahead < judged_.size()) windows_.prefetch_slot(judged_[i + 2 * windows_ahead].slot);
+    if (i + windows_ahead < judged_.size()) prefetch_judgement(windows_.at(judged_[i + windows_ahead].slot));
+    place(judged_[i], scale);
   }
+}
+
+void Volume::place(Judged& judged, std::size_t scale) {
+  const Window& window = windows_.at(judged.slot);
+  std::uint32_t at = sums_index_.find(window.role);
+  if (at == KeyIndex::none) {
+    at = static_cast<std::uint32_t>(sums_.size());
+    const double season = seasons_.of(combine(window.role, scale)).at(features_);
+    sums_.push_back({window.role, std::clamp(season, season_min, season_max), 0, 0});
+    sums_index_.insert(window.role, at);
+  }
+  RoleSum& role = sums_[at];
+  judged.role = at;
+  judged.x = log_bytes(window.net_bytes());
+  judged.season = role.season;
+  const auto [series, inserted] = series_.find_or_insert(window.series, window.quota);
+  if (inserted) series->first_s = window.start_s;
+  series->last_s = static_cast<std::uint32_t>(window.start_s);
+  const Scale& own = series->scale[scale];
+  if (own.windows < warm_windows[scale] / 2) return;
+  judged.deviation = std::clamp(judged.x - judged.season - double{own.level}, -clip_nats, clip_nats);
+  if (role.members++ == 0) roles_.push_back(at);
+  role.sum += judged.deviation;
 }
 
 // Pairs of one principal rise together, so only members (principals, apps) are compared with each other.
 double Volume::shock_of(const Judged& judged, const Window& window) const {
   if (window.kind == SeriesKind::pair) return 0;
-  const auto found = sums_.find(window.role);
-  if (found == sums_.end() || found->second.members <= shock_members) return 0;
-  const double others = found->second.members - 1.0;
-  return std::max(0.0, (found->second.sum - judged.deviation) / (others + shock_members));
+  const RoleSum& role = sums_[judged.role];
+  if (role.members <= shock_members) return 0;
+  const double others = role.members - 1.0;
+  return std::max(0.0, (role.sum - judged.deviation) / (others + shock_members));
 }
 
 Key Volume::pool_key(const Window& window) {
@@ -341,14 +380,12 @@ void Volume::learn(Scale& state, double r, double x, double excess_prior, std::s
   state.windows = static_cast<float>(std::min(seen + 1, 1e6));
 }
 
-void Volume::learn_seasons(std::int64_t end_s, std::size_t scale) {
-  const Season::Vector features =
-      Season::features(static_cast<double>(end_s) - static_cast<double>(scale_s[scale]) / 2);
-  for (const Key role : roles_) {
-    const RoleSum& sum = sums_.find(role)->second;
-    Season& season = seasons_.of(combine(role, scale));
+void Volume::learn_seasons(std::size_t scale) {
+  for (const std::uint32_t role : roles_) {
+    const RoleSum& sum = sums_[role];
+    Season& season = seasons_.of(combine(sum.role, scale));
     const double mean = sum.sum / sum.members;
-    season.learn(features, mean + season.at(features), 1.0 / sum.members);
+    season.learn(features_, mean + season.at(features_), 1.0 / sum.members);
   }
 }
 
@@ -365,22 +402,17 @@ void Volume::explain_away(const Window& window, std::uint64_t bytes) {
 }
 
 void Volume::roll_up(const Window& window) {
-  if (window.scale + 1u >= scales) return;
-  const auto scale = static_cast<std::uint8_t>(window.scale + 1);
-  const std::int64_t start_s = window.start_s / scale_s[scale] * scale_s[scale];
+  if (!has_longer(window)) return;
+  const auto [scale, start_s, key] = Longer(window);
   bool opened = false;
-  Window* longer = windows_.find_or_open(WindowTable::key_of(window.series, scale, start_s), scale, start_s, window.kind,
-                                         opened);
+  Window* longer = windows_.find_or_open(key, scale, start_s, window.kind, opened);
   if (longer == nullptr) {
     ++closed_early_;  // full: this sum is lost to the longer scale
     return;
   }
   if (opened) {
-    const Key key = longer->key;
-    const std::uint32_t next = longer->next;
     *longer = window;
     longer->key = key;
-    longer->next = next;
     longer->scale = scale;
     longer->start_s = start_s;
     return;

@@ -20,10 +20,9 @@
 #include <array>
 #include <cstdint>
 #include <string>
-#include <memory_resource>
-#include <unordered_map>
 #include <vector>
 
+#include "detect/key_index.hpp"
 #include "detect/names.hpp"
 #include "detect/season.hpp"
 #include "detect/tail.hpp"
@@ -88,12 +87,15 @@ class Volume {
   };
   struct Judged {
     std::uint32_t slot;
+    std::uint32_t role;  // in sums_
     double x, season;
     double deviation;  // of the member's own level, clipped
   };
   struct RoleSum {
-    double sum = 0;
-    std::uint32_t members = 0;
+    Key role;
+    double season;
+    double sum;
+    std::uint32_t members;
   };
   struct Expectation {
     double quantile, excess, weight;
@@ -112,6 +114,8 @@ class Volume {
            std::vector<Finding>& out);
   void close_first_group(std::vector<Finding>& out);
   void collect(const WindowTable::Group& group, std::size_t scale);
+  void place(Judged& judged, std::size_t scale);
+  void prefetch_judgement(const Window& window) const;
   void judge(const Judged& judged, std::size_t scale, std::vector<Finding>& out);
   Expectation expect(const Window& window, const Series& series, std::size_t scale);
   /// Whether the window is a finding, which goes to `out`; learns the score.
@@ -121,7 +125,7 @@ class Volume {
   void learn_window(const Window& window, const Standing& at, std::size_t scale, bool hot);
   double shock_of(const Judged& judged, const Window& window) const;
   void learn(Scale& state, double r, double x, double prior_excess, std::size_t scale, bool hot);
-  void learn_seasons(std::int64_t end_s, std::size_t scale);
+  void learn_seasons(std::size_t scale);
   void explain_away(const Window& window, std::uint64_t bytes);
   void roll_up(const Window& window);
   void open_named(Window& window, SeriesKind kind, Key series, const EventKeys& keys, const Event& event,
@@ -138,9 +142,11 @@ class Volume {
 
   // Scratch of one group, kept for its memory.
   std::vector<Judged> judged_;
-  std::pmr::unsynchronized_pool_resource nodes_;  // of sums_: made once, used again for every group of windows
-  std::pmr::unordered_map<Key, RoleSum> sums_{&nodes_};  // only looked up; roles_ has their order
-  std::vector<Key> roles_;
+  std::vector<RoleSum> sums_;
+  KeyIndex sums_index_;
+  std::vector<std::uint32_t> roles_;  // those of sums_ with members, in the order of the first ones
+  double middle_s_ = -1;
+  Season::Vector features_;  // at middle_s_
 };
 
 }  // namespace tidewaiter::detect

@@ -21,8 +21,9 @@ bool skewed(const Record& record, const Event& event) {
 
 std::uint32_t Watermark::find_or_add(const Origin* origin, std::uint32_t number) {
   for (std::uint32_t i = 0; i < partitions_.size(); ++i)
-    if (partitions_[i].number == number && partitions_[i].origin->topic_id == origin->topic_id &&
-        partitions_[i].origin->cluster == origin->cluster)
+    if (partitions_[i].number == number &&
+        (partitions_[i].origin == origin || (partitions_[i].origin->topic_id == origin->topic_id &&
+                                             partitions_[i].origin->cluster == origin->cluster)))
       return i;
   Partition partition;
   partition.origin = origin;

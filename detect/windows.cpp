@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <new>
 #include <utility>
 
@@ -25,7 +24,8 @@ WindowTable::WindowTable(std::uint64_t memory_bytes)
     : capacity_(static_cast<std::uint32_t>(
           std::clamp<std::uint64_t>(std::bit_floor(memory_bytes / sizeof(Window)), 1024, 1u << 26))),
       mask_(std::uint64_t{capacity_} * 2 - 1),
-      index_(std::uint64_t{capacity_} * 2) {
+      index_(std::uint64_t{capacity_} * 2),
+      next_(capacity_, none) {
   void* memory = mmap(nullptr, capacity_ * sizeof(Window), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   madvise(memory, capacity_ * sizeof(Window), MADV_HUGEPAGE);
@@ -43,7 +43,7 @@ Window* WindowTable::find(Key key) {
 }
 
 std::uint32_t WindowTable::allocate() {
-  if (free_ != none) return std::exchange(free_, slab_[free_].next);
+  if (free_ != none) return std::exchange(free_, next_[free_]);
   return fresh_ < capacity_ ? fresh_++ : none;
 }
 
@@ -53,7 +53,7 @@ Window* WindowTable::find_or_open(Key key, std::uint8_t scale, std::int64_t star
   const std::uint32_t slot = allocate();
   if (slot == none) return nullptr;
   Window& window = slab_[slot];
-  std::memset(static_cast<void*>(&window), 0, sizeof window);
+  window = {};
   window.key = key;
   window.scale = scale;
   window.start_s = start_s;
@@ -71,10 +71,10 @@ std::uint64_t WindowTable::order_of(const Window& window) {
 }
 
 void WindowTable::append(std::uint64_t order, std::uint32_t slot) {
-  slab_[slot].next = none;
+  next_[slot] = none;
   const auto [list, inserted] = groups_.try_emplace(order, List{slot, slot});
   if (inserted) return;
-  slab_[list->second.tail].next = slot;
+  next_[list->second.tail] = slot;
   list->second.tail = slot;
 }
 
@@ -87,7 +87,7 @@ WindowTable::Group WindowTable::take_first_group() {
 
 void WindowTable::release(std::uint32_t slot) {
   index_erase(slab_[slot].key);
-  slab_[slot].next = free_;
+  next_[slot] = free_;
   free_ = slot;
   --open_;
 }
@@ -118,11 +118,8 @@ void WindowTable::save(SnapshotWriter& out) const {
   out.put(capacity_);
   out.put(open_);
   for (const auto& [order, list] : groups_)
-    for (std::uint32_t slot = list.head; slot != none; slot = slab_[slot].next) {
-      Window window = slab_[slot];
-      window.next = none;  // the place in the slab means nothing
-      out.put_bytes(&window, sizeof window);
-    }
+    for (std::uint32_t slot = list.head; slot != none; slot = next_[slot])
+      out.put_bytes(&slab_[slot], sizeof(Window));
 }
 
 bool WindowTable::load(SnapshotReader& in) {
@@ -132,6 +129,7 @@ bool WindowTable::load(SnapshotReader& in) {
     if (slot == none) return false;
     in.get_bytes(static_cast<void*>(&slab_[slot]), sizeof(Window));
     if (slab_[slot].scale >= scales) return false;
+    slab_[slot].reserved = 0;
     index_insert(slab_[slot].key, slot);
     append(order_of(slab_[slot]), slot);
     ++open_;

@@ -29,7 +29,7 @@ struct alignas(64) Window {
   std::uint64_t data_classes;
   std::int64_t start_s;
   std::uint32_t events;
-  std::uint32_t next;       // in the list of its end
+  std::uint32_t reserved;
   std::uint16_t quota;
   std::uint8_t scale;
   SeriesKind kind;
@@ -55,13 +55,15 @@ class WindowTable {
   static Key key_of(Key series, std::uint8_t scale, std::int64_t start_s) {
     return combine(series, static_cast<std::uint64_t>(start_s) * 4 + scale);
   }
-  void prefetch(Key key) const { __builtin_prefetch(&index_[key & mask_]); }
-  /// Worth it some time after prefetch().
-  void prefetch_window(Key key) const {
+  void prefetch(Key key) const { prefetch_line(&index_[key & mask_]); }
+  /// Some time after prefetch(); false when the window is surely not open.
+  bool prefetch_window(Key key) const {
     const std::uint32_t slot = index_[key & mask_];
-    if (slot == 0) return;
-    __builtin_prefetch(&slab_[slot - 1], 1);
-    __builtin_prefetch(reinterpret_cast<const char*>(&slab_[slot - 1]) + 64, 1);
+    if (slot != 0) prefetch_slot(slot - 1);
+    return slot != 0;
+  }
+  void prefetch_slot(std::uint32_t slot) const {
+    for (std::size_t at = 0; at < sizeof(Window); at += 64) prefetch_line(reinterpret_cast<const char*>(&slab_[slot]) + at);
   }
   Window* find(Key key);
   /// The window of this key; new ones are zeroed but for key, scale, start and kind. nullptr when the slab is full.
@@ -78,10 +80,12 @@ class WindowTable {
   /// Takes the first group out of the order; its windows stay until released.
   Group take_first_group();
   Window& at(std::uint32_t slot) { return slab_[slot]; }
+  /// The one behind it in its group; `none` at the end.
+  std::uint32_t next(std::uint32_t slot) const { return next_[slot]; }
   void release(std::uint32_t slot);
 
   std::uint64_t open() const { return open_; }
-  std::uint64_t memory_bytes() const { return capacity_ * (sizeof(Window) + 2 * sizeof(std::uint32_t)); }
+  std::uint64_t memory_bytes() const { return capacity_ * (sizeof(Window) + 3 * sizeof(std::uint32_t)); }
 
   void save(SnapshotWriter& out) const;
   bool load(SnapshotReader& in);
@@ -97,6 +101,7 @@ class WindowTable {
   const std::uint64_t mask_;
   Window* slab_ = nullptr;
   std::vector<std::uint32_t> index_;  // slot + 1, 0 = empty; linear probing
+  std::vector<std::uint32_t> next_;   // by slot, apart from the windows: a walk through a list waits for none of them
   std::uint32_t free_ = none, fresh_ = 0;
   std::uint64_t open_ = 0;
   struct List {

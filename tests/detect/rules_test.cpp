@@ -118,6 +118,37 @@ TEST(Rules, an_action_outside_the_scopes_of_its_token_breaks_the_capability_rule
   EXPECT_NE(alerts[1]["title"].get<std::string>().find("expired 60 min before"), std::string::npos);
 }
 
+TEST(Rules, a_scope_may_join_server_and_tool_or_action_and_resource) {
+  Stream stream;
+  stream.policy(rules(R"({"id":"cap","type":"capability","principal_types":["agent"]})"));
+  int agents = 0;
+  std::vector<std::string> outside;
+  const auto with = [&](const std::string& scope, bool inside) {
+    Made made;
+    made.principal = "agent:" + std::to_string(++agents);
+    made.action = "read";
+    made.strings = {{Str::capability_scopes, scope}, {Str::tool_name, "query"}, {Str::tool_server, "crm"},
+                    {Str::resource, "orders/17"}};
+    stream.add(made);
+    if (!inside) outside.push_back(made.principal);
+  };
+  with("crm/query", true);
+  with("crm/*", true);
+  with("*m/qu?ry", true);
+  with("crm/quer", false);
+  with("crm/query2", false);
+  with("cr/mquery", false);
+  with("/query", false);
+  with("read:orders/17", true);
+  with("read:*", true);
+  with("r*:orders/??", true);
+  with("read:orders", false);
+  with("write:*", false);
+  std::vector<std::string> who;
+  for (const auto& alert : judge(stream)) who.push_back(alert["entity"]["id"]);
+  EXPECT_EQ(who, outside);
+}
+
 Made deploy(std::int64_t time, const std::string& id) {
   Made made;
   made.principal = "ci:billing";

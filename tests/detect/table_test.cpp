@@ -1,6 +1,7 @@
 // Tables of fixed size: slots, windows, names.
 #include <map>
 
+#include "detect/key_index.hpp"
 #include "detect/names.hpp"
 #include "detect/windows.hpp"
 #include "tests/detect/support.hpp"
@@ -60,6 +61,24 @@ TEST(SlotTable, a_snapshot_costs_what_is_used_and_gives_the_same_table) {
   EXPECT_FALSE(small.load(wrong)) << "another size";
 }
 
+TEST(KeyIndex, it_agrees_with_a_map_while_it_grows_and_after_it_was_cleared) {
+  KeyIndex index;
+  for (int round = 0; round < 2; ++round) {
+    std::map<Key, std::uint32_t> model;
+    for (std::uint32_t i = 0; i < 5000; ++i) {
+      // Every other key begins its search at the same place.
+      const Key key = i % 2 ? combine(i, static_cast<std::uint64_t>(round)) : (Key{i} + 1) << 32 | (i + 1);
+      EXPECT_EQ(index.find(key), KeyIndex::none);
+      index.insert(key, i);
+      model.emplace(key, i);
+    }
+    for (const auto& [key, number] : model) ASSERT_EQ(index.find(key), number);
+    EXPECT_EQ(index.find(combine(7, 99)), KeyIndex::none);
+    index.clear();
+    EXPECT_EQ(index.find(model.begin()->first), KeyIndex::none);
+  }
+}
+
 TEST(Windows, they_close_by_end_then_scale_then_kind_and_agree_with_a_map) {
   WindowTable table(4 << 20);
   std::mt19937_64 random(3);
@@ -77,7 +96,7 @@ TEST(Windows, they_close_by_end_then_scale_then_kind_and_agree_with_a_map) {
     if (random() % 50 != 0) continue;
     const auto group = table.take_first_group();
     for (std::uint32_t slot = group.head; slot != WindowTable::none;) {
-      const std::uint32_t next = table.at(slot).next;
+      const std::uint32_t next = table.next(slot);
       EXPECT_EQ(table.at(slot).end_s(), group.end_s());
       EXPECT_EQ(table.at(slot).bytes, model[table.at(slot).key]);
       model.erase(table.at(slot).key);

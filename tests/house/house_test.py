@@ -163,6 +163,11 @@ class House(unittest.TestCase):
                         wrong.append(f"{path} sees {prefix} through {header} ({reason})")
         self.assertFalse(wrong, "\n".join(wrong))
 
+    def test_lines_are_asked_for_in_the_one_way_that_the_compiler_keeps(self):
+        wrong = [path for path, text in sources(*MAY_INCLUDE)
+                 if "__builtin_prefetch" in text and path != "core/prefetch.hpp"]
+        self.assertFalse(wrong, f"use prefetch_line() of core/prefetch.hpp: {wrong}")
+
     def test_files_and_functions_stay_small_enough_to_live_with(self):
         wrong = []
         for path, text in sources(*MAY_INCLUDE, "bench", "tests"):
