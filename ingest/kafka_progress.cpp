@@ -9,6 +9,7 @@ namespace tidewaiter::ingest {
 namespace {
 
 constexpr std::int64_t patience_max_ns = 300'000'000'000;
+constexpr std::int64_t bootstrap_every_ns = 5'000'000'000;
 constexpr std::int64_t unassigned_patience_ns = 60'000'000'000;  // other members may take long to give theirs back
 
 std::int64_t doubled(std::int64_t first_ns, int tries) {
@@ -25,6 +26,18 @@ void KafkaSource::State::rejoin_if_needed() {
   PartitionListPtr subscription(raw);
   rd_kafka_unsubscribe(client.get());
   rd_kafka_subscribe(client.get(), subscription.get());
+}
+
+/// A broker that was just started or frozen may answer that there are no brokers at all. librdkafka then lets go of every
+/// one it knows and never looks for another (confluentinc/librdkafka issue 5301): it is told once more where to begin.
+/// Brokers that it still has stay as they are.
+void KafkaSource::State::bootstrap_if_lost() {
+  const std::int64_t now_ns = clock.now_ns();
+  if (!brokers_lost || now_ns - bootstrapped_ns < bootstrap_every_ns) return;
+  bootstrapped_ns = now_ns;
+  for (const char* name : {"bootstrap.servers", "metadata.broker.list"})
+    if (const auto servers = options.properties.find(name); servers != options.properties.end())
+      rd_kafka_brokers_add(client.get(), servers->second.c_str());
 }
 
 /// A partition that gives nothing for long although the brokers have more of it, or no assignment for long after one was

@@ -68,6 +68,7 @@ void KafkaSource::State::assign(rd_kafka_topic_partition_list_t* list) {
   last_topic_check_ns = clock.now_ns();
   unassigned_since_ns = known ? 0 : clock.now_ns();
   if (known) unassigned_tries = 0;
+  brokers_lost = !known;
   log_line(Level::info, "kafka partitions assigned", {{"count", std::to_string(list->cnt)}});
 }
 
@@ -298,6 +299,7 @@ void KafkaSource::State::read_again() {
 
 void KafkaSource::State::check_topics() {
   if (const auto answers = watch->answer(); answers) {
+    brokers_lost = !*answers;
     if (*answers) {
       if (refused_connection) accepted();
       on_topic_answers(**answers);

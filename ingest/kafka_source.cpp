@@ -87,6 +87,7 @@ Result<std::unique_ptr<Batch>> KafkaSource::poll(int timeout_ms) {
   if (s.held_at == s.held.size()) {  // else messages of before would be taken for ones of after
     s.check_topics();
     s.watch_progress();
+    s.bootstrap_if_lost();
     s.rejoin_if_needed();
     s.consume(s.builder.wait_ms(s.clock.now_ns(), timeout_ms));
   }
@@ -118,6 +119,7 @@ void KafkaSource::State::consume(int timeout_ms) {
 /// The partition has given something, or said that there is nothing, up to here.
 void KafkaSource::State::moved(Partition& partition, std::int64_t offset) {
   partition.moved_ns = receive_ns;
+  brokers_lost = false;
   partition.reached = static_cast<std::uint64_t>(offset);
   if (partition.reached > partition.stalled_at) partition.tries = 0;
 }
@@ -258,6 +260,7 @@ void KafkaSource::State::on_error(rd_kafka_resp_err_t error, const char* text) {
     fenced = true;
     return set_state(SourceState::parked, kafka_error_text(cause, fatal));
   }
+  if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) brokers_lost = true;
   const std::string reason = kafka_error_text(error, text);
   if (const bool alerted = is_tls_alert(error, text); alerted || is_refusal(error)) {
     refused_connection = alerted || is_connection_refusal(error);

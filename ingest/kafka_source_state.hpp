@@ -92,6 +92,7 @@ struct KafkaSource::State {
   // kafka_progress.cpp
   void rejoin_if_needed();
   void watch_progress();
+  void bootstrap_if_lost();
   std::int64_t patience_ns(int tries) const;
   void join_unassigned();
   void ask_for_ends(std::int64_t now_ns);
@@ -123,6 +124,8 @@ struct KafkaSource::State {
   std::map<Name, Partition> partitions;
   std::int64_t unassigned_since_ns = 0;      // after a revoke, until the next assignment; 0 = assigned, or not yet
   int unassigned_tries = 0;
+  bool brokers_lost = false;                 // no answer from any of them since it was last seen
+  std::int64_t bootstrapped_ns = 0;
   std::int64_t ends_asked_ns = 0;
   bool drained = false;                      // since then librdkafka's queue was empty once
   std::map<Name, std::pair<std::uint64_t, int>> stalled;  // what it had reached, and the tries

@@ -3,10 +3,12 @@ the log. Names of tests may be given as arguments."""
 
 import json
 import sys
+import threading
 import time
 
 from e2e.broker_case import (Producing, assigned, expect_good, expect_said, gaps, held, messages, offsets_of,
                              partition_of, service_of, wait_held, wait_union)
+from e2e.kafka_lies import NoBrokers
 from e2e.proxy import Proxy
 from e2e.service import tidewaiter
 from servers.kafka import Kafka, require_kafka
@@ -47,6 +49,28 @@ def test_connections_that_go_dead_without_a_word(_, folder):
             kafka.produce(messages(500, 700), topic="half-open")
             wait_held(service, "half-open", [[0, 700]])
             expect_said(service, "imed out")
+            expect_good(service, 700)
+
+
+def test_brokers_that_say_there_are_none(_, folder):
+    """As a broker does that was frozen and that its controller has fenced: librdkafka then forgets every broker."""
+    lying, told = threading.Event(), []
+    proxy = Proxy(0, lambda: NoBrokers(lying.is_set, lambda: told.append(True)))
+    settings = {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{proxy.port}"}
+    with Kafka(folder / "kafka", settings=settings) as kafka:
+        proxy.target_port = kafka.port
+        kafka.create_topic("none-there")
+        kafka.produce(messages(0, 500), topic="none-there")
+        bootstrap = f"127.0.0.1:{proxy.port}"
+        with service_of(kafka, folder / "tw", "none-there", bootstrap=bootstrap, socket_timeout_ms=2000) as service:
+            wait_held(service, "none-there", [[0, 500]])
+            lying.set()
+            proxy.silence()
+            wait_until(lambda: told, "the service to ask for the brokers", 20)
+            time.sleep(2)
+            lying.clear()
+            kafka.produce(messages(500, 700), topic="none-there")
+            wait_held(service, "none-there", [[0, 700]])
             expect_good(service, 700)
 
 

@@ -1,4 +1,5 @@
-"""A TCP proxy that can fall silent: connections stay open, and nothing comes through any more."""
+"""A TCP proxy that can fall silent: connections stay open, and nothing comes through any more. With `filters`, a maker of
+one object per connection, what goes through is what their request(data) and answer(data) make of it."""
 
 import select
 import socket
@@ -8,8 +9,9 @@ from servers.process import free_port
 
 
 class Proxy:
-    def __init__(self, target_port):
+    def __init__(self, target_port, filters=None):
         self.target_port, self.port = target_port, free_port()
+        self._make_filter, self._passes = filters, {}
         self.silenced = 0
         self._lock, self._pairs, self._silent = threading.Lock(), [], set()
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -34,6 +36,9 @@ class Proxy:
                 continue
             with self._lock:
                 self._pairs.append((inner, outer))
+                if self._make_filter:
+                    one = self._make_filter()
+                    self._passes[inner], self._passes[outer] = one.request, one.answer
             self._wake_in.send(b".")
 
     def _forward(self):
@@ -50,7 +55,7 @@ class Proxy:
                 try:
                     data = end.recv(65536)
                     if data:
-                        others[end].sendall(data)
+                        others[end].sendall(self._passes[end](data) if end in self._passes else data)
                         continue
                 except OSError:
                     pass
@@ -59,5 +64,7 @@ class Proxy:
     def _close(self, end, other):
         with self._lock:
             self._pairs = [pair for pair in self._pairs if end not in pair]
+            self._passes.pop(end, None)
+            self._passes.pop(other, None)
         end.close()
         other.close()
