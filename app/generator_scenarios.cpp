@@ -24,7 +24,7 @@ class Scenarios : Injector {
     for (int i = 0; i < incidents_each; ++i) {
       forbidden_flow();
       bulk();
-      ramp("low_and_slow_30", 130, -4 + i, 13);
+      ramp("low_and_slow_30", 130, -4 - i, 13);
       ramp("low_and_slow_10", 110, -8 - i, 28);
       off_hours_export();
       new_data_class();
@@ -80,23 +80,27 @@ class Scenarios : Injector {
   std::int64_t choose_time(const Agent& agent) {
     return at_local(agent, choose_day(), random_.between(9, 15), random_.below(50));
   }
-  std::uint64_t with_drift(std::uint64_t bytes, std::int64_t day) const {
-    const std::int64_t q16 = (7 + 2 * world_.drift_from) * world_.drift_step_q16 / 2 * day / 7;
-    return bytes * (exp2_q16(q16 + (8 << 16)) >> 4) >> 4;
+  /// `half_steps`: 7 on average, of a pair 2 * (key & 7).
+  std::uint64_t with_drift(std::uint64_t bytes, std::int64_t day, std::int64_t half_steps) const {
+    const std::int64_t q16 = (half_steps + 2 * world_.drift_from) * world_.drift_step_q16 / 2 * day / 7;
+    return bytes * exp2_q16(q16 + (8 << 16)) >> 8;
+  }
+  std::uint64_t daily_bytes_at_first(const Agent& agent) const {
+    const std::uint64_t sends_x64 = agent.weight * world_.messages_per_weight_x64 * 45 / 100;
+    const std::uint64_t each = exp2_q16(agent.level_q16 + 45'000) * (world_.heavy_tails ? 9 : 4) / 4;
+    return each * std::max<std::uint64_t>(sends_x64, 64) / 64;
   }
   /// What an agent sends to all destinations on a day.
   std::uint64_t daily_bytes(const Agent& agent, std::int64_t day) const {
-    const std::uint64_t sends_x64 = agent.weight * world_.messages_per_weight_x64 * 45 / 100;
-    const std::uint64_t each = exp2_q16(agent.level_q16 + 45'000) * (world_.heavy_tails ? 9 : 4) / 4;
-    return with_drift(each * std::max<std::uint64_t>(sends_x64, 64) / 64, day);
+    return with_drift(daily_bytes_at_first(agent), day, 7);
   }
   /// ... to the public destination that it uses most.
   std::uint64_t daily_bytes_outside(const Agent& agent, std::int64_t day) const {
     const auto& rank = world_.ranks[agent.destinations.size() - agent.inner];
     const std::uint64_t key = mix(agent.hash, hash_text(host(known_outside(agent))));
     const std::int64_t of_edge = normal_q16(mix(key, 3), mix(key, 4)) * 5 / 8;
-    const std::uint64_t share = daily_bytes(agent, day) * 4 / 10 * rank.front() / rank.back();
-    return share * exp2_q16(of_edge + (8 << 16)) >> 8;
+    const std::uint64_t share = daily_bytes_at_first(agent) * 4 / 10 * rank.front() / rank.back();
+    return with_drift(share * exp2_q16(of_edge + (8 << 16)) >> 8, day, 2 * static_cast<std::int64_t>(key & 7));
   }
   std::string_view outer_class(const Agent& agent) const { return world_.roles[agent.role].outer_classes[0]; }
   Incident& open_on(std::string kind, const Agent& agent) {
@@ -296,7 +300,7 @@ void Scenarios::peer_imitation() {
   while (peer->inner_classes == own.inner_classes || peer->open) peer = &random_.pick(world_.roles);
   open_on("peer_imitation", agent).sentence =
       agent.principal + " of the role " + own.name + " does for hours what those of the role " + peer->name + " do";
-  const std::int64_t time = choose_time(agent) / day_ns * day_ns + 9 * hour_ns;
+  const std::int64_t time = at_local(agent, choose_day(), 9, 0);
   for (int i = 0; i < 30; ++i) {
     const bool out = i % 3 == 2;
     Plan plan = base(Step::agent_call, at, time + i * 14 * minute_ns + static_cast<std::int64_t>(random_.below(10)) * minute_ns);
