@@ -26,12 +26,13 @@ bench: deps ## measure: CPU per event of each stage, beside bare primitives
 	@cmake --build $(BUILD) -j $(JOBS) --target tidewaiter benches
 	@for program in $(BUILD)/bench/*_bench; do $$program $(ARGS) || exit; done
 
-eval: deps ## score labelled data of other people with the detectors (EVAL_DATA=DIR, its form in docs/detectors.md)
-	@[ -d "$(EVAL_DATA)" ] || { echo "make eval EVAL_DATA=DIR: the data is not part of the project; see docs/detectors.md, Evaluation"; exit 2; }
+eval: deps ## score generated companies, and labelled data of other people (EVAL_DATA=DIR, see docs/detectors.md), with the detectors
+	@[ -z "$(EVAL_DATA)" ] || [ -d "$(EVAL_DATA)" ] || { echo "make eval EVAL_DATA=DIR: $(EVAL_DATA) is no directory"; exit 2; }
 	@scripts/install-packages.sh bench
 	@cmake --preset release > $(BUILD).configure.log || { cat $(BUILD).configure.log; exit 1; }
-	@cmake --build $(BUILD) -j $(JOBS) --target eval
-	@/usr/bin/python3 scripts/eval.py --tool $(BUILD)/bench/eval --data $(EVAL_DATA) --work build/eval
+	@cmake --build $(BUILD) -j $(JOBS) --target eval tidewaiter
+	@/usr/bin/python3 scripts/eval.py --tool $(BUILD)/bench/eval --generator $(BUILD)/tidewaiter --work build/eval \
+	  $(if $(EVAL_DATA),--data $(EVAL_DATA)) $(ARGS)
 
 torture: deps test-deps ## kill service and broker at random moments and at every failpoint (MINUTES=10, SEED=... to replay)
 	@cmake --preset release -DTIDEWAITER_TESTS=ON > $(BUILD).configure.log || { cat $(BUILD).configure.log; exit 1; }

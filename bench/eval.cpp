@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <fstream>
@@ -14,10 +15,10 @@ using namespace tidewaiter;
 using namespace tidewaiter::bench;
 
 constexpr std::string_view usage =
-    R"(usage: eval COMMAND FILE [options]
+    R"(usage: eval COMMAND FILE|DIR [options]
 
-Scores files of other people with the detectors of the service, with one configuration for every data set. Each row of
-edges is scored before it is learnt. Docs: docs/detectors.md, "Evaluation".
+Scores files of other people, and generated companies, with the detectors of the service and one configuration for every
+data set. Each row of edges is scored before it is learnt. Docs: docs/detectors.md, "Evaluation".
 
   eval edges FILE --out SCORES
       CSV with a header that names time, src and dst, in any order, and if there is one label (empty, 0 or - = normal;
@@ -36,6 +37,18 @@ edges is scored before it is learnt. Docs: docs/detectors.md, "Evaluation".
   eval series FILE --out SCORES
       CSV with a header that names timestamp (date and time, or a number) and value. SCORES is the same CSV with
       anomaly_score in [0, 1): how far the value or its level is beyond what the series has shown. 0 for most rows.
+      --detector NAME    service (default), or a baseline: static-threshold, windowed-gaussian, half-space-trees,
+                         random-cut-forest
+
+  eval scenarios DIR
+      DIR/events.ndjson and DIR/truth.json as `tidewaiter generate --company full --truth DIR/truth.json` writes them; the
+      events may be a pipe. They go through the parser and all detectors of the service with its default configuration and
+      policy. Printed per scenario: recall, median time to detect from the begin of the harm, which detectors found it;
+      per detector: incidents and false incidents per day, CPU ns per event.
+      --detector NAME    service (default), or all: the baselines too, each at 10 incidents a day and at as many as the
+                         service makes: static-threshold, windowed-gaussian, half-space-trees, random-cut-forest, midas-f,
+                         count, never-seen
+      --without NAME     an ablation: the service without flow, volume or silence; repeatable
 
 With labels the figures of edges are printed: area under the ROC curve, average precision, recall of episodes at 1, 5 and 10 incidents a
 day, minutes to detect. Always: ns per row of the detectors, rows per second of the whole.
@@ -66,6 +79,8 @@ std::string read_options(int count, char** arguments, EvalOptions& options) {
       options.train = value;
     else if (word == "--detector")
       options.detector = value;
+    else if (word == "--without")
+      options.without.push_back(value);
     else if (word == "--unit") {
       options.unit = value;
       if (time_unit_ns(value) == 0) return "--unit " + value + ": it is one of ns, us, ms, s, min, h, d";
@@ -78,7 +93,20 @@ std::string read_options(int count, char** arguments, EvalOptions& options) {
       return "unknown option " + word;
     }
   }
-  return options.files.size() == 1 ? "" : "one FILE is needed";
+  return options.files.size() == 1 ? "" : "one FILE or DIR is needed";
+}
+
+struct Command {
+  std::string_view name;
+  Result<nlohmann::ordered_json> (*run)(const EvalOptions&);
+  std::vector<std::string_view> detectors;  // besides "service"
+};
+
+std::vector<Command> commands() {
+  return {{"edges", eval_edges, edge_baselines()},
+          {"sessions", eval_sessions, {}},
+          {"series", eval_series, series_baselines()},
+          {"scenarios", eval_scenarios, {"all"}}};
 }
 
 int fail(const std::string& message, int status) {
@@ -88,7 +116,12 @@ int fail(const std::string& message, int status) {
 
 void print(const nlohmann::ordered_json& report, int indent) {
   for (const auto& [name, value] : report.items()) {
-    if (value.is_array()) {
+    if (value.is_object()) {
+      fmt::print("{:{}}{}\n", "", indent, name);
+      print(value, indent + 2);
+    } else if (value.is_array() && (value.empty() || !value[0].is_object())) {
+      fmt::print("{:{}}{:<36} {}\n", "", indent, name, value.dump());
+    } else if (value.is_array()) {
       for (const auto& each : value) {
         fmt::print("{:{}}{}\n", "", indent, name);
         print(each, indent + 2);
@@ -125,15 +158,19 @@ int main(int count, char** arguments) {
     return 0;
   }
   EvalOptions options;
-  if (command != "edges" && command != "sessions" && command != "series") return fail(command.empty() ? "a command is needed" : "unknown command '" + command + "'", 2);
+  const std::vector<Command> all = commands();
+  const Command* known = nullptr;
+  for (const Command& each : all)
+    if (each.name == command) known = &each;
+  if (known == nullptr) return fail(command.empty() ? "a command is needed" : "unknown command '" + command + "'", 2);
   if (const std::string wrong = read_options(count, arguments, options); !wrong.empty()) return fail(wrong, 2);
   if (command == "sessions" && options.train.empty()) return fail("sessions needs --train with what is normal", 2);
-  const auto known = edge_baselines();
-  if (options.detector != "service" && std::find(known.begin(), known.end(), options.detector) == known.end())
-    return fail("--detector " + options.detector + ": edges knows service, " + fmt::format("{}", fmt::join(known, ", ")), 2);
+  if (options.detector != "service" && std::ranges::count(known->detectors, options.detector) == 0)
+    return fail(fmt::format("--detector {}: {} knows service{}{}", options.detector, command,
+                            known->detectors.empty() ? "" : ", ", fmt::join(known->detectors, ", ")), 2);
+  if (!options.without.empty() && command != "scenarios") return fail("--without belongs to scenarios", 2);
   try {
-    const auto run = command == "edges" ? eval_edges : command == "sessions" ? eval_sessions : eval_series;
-    return finish(options, run(options));
+    return finish(options, known->run(options));
   } catch (const std::exception& error) {
     return fail(error.what(), 1);
   }

@@ -15,7 +15,8 @@ struct EvalOptions {
   std::string out;                   // scores go here; "" = nowhere, "-" = stdout
   std::string train;                 // sessions: what is normal
   std::string json;                  // report; "" = none, "-" = stdout
-  std::string detector = "service";  // or a baseline
+  std::string detector = "service";  // or a baseline; scenarios: or "all"
+  std::vector<std::string> without;  // scenarios: detectors of the service that are switched off
   std::string unit;                  // of times; "" = guessed
   std::uint64_t memory_bytes = 512ull << 20;
   double figures_from = 0;           // share of the rows before which nothing is counted in the figures
@@ -32,7 +33,13 @@ Result<nlohmann::ordered_json> eval_sessions(const EvalOptions& options);
 /// Scores a series of values in order. Errors: not_found, invalid_argument (line and what is wrong), disk.
 Result<nlohmann::ordered_json> eval_series(const EvalOptions& options);
 
-/// The detectors that --detector knows for edges, besides "service".
+/// Plays the folder's events.ndjson, as `tidewaiter generate` writes them, through parser and engine with the service's
+/// default configuration and policy, and holds the alerts against its truth.json; with detector "all" also the baselines.
+/// Errors: not_found, invalid_argument.
+Result<nlohmann::ordered_json> eval_scenarios(const EvalOptions& options);
+
+/// The detectors that --detector knows for edges and for series, besides "service".
 std::vector<std::string_view> edge_baselines();
+std::vector<std::string_view> series_baselines();
 
 }  // namespace tidewaiter::bench

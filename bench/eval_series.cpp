@@ -5,6 +5,7 @@
 #include "bench/eval.hpp"
 #include "bench/eval_csv.hpp"
 #include "bench/eval_output.hpp"
+#include "bench/eval_series_baselines.hpp"
 #include "core/text.hpp"
 #include "detect/level.hpp"
 
@@ -61,6 +62,7 @@ Result<nlohmann::ordered_json> eval_series(const EvalOptions& options) {
   if (!out) return out.error();
   const auto start = std::chrono::steady_clock::now();
   detect::Level level(*day);
+  const auto baseline = make_series_baseline(options.detector);
   CsvReader::Fields fields;
   std::uint64_t rows = 0;
   out->text("timestamp,value,anomaly_score\n");
@@ -73,7 +75,7 @@ Result<nlohmann::ordered_json> eval_series(const EvalOptions& options) {
     out->text(",");
     out->text(fields[1]);
     out->text(",");
-    out->number(level.observe(value));
+    out->number(baseline ? baseline->observe(value) : level.observe(value));
     out->text("\n");
     if (Result<void> written = out->flush_when_full(); !written) return written.error();
   }
@@ -82,6 +84,7 @@ Result<nlohmann::ordered_json> eval_series(const EvalOptions& options) {
   nlohmann::ordered_json report;
   report["command"] = "series";
   report["file"] = options.files[0];
+  report["detector"] = options.detector;
   report["rows"] = rows;
   report["rows_per_day"] = *day;
   report["rows_per_s"] = static_cast<double>(rows) / wall_s;

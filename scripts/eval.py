@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Scores labelled data of other people with bench/eval and prints the tables of docs/detectors.md.
+"""Scores generated companies and labelled data of other people with bench/eval and prints the tables of docs/detectors.md.
 
-The data is not part of the project. DIR holds (what is missing is left out, with a word):
+The companies come from `tidewaiter generate --company full` and `other`, through a pipe: they need no room on disk.
+The labelled data is not part of the project. DIR holds (what is missing is left out, with a word):
   darpa/darpa_original.zip             src,dst,MM/DD/YYYY-HH:MM,attack (github.com/Stream-AD/MIDAS, data/DARPA)
   nab/data/*/*.csv, nab/combined_windows.json  series and labels, or a part of them (github.com/numenta/NAB)
   hdfs/hdfs_train, hdfs_test_abnormal  a session of event ids per line (github.com/d0ng1ee/logdeep, data/hdfs)
@@ -15,12 +16,24 @@ import io
 import json
 import pathlib
 import random
+import statistics
 import subprocess
 import sys
 import zipfile
 
 import nab
 
+COMPANIES = {"full": 20_000_000, "other": 8_000_000}  # and their events
+ABLATIONS = ["flow", "volume", "silence"]
+# Recall and median time to detect that are asked of the full company, in the order in which they are told.
+SCENARIO_AIMS = {
+    "forbidden_flow": "1.00, at the event", "bulk_new_destination": "0.99, 5 min", "bulk_known_destination": "0.95, 1 h",
+    "low_and_slow_30": "0.80, 5 days", "low_and_slow_10": "0.50, 14 days", "off_hours_export": "0.85, 2 h",
+    "new_data_class": "0.95, same window", "smurfing": "0.95, 30 min", "rate_burst_10": "0.99, 1 min",
+    "rate_burst_3": "0.85, 5 min", "rare_chain": "0.85, end of session", "beacon": "0.90, 6 h",
+    "peer_imitation": "0.60, 1 day", "poisoned_ramp": "0.80",
+}
+SERIES_DETECTORS = ["service", "random-cut-forest", "half-space-trees", "windowed-gaussian", "static-threshold"]
 EDGE_DETECTORS = ["service", "burst", "contact", "midas-f", "count", "never-seen"]
 DARPA_PERMUTATIONS = 5
 EMAIL_SEEDS = 5
@@ -122,18 +135,107 @@ def session_table(tool, data, folder):
 
 
 def nab_table(tool, data, folder):
-    scores = {}
-    for name in nab.Corpus(data).names:
-        out = folder / "series.scores"
-        evaluate(tool, "series", data / "data" / name, "--out", out)
-        scores[name] = [float(line.rpartition(",")[2]) for line in out.read_text().splitlines()[1:]]
-    lines = [f"**NAB, {len(scores)} series**", "", "| profile | NAB's sweep (90 % of bootstrap draws of series) "
-             "| threshold learnt on the other categories |", "|---|---|---|"]
-    for profile in nab.PROFILES:
-        corpus = nab.Corpus(data, profile)
-        swept, held_out, threshold = corpus.score(scores)
-        low, high = corpus.bootstrap(scores, threshold)
-        lines.append(f"| {profile} | {swept:.2f} ({low:.0f} to {high:.0f}) | {held_out:.2f} |")
+    names = list(nab.Corpus(data).names)
+    lines = [f"**NAB, {len(names)} series**", "", "| detector | profile | NAB's sweep (90 % of bootstrap draws of series) "
+             "| threshold learnt on the other categories |", "|---|---|---|---|"]
+    for detector in SERIES_DETECTORS:
+        scores = {}
+        for name in names:
+            out = folder / "series.scores"
+            evaluate(tool, "series", data / "data" / name, "--out", out, "--detector", detector)
+            scores[name] = [float(line.rpartition(",")[2]) for line in out.read_text().splitlines()[1:]]
+        for profile in nab.PROFILES if detector == "service" else ["standard"]:
+            corpus = nab.Corpus(data, profile)
+            swept, held_out, threshold = corpus.score(scores)
+            low, high = corpus.bootstrap(scores, threshold)
+            lines.append(f"| {detector} | {profile} | {swept:.2f} ({low:.0f} to {high:.0f}) | {held_out:.2f} |")
+    return "\n".join(lines)
+
+
+def play(options, company, seed, *arguments):
+    """A company through `eval scenarios`; its events go through a pipe, so they are made twice, first for the truth."""
+    folder = options.work / "company"
+    folder.mkdir(exist_ok=True)
+    events = options.events or COMPANIES[company]
+    generate = [options.generator, "generate", "--quiet", "--company", company, "--seed", str(seed), "--events", str(events)]
+    subprocess.run([*generate, "--truth", folder / "truth.json"], check=True, stdout=subprocess.DEVNULL)
+    events_file = folder / "events.ndjson"
+    events_file.unlink(missing_ok=True)
+    events_file.symlink_to("/dev/stdin")
+    with subprocess.Popen(generate, stdout=subprocess.PIPE) as made:
+        done = subprocess.run([options.tool, "scenarios", folder, "--json", "-", *arguments], check=True, stdin=made.stdout,
+                              stdout=subprocess.PIPE)
+    if made.returncode:
+        raise SystemExit(f"company {company}, seed {seed}: generate exited with {made.returncode}")
+    return json.loads(done.stdout)
+
+
+def span(seconds):
+    if seconds is None:
+        return "-"
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def merged(entries):
+    """The reports of one detector over several seeds as one."""
+    scenarios = {}
+    for entry in entries:
+        for of in entry["scenarios"]:
+            into = scenarios.setdefault(of["scenario"], {"incidents": 0, "delays": [], "by": {}})
+            into["incidents"] += of["incidents"]
+            into["delays"] += of["delays_s"]
+            for name, count in of.get("found_by", {}).items():
+                into["by"][name] = into["by"].get(name, 0) + count
+    def mean(key):
+        return statistics.mean(entry[key] for entry in entries)
+    return {"scenarios": scenarios, "per_day": mean("incidents_per_day"), "false": mean("false_incidents_per_day"),
+            "most": max(entry["most_incidents_on_a_day"] for entry in entries), "ns": mean("ns_per_event"),
+            "false_policy": mean("false_policy_incidents_per_day") if "policy_incidents_per_day" in entries[0] else None}
+
+
+def company_tables(options, company):
+    reports = [play(options, company, seed, "--detector", "all") for seed in range(1, options.seeds + 1)]
+    detectors = {}
+    for report in reports:
+        for i, entry in enumerate(report["detectors"]):
+            budget = "" if entry["detector"] == "service" else ", 10 a day" if i % 2 else ", as many as the service"
+            detectors.setdefault((entry["detector"], budget), []).append(entry)
+    detectors = {name: merged(entries) for name, entries in detectors.items()}
+    ours = detectors["service", ""]
+    others = [name for name, budget in detectors if "10" in budget]
+    lines = [f"**Company {company}**, {options.seeds} seeds of {reports[0]['events']:,} events, {options.seeds * 4} incidents of each "
+             "scenario; the others at the threshold that makes 10 incidents a day", "",
+             "| scenario | asked | service | median | found by | " + " | ".join(others) + " |", "|---" * (5 + len(others)) + "|"]
+    for scenario, aim in SCENARIO_AIMS.items():
+        if scenario not in ours["scenarios"]:
+            continue
+        def recall(of):
+            return f"{len(of['delays']) / of['incidents']:.2f}"
+        mine = ours["scenarios"][scenario]
+        middle = span(statistics.median(mine["delays"]) if mine["delays"] else None)
+        by = ", ".join(f"{name} {count}" for name, count in sorted(mine["by"].items())) or "-"
+        cells = [recall(detectors[name, ", 10 a day"]["scenarios"][scenario]) for name in others]
+        lines.append(f"| {scenario} | {aim} | {recall(mine)} | {middle} | {by} | " + " | ".join(cells) + " |")
+    lines += ["", "| detector | recall of all | incidents a day | at most on a day | false a day | ns per event |", "|---|---|---|---|---|---|"]
+    for (name, budget), of in detectors.items():
+        all_found = sum(len(each["delays"]) for each in of["scenarios"].values())
+        all_there = sum(each["incidents"] for each in of["scenarios"].values())
+        lines.append(f"| {name}{budget} | {all_found / all_there:.2f} | {of['per_day']:.2f} | {of['most']} | {of['false']:.2f} | {of['ns']:.0f} |")
+    lines += ["", f"False incidents of policy: {ours['false_policy']:.2f} a day."]
+    return "\n".join(lines)
+
+
+def ablation_table(options):
+    lines = ["**Ablations**, company full, seed 1", "", "| service without | recall of all | false a day | ns per event |", "|---|---|---|---|"]
+    for name in [None, *ABLATIONS]:
+        report = play(options, "full", 1, *(["--without", name] if name else []))
+        of = merged(report["detectors"])
+        found = sum(len(each["delays"]) for each in of["scenarios"].values())
+        there = sum(each["incidents"] for each in of["scenarios"].values())
+        lines.append(f"| {name or 'nothing'} | {found / there:.2f} | {of['false']:.2f} | {of['ns']:.0f} |")
     return "\n".join(lines)
 
 
@@ -164,13 +266,7 @@ def edge_table(title, last_column, key, results):
     return "\n".join(lines)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tool", required=True)
-    parser.add_argument("--data", required=True, type=pathlib.Path)
-    parser.add_argument("--work", required=True, type=pathlib.Path, help="prepared files and the tables go here")
-    options = parser.parse_args()
-    options.work.mkdir(parents=True, exist_ok=True)
+def data_tables(options):
     tables = []
     darpa = options.data / "darpa" / "darpa_original.zip"
     if darpa.exists():
@@ -194,6 +290,24 @@ def main():
         tables.append(nab_table(options.tool, series, options.work))
     for missing in (path for path in (darpa, email, hdfs, series) if not path.exists()):
         print(f"{missing} is not there: left out", file=sys.stderr)
+    return tables
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tool", required=True)
+    parser.add_argument("--generator", help="build/release/tidewaiter; left out = no companies")
+    parser.add_argument("--seeds", type=int, default=5, help="of each company (5)")
+    parser.add_argument("--events", type=int, help="of each seed, in place of 20,000,000 and 8,000,000")
+    parser.add_argument("--data", type=pathlib.Path, help="DIR; left out = companies alone")
+    parser.add_argument("--work", required=True, type=pathlib.Path, help="prepared files and the tables go here")
+    options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
+    tables = []
+    if options.generator:
+        tables += [company_tables(options, company) for company in COMPANIES] + [ablation_table(options)]
+    if options.data:
+        tables += data_tables(options)
     text = "\n\n".join(tables) + "\n"
     (options.work / "tables.md").write_text(text)
     print(text)

@@ -1,0 +1,93 @@
+#include "bench/eval_series_baselines.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <numbers>
+
+#include "bench/eval.hpp"
+#include "bench/eval_points.hpp"
+
+namespace tidewaiter::bench {
+namespace {
+
+constexpr std::string_view names[] = {"static-threshold", "windowed-gaussian", "half-space-trees", "random-cut-forest"};
+
+class StaticThreshold : public SeriesBaseline {
+ public:
+  double observe(double value) override { return std::isfinite(value) ? 0.5 + std::atan(value) / std::numbers::pi : 0; }
+};
+
+class WindowedGaussian : public SeriesBaseline {
+ public:
+  double observe(double value) override {
+    if (!std::isfinite(value)) return 0;
+    const double score = deviation_ > 0 ? 1 - 0.5 * std::erfc(std::abs(value - mean_) / deviation_ / std::numbers::sqrt2) : 0;
+    values_.push_back(value);
+    if (values_.size() > window) values_.pop_front();
+    if (values_.size() < window || ++since_ == step) learn();
+    return score;
+  }
+
+ private:
+  static constexpr std::size_t window = 6400, step = 100;
+  void learn() {
+    since_ = 0;
+    sum_ = squares_ = 0;
+    for (const double value : values_) sum_ += value, squares_ += value * value;
+    const auto count = static_cast<double>(values_.size());
+    mean_ = sum_ / count;
+    // As in the benchmark: a series that never moved gets a small width.
+    deviation_ = std::max(std::sqrt(std::max(squares_ / count - mean_ * mean_, 0.0)), 1e-6);
+  }
+  std::deque<double> values_;
+  std::size_t since_ = 0;
+  double sum_ = 0, squares_ = 0, mean_ = 0, deviation_ = 0;
+};
+
+class OfHalfSpaceTrees : public SeriesBaseline {
+ public:
+  double observe(double value) override {
+    if (!std::isfinite(value)) return 0;
+    const double scaled = high_ > low_ ? (value - low_) / (high_ - low_) : 0.5;
+    low_ = std::min(low_, value);
+    high_ = std::max(high_, value);
+    return model_.observe(Point{scaled});
+  }
+
+ private:
+  HalfSpaceTrees model_{1};
+  double low_ = INFINITY, high_ = -INFINITY;
+};
+
+class OfRandomCutForest : public SeriesBaseline {
+ public:
+  double observe(double value) override {
+    if (!std::isfinite(value)) return 0;
+    std::ranges::rotate(last_, last_.begin() + 1);
+    last_.back() = value;
+    if (++seen_ < length) return 0;
+    const double displacement = model_.observe(last_);
+    return displacement / (displacement + 10);
+  }
+
+ private:
+  static constexpr std::size_t length = point_dimensions_max;
+  RandomCutForest model_{length};
+  Point last_{};
+  std::size_t seen_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<SeriesBaseline> make_series_baseline(std::string_view name) {
+  if (name == names[0]) return std::make_unique<StaticThreshold>();
+  if (name == names[1]) return std::make_unique<WindowedGaussian>();
+  if (name == names[2]) return std::make_unique<OfHalfSpaceTrees>();
+  if (name == names[3]) return std::make_unique<OfRandomCutForest>();
+  return nullptr;
+}
+
+std::vector<std::string_view> series_baselines() { return {std::begin(names), std::end(names)}; }
+
+}  // namespace tidewaiter::bench

@@ -1,0 +1,20 @@
+// What others do with a series of values: own implementations. Each scores a value before it learns it, in [0, 1].
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+namespace tidewaiter::bench {
+
+class SeriesBaseline {
+ public:
+  virtual ~SeriesBaseline() = default;
+  virtual double observe(double value) = 0;
+};
+
+/// "static-threshold": the value itself, brought into [0, 1]. "windowed-gaussian": how far out of a normal distribution of
+/// the last 6,400 values, learnt every 100 (as in the Numenta benchmark). "half-space-trees": bench/eval_points.hpp over the
+/// value, by the range of those before it. "random-cut-forest": over the last 8 values. nullptr for another name.
+std::unique_ptr<SeriesBaseline> make_series_baseline(std::string_view name);
+
+}  // namespace tidewaiter::bench
