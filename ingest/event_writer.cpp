@@ -94,7 +94,7 @@ bool EventWriter::put_string(const Leaf& leaf, std::string_view text) {
   if (leaf.as == Transform::host && host_needs_work(text)) {
     char* out = derive(text.size());
     text = {out, normal_host(text, out)};
-  } else if (leaf.as == Transform::lower) {
+  } else if (leaf.as == Transform::lower && has_upper(text)) {
     char* out = derive(text.size());
     text = {out, lower_ascii(text, out)};
   }

@@ -31,6 +31,7 @@ class EventWriter {
   }
   /// A text that is known to fit its column as it is.
   void set(Str column, std::string_view text) { event_->set(column, text); }
+  void set(Num column, std::uint64_t number) { event_->set(column, number); }
   void capture(std::int32_t number, std::string_view text) {
     captures_[static_cast<std::size_t>(number)] = text;
     captured_ |= 1u << number;
@@ -44,7 +45,11 @@ class EventWriter {
   /// For events whose values were gathered elsewhere (ingest/recipe.hpp): begin, then offer() texts, then finish.
   void begin(Batch& batch, Event& event, std::uint64_t flags);
   /// False: this text gives the column no value.
-  bool offer(const Leaf& leaf, std::string_view text) { return convert(leaf, text); }
+  bool offer(const Leaf& leaf, std::string_view text) {
+    if (leaf.as != Transform::copy || leaf.separator != 0 || text.size() > leaf.limit_bytes) return convert(leaf, text);
+    event_->set(static_cast<Str>(leaf.slot), text);
+    return true;
+  }
   void finish(const Record& record, const std::vector<Default>& defaults, std::uint16_t number, std::uint16_t version);
 
   /// Room for derived text that lives as long as the batch; Arena::padding_bytes may be read behind it.

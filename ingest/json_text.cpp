@@ -83,6 +83,18 @@ Unescaped unescape_json(std::string_view text, char* out) {
   char* const begin = out;
   Unescaped made{0, false, false};
   for (std::size_t at = 0; at < text.size();) {
+#if defined(__AVX2__)
+    if (at + 32 <= text.size()) {  // what is written too far is written over: there is as much room as text
+      const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text.data() + at));
+      const auto slashes =
+          static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8('\\'))));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), bytes);
+      const std::size_t plain = slashes == 0 ? 32 : static_cast<std::size_t>(__builtin_ctz(slashes));
+      at += plain;
+      out += plain;
+      if (slashes == 0) continue;
+    }
+#endif
     if (text[at] != '\\') {
       *out++ = text[at++];
       continue;

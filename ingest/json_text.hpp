@@ -3,6 +3,7 @@
 // by more than Arena::padding_bytes.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -24,7 +25,7 @@ inline StringExtent string_extent(const char* text) {
   bool escaped = false;
 #if defined(__AVX2__)
   const __m256i quote = _mm256_set1_epi8('"'), backslash = _mm256_set1_epi8('\\');
-  while (!escaped) {
+  while (true) {
     const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text + at));
     const auto quotes = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, quote)));
     const auto slashes = static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, backslash)));
@@ -33,49 +34,82 @@ inline StringExtent string_extent(const char* text) {
       continue;
     }
     if (quotes != 0 && (slashes == 0 || __builtin_ctz(quotes) < __builtin_ctz(slashes)))
-      return {at + static_cast<std::size_t>(__builtin_ctz(quotes)), false};
+      return {at + static_cast<std::size_t>(__builtin_ctz(quotes)), escaped};
     escaped = true;
+    at += static_cast<std::size_t>(__builtin_ctz(slashes)) + 2;  // behind what is escaped
   }
-#endif
+#else
   for (; text[at] != '"'; ++at)
     if (text[at] == '\\') {
       escaped = true;
       ++at;
     }
   return {at, escaped};
+#endif
 }
 
 struct Marks {
   std::size_t opened = 0, colons = 0;
 };
 
+#if defined(__AVX2__)
+inline __m256i is_opened(__m256i bytes) {
+  return _mm256_cmpeq_epi8(_mm256_or_si256(bytes, _mm256_set1_epi8(0x20)), _mm256_set1_epi8('{'));  // '[' | 0x20 == '{'
+}
+
+/// How many bytes of the text one of `is` says yes to, which compare 32 of them; up to 31 bytes behind it are read.
+template <class... Is>
+inline std::array<std::size_t, sizeof...(Is)> count_bytes(std::string_view text, Is... is) {
+  std::array<std::size_t, sizeof...(Is)> counts{};
+  std::size_t at = 0;
+  while (at + 32 <= text.size()) {
+    __m256i sums[sizeof...(Is)] = {((void)is, _mm256_setzero_si256())...};  // one count per byte, which holds 255 rounds
+    for (int round = 0; round < 255 && at + 32 <= text.size(); ++round, at += 32) {
+      const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text.data() + at));
+      std::size_t i = 0;
+      ((sums[i] = _mm256_sub_epi8(sums[i], is(bytes)), ++i), ...);
+    }
+    for (std::size_t i = 0; i < sizeof...(Is); ++i) {
+      const __m256i eights = _mm256_sad_epu8(sums[i], _mm256_setzero_si256());
+      const __m128i halves = _mm_add_epi64(_mm256_castsi256_si128(eights), _mm256_extracti128_si256(eights, 1));
+      counts[i] += static_cast<std::size_t>(_mm_cvtsi128_si64(halves) + _mm_extract_epi64(halves, 1));
+    }
+  }
+  if (at < text.size()) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text.data() + at));
+    const auto within = static_cast<std::uint32_t>((std::uint64_t{1} << (text.size() - at)) - 1);
+    std::size_t i = 0;
+    ((counts[i++] += static_cast<std::size_t>(
+          __builtin_popcount(static_cast<std::uint32_t>(_mm256_movemask_epi8(is(bytes))) & within))), ...);
+  }
+  return counts;
+}
+#endif
+
 /// How many '{' or '[', and how many ':' there are, inside strings or not.
 inline Marks count_marks(std::string_view text) {
   Marks marks;
-  std::size_t at = 0;
 #if defined(__AVX2__)
-  const __m256i bracket = _mm256_set1_epi8('{'), colon = _mm256_set1_epi8(':'), fold = _mm256_set1_epi8(0x20);
-  const __m256i none = _mm256_setzero_si256();
-  auto sum = [](__m256i eights) {
-    const __m128i halves = _mm_add_epi64(_mm256_castsi256_si128(eights), _mm256_extracti128_si256(eights, 1));
-    return static_cast<std::size_t>(_mm_cvtsi128_si64(halves) + _mm_extract_epi64(halves, 1));
-  };
-  while (at + 32 <= text.size()) {
-    __m256i opened = none, colons = none;  // one count per byte, which holds 255 rounds
-    for (int round = 0; round < 255 && at + 32 <= text.size(); ++round, at += 32) {
-      const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(text.data() + at));
-      opened = _mm256_sub_epi8(opened, _mm256_cmpeq_epi8(_mm256_or_si256(bytes, fold), bracket));  // '[' | 0x20 == '{'
-      colons = _mm256_sub_epi8(colons, _mm256_cmpeq_epi8(bytes, colon));
-    }
-    marks.opened += sum(_mm256_sad_epu8(opened, none));
-    marks.colons += sum(_mm256_sad_epu8(colons, none));
+  const auto [opened, colons] = count_bytes(text, is_opened, [](__m256i bytes) {
+    return _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(':'));
+  });
+  marks = {opened, colons};
+#else
+  for (const char c : text) {
+    marks.opened += (c | 0x20) == '{';
+    marks.colons += c == ':';
   }
 #endif
-  for (; at < text.size(); ++at) {
-    marks.opened += (text[at] | 0x20) == '{';
-    marks.colons += text[at] == ':';
-  }
   return marks;
+}
+
+/// Marks::opened alone.
+inline std::size_t count_opened(std::string_view text) {
+#if defined(__AVX2__)
+  return count_bytes(text, is_opened)[0];
+#else
+  return count_marks(text).opened;
+#endif
 }
 
 struct Unescaped {

@@ -14,8 +14,9 @@ namespace ondemand = simdjson::ondemand;
 
 namespace {
 
-/// Depth cannot be above the number of opening brackets, nor keys above the number of colons.
+/// Depth cannot be above the number of opening brackets, nor keys above the number of colons; and a key takes 4 bytes.
 bool surely_within(std::string_view text, const JsonLimits& limits) {
+  if (text.size() / 4 <= limits.keys_max) return count_opened(text) <= limits.depth_max;
   const Marks marks = count_marks(text);
   return marks.opened <= limits.depth_max && marks.colons <= limits.keys_max;
 }
@@ -187,21 +188,9 @@ RejectReason Parser::State::lines(Batch& batch, Record& record, bool& mapped) {
 /// CloudEvents binary mode: the attributes are headers and the value is the payload alone.
 bool Parser::State::attributes_in_headers(const Record& record, PlanWalker& walker) {
   const Plan& plan = walker.plan();
-  if (plan.header_prefix.empty() || record.body.empty()) return false;
-  bool whole = false;
-  std::size_t attributes = 0;
-  for_each_header(record, [&](std::string_view name, std::string_view text) {
-    if (name.starts_with(plan.header_prefix))
-      ++attributes;
-    else if (equal_ignoring_case(name, "content-type"))
-      whole = text.size() >= plan.content_type.size() &&
-              equal_ignoring_case(text.substr(0, plan.content_type.size()), plan.content_type);
+  return for_each_attribute(record, plan.header_prefix, plan.content_type, [&](std::string_view name, std::string_view text) {
+    walker.attribute(name, text, writer);
   });
-  if (whole || attributes == 0) return false;
-  for_each_header(record, [&](std::string_view name, std::string_view text) {
-    if (name.starts_with(plan.header_prefix)) walker.attribute(name.substr(plan.header_prefix.size()), text, writer);
-  });
-  return true;
 }
 
 /// The reason that the exact check finds. When it finds none, simdjson and it disagree: then the text is not used.
@@ -229,8 +218,10 @@ Result<std::unique_ptr<Parser>> Parser::create(ParserOptions options, const std:
 }
 
 void Parser::parse(Batch& batch) {
-  batch.events.reserve(batch.events.size() + batch.records.size() + 1);
+  const std::size_t before = batch.events.size(), records = batch.records.size();
+  batch.events.reserve(before + state_->events_expected(records));
   for (Record& record : batch.records) state_->parse(batch, record);
+  if (records > 0) state_->events_per_record = static_cast<double>(batch.events.size() - before) / static_cast<double>(records);
 }
 
 Explanation Parser::explain(Batch& batch, Record& record) {

@@ -28,6 +28,7 @@ Result<void> Parser::State::add(const MappingFile& file) {
       format.by_headers = format.by_headers || one.any_header;
       format.ways.push_back({numbers_of(one.keys), one.array});
     }
+    format.by_headers = format.by_headers || !recipe->header_prefix.empty();
     has_text = has_text || recipe->is_text;
     const bool is_signed = !recipe->signatures.empty();
     format.general = std::make_unique<RecipeWalker>(std::move(recipe));

@@ -3,6 +3,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <bitset>
 #include <memory>
 #include <string>
@@ -61,6 +62,14 @@ struct Parser::State {
   FormatCount unknown;
   SignatureCounts signatures_before;  // judged by other keys than those of now
   bool has_text = false;
+  double events_per_record = 1;  // of the last batch
+
+  /// Room for events, so that they are not moved while there come more of them: an event is a kilobyte.
+  std::size_t events_expected(std::size_t records) const {
+    constexpr double most = 16, margin = 1.125;
+    const double each = std::min(std::max(events_per_record * margin, 1.0), most);
+    return static_cast<std::size_t>(each * static_cast<double>(records)) + 2;
+  }
 
   void parse(Batch& batch, Record& record);
   void enter_topic(const Origin* origin);

@@ -66,8 +66,8 @@ bool PlanWalker::array(ondemand::value& value, const Step& step, EventWriter& ou
   ondemand::array elements;
   if (value.get_array().get(elements) != simdjson::SUCCESS) return false;
   for (auto result : elements) {
-    ondemand::value element;
-    if (std::move(result).get(element) != simdjson::SUCCESS) return false;
+    if (result.error() != simdjson::SUCCESS) return false;
+    ondemand::value& element = result.value_unsafe();
     const std::string_view token = element.raw_json_token();
     if (token[0] == '"')
       out.put(leaf, string(token.data() + 1, out));
@@ -78,7 +78,7 @@ bool PlanWalker::array(ondemand::value& value, const Step& step, EventWriter& ou
 }
 
 /// The first character of a value decides what it is. Values that are not entered are skipped by the iterator.
-bool PlanWalker::take(ondemand::value value, Step& step, EventWriter& out) {
+bool PlanWalker::take(ondemand::value& value, Step& step, EventWriter& out) {
   const std::string_view token = value.raw_json_token();
   switch (token[0]) {
     case '"': {
@@ -93,8 +93,8 @@ bool PlanWalker::take(ondemand::value value, Step& step, EventWriter& out) {
     case '{': {
       if (step.capture >= 0) out.present(step.capture);
       if (step.first == nullptr) return true;
-      ondemand::object inner;
-      return value.get_object().get(inner) == simdjson::SUCCESS && object(inner, step, out);
+      auto inner = value.get_object();
+      return inner.error() == simdjson::SUCCESS && object(inner.value_unsafe(), step, out);
     }
     case '[':
       if (step.capture >= 0) out.present(step.capture);
@@ -107,8 +107,8 @@ bool PlanWalker::object(ondemand::object& fields, Step& at, EventWriter& out) {
   std::uint64_t seen = 0;
   Step** guess = &at.first;
   for (auto result : fields) {
-    ondemand::field field;
-    if (std::move(result).get(field) != simdjson::SUCCESS) return false;
+    if (result.error() != simdjson::SUCCESS) return false;
+    ondemand::field& field = result.value_unsafe();
     const char* key = field.key().raw();
     Step* step = follow(*guess, key);
     if (step == nullptr) [[unlikely]] {

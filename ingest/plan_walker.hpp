@@ -70,7 +70,7 @@ class PlanWalker {
   bool object(simdjson::ondemand::object& fields, Step& at, EventWriter& out);
   Step* follow(Step* step, const char* key) const;
   Step* look_up(std::uint32_t at, const char* key);
-  bool take(simdjson::ondemand::value value, Step& step, EventWriter& out);
+  bool take(simdjson::ondemand::value& value, Step& step, EventWriter& out);
   void scalar(std::string_view token, const Step& step, EventWriter& out);
   bool array(simdjson::ondemand::value& value, const Step& step, EventWriter& out);
   static std::string_view string(const char* inside, EventWriter& out);

@@ -1,16 +1,74 @@
 #include "ingest/recipe.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "ingest/json_text.hpp"
 #include "ingest/mapping_words.hpp"
 
 namespace tidewaiter::ingest {
 
+namespace {
+
+std::uint64_t mask_of(std::size_t bytes) { return bytes >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << 8 * bytes) - 1; }
+
+/// Calls `is` with each value of a JSON array that has a text, until it says yes; what is in lists inside does not count.
+template <class Is>
+bool any_value(std::string_view list, Is is) {
+  int depth = 0;
+  for (std::size_t at = 0; at < list.size(); ++at) {
+    const char c = list[at];
+    if (c == '"') {
+      const StringExtent extent = string_extent(list.data() + at + 1);
+      const std::string_view inside = list.substr(at + 1, extent.length);
+      at += extent.length + 1;
+      if (depth != 1) continue;
+      if (!extent.escaped && is(inside)) return true;
+      if (!extent.escaped) continue;
+      std::string text(inside);
+      text.resize(unescape_json(inside, text.data()).length);
+      if (is(text)) return true;
+    } else if (c == '[' || c == '{') {
+      ++depth;
+    } else if (c == ']' || c == '}') {
+      --depth;
+    } else if (depth == 1 && c > ' ' && c != ',') {
+      const std::size_t end = std::min(list.find_first_of(", \t\r\n]", at), list.size());
+      const std::string_view scalar = list.substr(at, end - at);
+      if (scalar != "null" && is(scalar)) return true;
+      at = end - 1;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+std::uint64_t Word::head_of(std::string_view text) {
+  const std::size_t size = text.size();
+  std::uint64_t head = 0;
+  if (size >= 8) {
+    std::memcpy(&head, text.data(), 8);
+    return head;
+  }
+  if (size >= 4) {
+    std::uint32_t first, last;
+    std::memcpy(&first, text.data(), 4);
+    std::memcpy(&last, text.data() + size - 4, 4);
+    return first | std::uint64_t{last} << 8 * (size - 4);
+  }
+  for (std::size_t i = 0; i < size; ++i) head |= std::uint64_t{static_cast<unsigned char>(text[i])} << 8 * i;
+  return head;
+}
+
 Pattern Pattern::of(std::string_view text) {
   Pattern made;
-  if (text == "*") return {"", true, true};
+  if (text == "*") {
+    made.open_start = made.open_end = made.is_decided = true;
+    return made;
+  }
   if (text.size() > 1 && text.starts_with('*')) {
     made.open_start = true;
     text.remove_prefix(1);
@@ -20,10 +78,16 @@ Pattern Pattern::of(std::string_view text) {
     text.remove_suffix(1);
   }
   made.text = text;
+  made.size_min = text.size();
+  if (made.open_start) return made;
+  if (!made.open_end) made.size_max = text.size();
+  made.head = Word::head_of(text);
+  made.head_mask = made.open_end ? mask_of(text.size()) : mask_of(8);
+  made.is_decided = text.size() <= 8;
   return made;
 }
 
-bool Pattern::matches(std::string_view word) const {
+bool Pattern::matches_whole(std::string_view word) const {
   if (open_start && open_end) return word.find(text) != std::string_view::npos;
   if (open_start) return word.ends_with(text);
   if (open_end) return word.starts_with(text);
@@ -32,10 +96,36 @@ bool Pattern::matches(std::string_view word) const {
 
 bool Condition::holds(const Cell* cells) const {
   const Cell& at = cells[cell];
-  bool there = at.kind != Cell::Kind::none;
-  if (there && !is.empty())
-    there = std::any_of(is.begin(), is.end(), [&](const Pattern& pattern) { return pattern.matches(at.text); });
+  if (at.kind == Cell::Kind::none || is.empty()) return (at.kind != Cell::Kind::none) != negated;
+  const auto is_one = [this](std::string_view text) {
+    const Word word(text);
+    return std::any_of(is.begin(), is.end(), [&](const Pattern& pattern) { return pattern.matches(word); });
+  };
+  return (at.kind == Cell::Kind::array ? any_value(at.text, is_one) : is_one(at.text)) != negated;
+}
+
+std::optional<bool> Condition::holds_by_presence(const std::uint64_t* present) const {
+  const bool there = has_cell(present, cell);
+  if (there && !is.empty()) return std::nullopt;
   return there != negated;
+}
+
+Constant Constant::of(const Leaf& leaf, std::string_view text) {
+  Constant made;
+  if (text.empty()) return made;
+  if (leaf.as == Transform::word) {
+    made.kind = Kind::number;
+    made.number = leaf.words->find(text).value_or(0);
+  } else if (leaf.as == Transform::uint) {
+    const auto number = read_unsigned(text);
+    if (!number || number->lossy || number->value > leaf.max) return made;
+    made.kind = Kind::number;
+    made.number = number->value;
+  } else if (leaf.as == Transform::copy && text.size() <= leaf.limit_bytes) {
+    made.kind = Kind::text;
+    made.text = text;
+  }
+  return made;
 }
 
 bool is_plain_mapping(std::string_view text) {

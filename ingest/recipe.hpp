@@ -36,26 +36,59 @@ struct Target {
   std::uint8_t rank;
 };
 
-/// A word with at most one '*' at its beginning, its end or both.
-struct Pattern {
-  std::string text;
-  bool open_start = false, open_end = false;
-  static Pattern of(std::string_view text);
-  bool matches(std::string_view word) const;
+/// A text as patterns see it first: its length and its first 8 bytes as a number.
+struct Word {
+  explicit Word(std::string_view whole) : text(whole), head(head_of(whole)) {}
+  static std::uint64_t head_of(std::string_view text);
+  std::string_view text;
+  std::uint64_t head;
 };
 
-/// Holds when the cell is there and, if words are given, its text is one of them.
+/// A word with at most one '*' at its beginning, its end or both. Nearly all are told apart by two numbers.
+struct Pattern {
+  std::uint64_t head = 0, head_mask = 0;  // of the words that match, as Word::head
+  std::size_t size_min = 0, size_max = SIZE_MAX;
+  bool is_decided = false;                // by these numbers alone
+  bool open_start = false, open_end = false;
+  std::string text;
+  static Pattern of(std::string_view text);
+  bool matches(const Word& word) const {
+    return (word.head & head_mask) == head && word.text.size() >= size_min && word.text.size() <= size_max &&
+           (is_decided || matches_whole(word.text));
+  }
+  bool matches(std::string_view whole) const { return matches(Word(whole)); }
+
+ private:
+  bool matches_whole(std::string_view word) const;
+};
+
+/// Holds when the cell is there and, if words are given, its text is one of them; of a list, one of its values.
 struct Condition {
   std::uint16_t cell = 0;
   bool negated = false;
   std::vector<Pattern> is;
   bool holds(const Cell* cells) const;
+  /// What can be said without the texts; nothing when they decide.
+  std::optional<bool> holds_by_presence(const std::uint64_t* present) const;
+};
+
+/// Cells are numbered with a bit each, set while something stands in them.
+inline bool has_cell(const std::uint64_t* present, std::size_t cell) { return (present[cell / 64] >> (cell % 64) & 1) != 0; }
+
+/// What a column is given when its value is known before the message: a number or a text that fits as it is.
+struct Constant {
+  enum class Kind : std::uint8_t { unknown, number, text } kind = Kind::unknown;
+  std::uint64_t number = 0;
+  std::string_view text;  // lives as long as the process
+  /// Of a text that this leaf would be given; unknown when that takes more than setting the column.
+  static Constant of(const Leaf& leaf, std::string_view text);
 };
 
 struct TableRow {
   Pattern from;
   std::string_view to;  // lives as long as the process; empty = no value
   bool keep = false;
+  Constant value;       // what `to` becomes
 };
 
 /// What is read out of a text before it becomes a column's value.
@@ -76,31 +109,25 @@ struct ColumnSource {
   std::vector<SourcePart> parts;       // one, or several to be put together
   std::string_view with;               // between parts
   bool some_suffice = false;           // parts that are missing are left out
-  std::vector<std::pair<std::uint16_t, std::string_view>> which;  // the literal of the first cell that is there
+  struct Literal {
+    std::uint16_t cell;
+    std::string_view text;
+    Constant value;
+  };
+  std::vector<Literal> which;          // the literal of the first cell that is there
   std::vector<Condition> when;
   std::vector<TableRow> table;
-  std::string first_letters;           // of the table's rows; 0 = any: most rows are passed over by one byte
   char separator = 0;
   int segment = 0;                     // negative: from the end
   std::uint64_t flag = 0;
   std::string description;             // for explanations
+  Constant value;                      // of a source that is a literal
+  bool is_direct = false;              // the text of one cell, as it stands, is what the column is given
 };
 
 struct ColumnSources {
   ColumnInfo column;
   std::vector<ColumnSource> sources;
-  std::size_t first_gate = 0;  // among Recipe::gates; one for each source
-};
-
-/// Cells that must hold something for a source to give a value. Most sources of a mapping give none to a given event, and
-/// this says so from four bytes.
-struct SourceGate {
-  static constexpr std::uint16_t always = 0xFFFF;
-  std::uint16_t cell = always, also = always;
-  bool is_open(const Cell* cells) const {
-    return (cell == always || cells[cell].kind != Cell::Kind::none) &&
-           (also == always || cells[also].kind != Cell::Kind::none);
-  }
 };
 
 struct Mark {
@@ -128,7 +155,8 @@ struct RecipeNode {
   std::string kv_key;
   std::int32_t location = -1;                  // an event stands here: which location
   bool holds_location = false;                 // here or below
-  bool later = false;                          // walked after its siblings: they say something about its events
+  bool later = false;                          // events stand in it, and siblings say something about them
+  bool tells = false;                          // no events stand in it, and it may say something about those of a sibling
   std::vector<std::uint32_t> columns;          // of a text node: nodes by the default order of columns
 };
 
@@ -136,7 +164,7 @@ struct Location {
   std::string name;
   bool many = false;      // on the way there is an array: what does not fit is still an event, unmapped
   bool wrapped = false;
-  std::uint16_t first_cell = 0;
+  std::uint16_t first_cell = 0;  // a multiple of 64: the cells of a location have whole words of presence
 };
 
 /// Top-level keys that a message must have for one of the ways to fit.
@@ -158,14 +186,16 @@ class Recipe {
   std::vector<RecipeNode> nodes;     // [0] is the root
   std::vector<Location> locations;
   std::uint16_t path_count = 0;      // cells of one location
+  std::uint16_t cell_room = 0;       // from one location's first cell to the next one's: a multiple of 64
   std::vector<std::vector<Condition>> detect;  // any of these, all of each; cells relative to the location
   std::vector<ColumnSources> columns;
-  std::vector<SourceGate> gates;
   std::vector<Mark> marks;
   std::vector<SignaturePlaces> signatures;     // the first whose payload or digest is there counts
   std::vector<Default> defaults;
   std::vector<std::pair<std::string, std::uint16_t>> headers;  // name in lower case, cell (for every location)
   std::int32_t key_cell = -1;
+  std::string header_prefix, payload, content_type;  // attributes as headers, as in Plan
+  std::uint32_t payload_node = 0;
   std::vector<Shape> shapes;
   std::vector<std::string> text_columns, text_header;  // of a text format: default order; names that a header line has
   bool is_text = false;              // a message may be text

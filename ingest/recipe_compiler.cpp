@@ -32,7 +32,6 @@ class RecipeCompiler {
       TRY_ASSIGN(ParsedPath parsed, read_path(path.get<std::string>()));
       read_.ignored.push_back(std::move(parsed));
     }
-    add_gates();
     auto planted = plant_paths(recipe_, read_);
     if (!planted) return fail(Code::invalid_argument, "mapping " + name_ + ": " + planted.error().message);
     return {};
@@ -66,6 +65,11 @@ class RecipeCompiler {
       for (const json& word : mapping["text"].at("header")) recipe_.text_header.push_back(word.get<std::string>());
       recipe_.text_quotes = mapping["text"].value("quotes", false);
       recipe_.text_words_min = mapping["text"].value("words_min", std::size_t{0});
+    }
+    if (mapping.contains("headers")) {
+      recipe_.header_prefix = mapping["headers"].at("prefix").get<std::string>();
+      recipe_.content_type = mapping["headers"].value("content_type", "");
+      recipe_.payload = mapping["headers"].at("payload").get<std::string>();
     }
     const json events = mapping.value("events", json::array({""}));
     for (std::size_t e = 0; e < events.size(); ++e) {
@@ -166,6 +170,7 @@ class RecipeCompiler {
     ColumnSource made;
     TRY(texts(source, made));
     TRY(transforms(column, source, made));
+    know_values(made);
     if (source.contains("when")) {
       TRY_ASSIGN(made.when, conditions(source["when"]));
     }
@@ -182,7 +187,7 @@ class RecipeCompiler {
     if (source.contains("which")) {
       for (const auto& [path, text] : source["which"].items()) {
         TRY_ASSIGN(const std::uint16_t number, cell(path));
-        made.which.emplace_back(number, lasting_text(text.get<std::string>()));
+        made.which.push_back({number, lasting_text(text.get<std::string>()), {}});
       }
       made.description = "which";
       return {};
@@ -241,29 +246,23 @@ class RecipeCompiler {
 
   Result<void> table(const ColumnInfo& column, const json& rows, ColumnSource& made) {
     for (const auto& [from, to] : rows.items()) {
-      TableRow row{Pattern::of(from), lasting_text(as_text(to)), as_text(to) == "="};
+      TableRow row{Pattern::of(from), lasting_text(as_text(to)), as_text(to) == "=", {}};
       if (column.words != nullptr && !row.keep && !row.to.empty() && !column.words->find(row.to))
         return wrong(at_, "'" + std::string(row.to) + "' is no word of this column" + did_you_mean(row.to, column.words->words));
-      made.first_letters += row.from.open_start || row.from.text.empty() ? '\0' : row.from.text[0];
       made.table.push_back(std::move(row));
     }
     return {};
   }
 
-  void add_gates() {
-    for (ColumnSources& column : recipe_.columns) {
-      column.first_gate = recipe_.gates.size();
-      for (const ColumnSource& source : column.sources) recipe_.gates.push_back(gate_of(source));
-    }
-  }
-
-  static SourceGate gate_of(const ColumnSource& source) {
-    SourceGate gate;
-    for (const SourcePart& part : source.parts)
-      if (part.cell >= 0 && !source.some_suffice) gate.cell = static_cast<std::uint16_t>(part.cell);
-    for (const Condition& condition : source.when)
-      if (!condition.negated) gate.also = condition.cell;
-    return gate;
+  /// What can be said of a source's values before there is a message.
+  static void know_values(ColumnSource& made) {
+    for (TableRow& row : made.table)
+      if (!row.keep) row.value = Constant::of(made.leaf, row.to);
+    if (made.extract != Extract::none || made.separator != 0 || !made.table.empty()) return;
+    for (ColumnSource::Literal& one : made.which) one.value = Constant::of(made.leaf, one.text);
+    if (made.parts.size() != 1) return;
+    if (made.parts[0].cell < 0) made.value = Constant::of(made.leaf, made.parts[0].literal);
+    else made.is_direct = true;
   }
 
   Result<void> add_mark(const json& value) {

@@ -3,21 +3,11 @@
 
 namespace tidewaiter::ingest {
 
-void RecipeWalker::set(std::uint32_t at, Cell::Kind kind, std::string_view text, std::uint32_t count) {
-  const Step& step = steps_[at];
-  for (std::uint32_t i = 0; i < step.target_count; ++i) {
-    const auto [number, rank] = step.targets[i];
-    Cell& cell = cells_[number];
-    if (cell.kind == Cell::Kind::none) {
-      touched_.push_back(number);
-    } else if (rank < cell.rank) {
-      replaced_.push_back(cell);
-      touched_.push_back(number | replaced_bit);
-    } else {
-      continue;  // of several at the same place the first one counts
-    }
-    cell = {text, kind, rank, count};
-  }
+/// A cell that was filled by an alternative that counts less.
+void RecipeWalker::replace(std::uint16_t number, const Cell& cell) {
+  replaced_.push_back(cells_[number]);
+  touched_.push_back(number | replaced_bit);
+  cells_[number] = cell;
 }
 
 void RecipeWalker::forget(std::size_t mark) {
@@ -26,6 +16,7 @@ void RecipeWalker::forget(std::size_t mark) {
     touched_.pop_back();
     if ((last & replaced_bit) == 0) {
       cells_[last].kind = Cell::Kind::none;
+      present_[last / 64] &= ~(std::uint64_t{1} << (last % 64));
     } else {
       cells_[last & ~replaced_bit] = replaced_.back();
       replaced_.pop_back();
@@ -47,7 +38,8 @@ void RecipeWalker::spread_flags(std::uint32_t events_before) {
 void RecipeWalker::emit_holder(std::uint32_t at, std::uint32_t events_before) {
   if (result_.events != events_before) {
     const Location& location = recipe_->locations[static_cast<std::size_t>(recipe_->nodes[at].location)];
-    if (settled_ > events_before || !RecipeValues::fits(*recipe_, cells_.data() + location.first_cell)) return;
+    if (settled_ > events_before) return;
+    if (!RecipeValues::fits(*recipe_, shape_of(location), cells_.data() + location.first_cell)) return;
     batch_->events.resize(batch_->events.size() - (result_.events - events_before));
     result_.events = events_before;
   }
@@ -57,7 +49,8 @@ void RecipeWalker::emit_holder(std::uint32_t at, std::uint32_t events_before) {
 void RecipeWalker::emit(std::uint32_t at) {
   const Location& location = recipe_->locations[static_cast<std::size_t>(recipe_->nodes[at].location)];
   const Cell* cells = cells_.data() + location.first_cell;
-  if (!RecipeValues::fits(*recipe_, cells)) {
+  const CellShape& shape = shape_of(location);
+  if (!RecipeValues::fits(*recipe_, shape, cells)) {
     if (location.many) emit_unmapped(flag::wrapped);
     return;
   }
@@ -70,7 +63,8 @@ void RecipeWalker::emit(std::uint32_t at) {
   event.record = static_cast<std::uint32_t>(record_ - batch_->records.data());
   ++result_.fitting;
   settled_ = result_.events;
-  values_.fill(*recipe_, cells, *batch_, *record_, event, flags_ | (location.wrapped ? flag::wrapped : 0), explanation_);
+  values_.fill(*recipe_, shape, cells, *batch_, *record_, event, flags_ | (location.wrapped ? flag::wrapped : 0),
+               explanation_);
   if (attestation_ && !recipe_->signatures.empty()) judge_signature(cells, event);
 }
 

@@ -1,10 +1,29 @@
 // RecipeWalker: arrays, by place, by element, or as the keys and values of an object.
+#include <cstring>
+
 #include "ingest/json_text.hpp"
 #include "ingest/recipe_walker.hpp"
 
 namespace tidewaiter::ingest {
 
 namespace ondemand = simdjson::ondemand;
+
+namespace {
+
+/// `raw` is the spelling of a string, up to its closing quote and on.
+bool is_text(const char* raw, std::string_view text) {
+  KeyText buffer;
+  return key_text(raw, buffer) == text;
+}
+
+bool ends_with_value(const char* raw) {
+  const StringExtent extent = string_extent(raw);
+  if (!extent.escaped) return extent.length >= 5 && std::memcmp(raw + extent.length - 5, "Value", 5) == 0;
+  KeyText buffer;
+  return key_text(raw, buffer).ends_with("Value");
+}
+
+}  // namespace
 
 /// A list is gone through once for each way of reading it.
 bool RecipeWalker::list(ondemand::value& value, std::uint32_t at, const char* start) {
@@ -24,8 +43,7 @@ bool RecipeWalker::for_each_element(ondemand::array& elements, std::uint32_t& co
   if (count > 0 && elements.reset().get(is_empty) != simdjson::SUCCESS) return false;
   count = 0;
   for (auto result : elements) {
-    ondemand::value one;
-    if (std::move(result).get(one) != simdjson::SUCCESS || !visit(one, static_cast<int>(count))) return false;
+    if (result.error() != simdjson::SUCCESS || !visit(result.value_unsafe(), static_cast<int>(count))) return false;
     ++count;
   }
   return true;
@@ -66,7 +84,7 @@ bool RecipeWalker::array(ondemand::array& elements, std::uint32_t at, const char
 }
 
 /// One element of an array. If events stand in it, what it says is forgotten behind it, and it is never lost.
-bool RecipeWalker::element(ondemand::value one, std::uint32_t each, std::uint32_t events_below) {
+bool RecipeWalker::element(ondemand::value& one, std::uint32_t each, std::uint32_t events_below) {
   if (events_below == 0) return value(one, each);
   const std::size_t mark = touched_.size();
   const std::uint64_t outer_flags = flags_;
@@ -87,11 +105,12 @@ bool RecipeWalker::element(ondemand::value one, std::uint32_t each, std::uint32_
 // [{"key":"k","value":...}, ...] as if it were an object.
 bool RecipeWalker::key_values(ondemand::array& elements, std::uint32_t at, const char* start) {
   std::uint32_t count = 0;
+  std::uint32_t* guess = &steps_[static_cast<std::uint32_t>(recipe_->nodes[at].kv)].first;
   depth_ += 2;
   auto pair_of = [&](ondemand::value& one, int) {
     if (one.raw_json_token()[0] != '{') return true;
-    ondemand::object pair;
-    return one.get_object().get(pair) == simdjson::SUCCESS && key_value(pair, at);
+    auto pair = one.get_object();
+    return pair.error() == simdjson::SUCCESS && key_value(pair.value_unsafe(), at, guess);
   };
   if (!for_each_element(elements, count, pair_of)) return false;
   depth_ -= 2;
@@ -100,22 +119,21 @@ bool RecipeWalker::key_values(ondemand::array& elements, std::uint32_t at, const
 }
 
 /// The value is the first field beside the key, before or behind it.
-bool RecipeWalker::key_value(ondemand::object& pair, std::uint32_t at) {
-  const std::string& key_name = recipe_->nodes[at].kv_key;
+bool RecipeWalker::key_value(ondemand::object& pair, std::uint32_t at, std::uint32_t*& guess) {
+  const Step& list = steps_[at];
   const auto into = static_cast<std::uint32_t>(recipe_->nodes[at].kv);
   std::uint32_t child = none;
   bool known = false, missed = false;
   for (int round = 0; round < 2; ++round) {
     for (auto result : pair) {
-      ondemand::field field;
-      if (std::move(result).get(field) != simdjson::SUCCESS) return false;
-      KeyText buffer;
-      if (key_text(field.key().raw(), buffer) == key_name) {
+      if (result.error() != simdjson::SUCCESS) return false;
+      ondemand::field& field = result.value_unsafe();
+      const char* raw = field.key().raw();
+      std::uint64_t head;
+      std::memcpy(&head, raw, sizeof head);
+      if ((list.kv_mask != 0 && (head & list.kv_mask) == list.kv_head) || is_text(raw, recipe_->nodes[at].kv_key)) {
         const std::string_view token = field.value().raw_json_token();
-        if (!known && token[0] == '"') {
-          child = look_up(into, token.data() + 1);
-          if (child == none) unread(into, token.data() + 1);
-        }
+        if (!known && token[0] == '"') child = pair_child(into, token.data() + 1, guess);
         known = true;
       } else if (!known) {
         missed = true;  // the value stands before its key
@@ -131,17 +149,31 @@ bool RecipeWalker::key_value(ondemand::object& pair, std::uint32_t at) {
   return true;
 }
 
+/// The node of a pair's key. As in an object, the order of keys is guessed from the last list.
+std::uint32_t RecipeWalker::pair_child(std::uint32_t into, const char* key, std::uint32_t*& guess) {
+  std::uint32_t child = follow(*guess, key);
+  if (child == none) {
+    child = look_up(into, key);
+    if (child == none) {
+      unread(into, key);
+      return none;
+    }
+    *guess = child;
+  }
+  guess = &steps_[child].next;
+  return child;
+}
+
 /// A value, or the wrapper of OTLP around one: {"stringValue":"v"}, {"arrayValue":{"values":[...]}}.
-bool RecipeWalker::any_value(ondemand::value one, std::uint32_t at) {
+bool RecipeWalker::any_value(ondemand::value& one, std::uint32_t at) {
   if (one.raw_json_token()[0] != '{') return value(one, at);
-  ondemand::object wrapper;
-  if (one.get_object().get(wrapper) != simdjson::SUCCESS) return false;
+  auto wrapper = one.get_object();
+  if (wrapper.error() != simdjson::SUCCESS) return false;
   ++depth_;
-  for (auto result : wrapper) {
-    ondemand::field field;
-    if (std::move(result).get(field) != simdjson::SUCCESS) return false;
-    KeyText buffer;
-    if (key_text(field.key().raw(), buffer).ends_with("Value") && !value(field.value(), at)) return false;
+  for (auto result : wrapper.value_unsafe()) {
+    if (result.error() != simdjson::SUCCESS) return false;
+    ondemand::field& field = result.value_unsafe();
+    if (ends_with_value(field.key().raw()) && !value(field.value(), at)) return false;
   }
   --depth_;
   return true;

@@ -26,7 +26,11 @@ class Tree {
       case Kind::json: return only(from, &RecipeNode::embedded, "{json}");
       case Kind::base64_json: return only(from, &RecipeNode::base64, "{base64_json}");
       case Kind::kv: {
+        const bool known = nodes_[from].kv >= 0;
         const std::uint32_t to = only(from, &RecipeNode::kv, "{kv}");
+        if (known && nodes_[from].kv_key != step.key)
+          clash_ = "'" + nodes_[from].path + "': the key of its pairs is called '" + nodes_[from].kv_key +
+                   "' by one path and '" + step.key + "' by another ({kv} means {kv:key}); give all of them one name";
         nodes_[from].kv_key = step.key;
         return to;
       }
@@ -38,6 +42,9 @@ class Tree {
     nodes_[from].at.emplace_back(step.index, made);
     return made;
   }
+
+  /// What two paths say that cannot both be; "" = nothing.
+  const std::string& clash() const { return clash_; }
 
  private:
   std::uint32_t add(std::uint32_t from, const std::string& step) {
@@ -69,6 +76,7 @@ class Tree {
   }
 
   std::vector<RecipeNode>& nodes_;
+  std::string clash_;
 };
 
 /// Puts the paths of a mapping into the tree, once for each place that may hold an event.
@@ -78,6 +86,7 @@ class Planter {
 
   Result<void> run() {
     recipe_.path_count = static_cast<std::uint16_t>(read_.paths.size());
+    recipe_.cell_room = static_cast<std::uint16_t>((read_.paths.size() + 63) / 64 * 64);
     if (read_.places.size() * read_.paths.size() > Recipe::cells_max)
       return fail(Code::invalid_argument, "fields: too many paths");
     for (std::size_t l = 0; l < read_.places.size(); ++l) {
@@ -86,7 +95,7 @@ class Planter {
       if (recipe_.nodes[at].location >= 0) return fail(Code::invalid_argument, "events: the same place twice");
       recipe_.nodes[at].location = static_cast<std::int32_t>(l);
       Location& location = recipe_.locations[l];
-      location.first_cell = static_cast<std::uint16_t>(l * read_.paths.size());
+      location.first_cell = static_cast<std::uint16_t>(l * recipe_.cell_room);
       location.wrapped = !path.empty() && path != Path{{Kind::text, {}, 0}};
       location.many = std::any_of(path.begin(), path.end(), [](const PathStep& step) {
         return step.kind == Kind::each || step.kind == Kind::text;
@@ -98,10 +107,19 @@ class Planter {
       shapes_of(path);
     }
     settle(0);
-    return {};
+    if (!tree_.clash().empty()) return fail(Code::invalid_argument, "fields: " + tree_.clash());
+    return recipe_.header_prefix.empty() ? Result<void>() : find_payload();
   }
 
  private:
+  Result<void> find_payload() {
+    const auto found = recipe_.nodes[0].by_key.find(recipe_.payload);
+    if (found == recipe_.nodes[0].by_key.end())
+      return fail(Code::invalid_argument, "headers.payload: no field is read below it");
+    recipe_.payload_node = found->second;
+    return {};
+  }
+
   void plant(const Path& location, const ParsedPath& path, std::int32_t cell) {
     if (path.origin == ParsedPath::Origin::header || path.origin == ParsedPath::Origin::message_key) return;
     Path base = path.origin == ParsedPath::Origin::root ? Path() : location;
@@ -160,6 +178,7 @@ class Planter {
     for (const std::uint32_t child : below) {
       const std::size_t inside = settle(child);
       cells += inside;
+      recipe_.nodes[child].tells = !recipe_.nodes[child].holds_location && inside > 0;
       if (recipe_.nodes[child].holds_location) holds = true;
       else outside += inside;
     }

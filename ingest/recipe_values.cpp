@@ -57,28 +57,48 @@ void for_each_string(std::string_view list, Visit visit) {
 
 }  // namespace
 
-bool RecipeValues::fits(const Recipe& recipe, const Cell* cells) {
+bool RecipeValues::fits(const Recipe& recipe, const CellShape& shape, const Cell* cells) {
+  if (shape.fit != CellShape::Fit::by_text) return shape.fit == CellShape::Fit::yes;
   return std::any_of(recipe.detect.begin(), recipe.detect.end(),
                      [&](const std::vector<Condition>& way) { return all_hold(way, cells); });
 }
 
-void RecipeValues::fill(const Recipe& recipe, const Cell* cells, Batch& batch, const Record& record, Event& event,
-                        std::uint64_t flags, Explanation* explanation) {
+void RecipeValues::fill(const Recipe& recipe, const CellShape& shape, const Cell* cells, Batch& batch,
+                        const Record& record, Event& event, std::uint64_t flags, Explanation* explanation) {
   batch_ = &batch;
-  writer_.begin(batch, event, flags);
-  for (const ColumnSources& column : recipe.columns) {
-    const SourceGate* const gates = recipe.gates.data() + column.first_gate;
-    for (std::size_t i = 0; i < column.sources.size(); ++i) {
-      if (!gates[i].is_open(cells) || !offer(column.sources[i], cells)) continue;
-      writer_.flag(column.sources[i].flag);
-      if (explanation != nullptr)
-        explanation->lines.push_back({event.sub, std::string(column.column.name), column.sources[i].description});
-      break;
+  writer_.begin(batch, event, flags | shape.flags);
+  const auto count = static_cast<std::uint32_t>(shape.steps.size());
+  for (std::uint32_t i = 0; i < count;) {
+    const CellShape::Step& step = shape.steps[i];
+    if (!take(shape, step, cells)) {
+      ++i;
+      continue;
     }
+    writer_.flag(step.source->flag);
+    if (explanation != nullptr)
+      explanation->lines.push_back({event.sub, std::string(step.column->name), step.source->description});
+    i = step.behind;
   }
-  for (const Mark& mark : recipe.marks)
-    if (all_hold(mark.when, cells)) writer_.flag(mark.flag);
+  for (const Mark* mark : shape.marks)
+    if (all_hold(mark->when, cells)) writer_.flag(mark->flag);
   writer_.finish(record, recipe.defaults, recipe.number, recipe.version);
+}
+
+bool RecipeValues::take(const CellShape& shape, const CellShape::Step& step, const Cell* cells) {
+  for (std::uint32_t i = 0; i < step.check_count; ++i)
+    if (!shape.checks[step.first_check + i]->holds(cells)) return false;
+  const ColumnSource& source = *step.source;
+  if (step.value.kind != Constant::Kind::unknown) return give(source.leaf, step.value);
+  if (step.cell < 0) return offer(source, cells);
+  const Cell& cell = cells[step.cell];
+  if (cell.is_text()) return !cell.text.empty() && writer_.offer(source.leaf, cell.text);
+  return cell.kind == Cell::Kind::array && offer_list(source, cell.text);
+}
+
+bool RecipeValues::give(const Leaf& leaf, const Constant& value) {
+  if (value.kind == Constant::Kind::number) writer_.set(static_cast<Num>(leaf.slot), value.number);
+  else writer_.set(static_cast<Str>(leaf.slot), value.text);
+  return true;
 }
 
 void RecipeValues::set_signer(Batch& batch, std::string_view identity, Event& event) {
@@ -99,8 +119,25 @@ std::string_view RecipeValues::keep(std::string_view text) {
   return {out, text.size()};
 }
 
+/// `start` and the bytes in hex.
+std::string_view RecipeValues::keep_hex(std::string_view start, std::string_view bytes) {
+  char* const out = EventWriter::derive(*batch_, start.size() + 2 * bytes.size());
+  char* at = std::copy(start.begin(), start.end(), out);
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    *at++ = "0123456789abcdef"[byte >> 4];
+    *at++ = "0123456789abcdef"[byte & 15];
+  }
+  return {out, static_cast<std::size_t>(at - out)};
+}
+
+std::string_view RecipeValues::keep_number(std::size_t number) {
+  char digits[24];
+  const char* end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+  return keep({digits, static_cast<std::size_t>(end - digits)});
+}
+
 bool RecipeValues::offer(const ColumnSource& source, const Cell* cells) {
-  if (!all_hold(source.when, cells)) return false;
   if (source.parts.size() == 1 && source.parts[0].cell >= 0) {
     const Cell& cell = cells[source.parts[0].cell];
     if (cell.kind == Cell::Kind::none) return false;
@@ -118,10 +155,9 @@ bool RecipeValues::offer(const ColumnSource& source, const Cell* cells) {
 }
 
 const TableRow* RecipeValues::row_of(const ColumnSource& source, std::string_view text) {
-  for (std::size_t i = 0; i < source.table.size(); ++i) {
-    const char first = source.first_letters[i];
-    if ((first == '\0' || first == text[0]) && source.table[i].from.matches(text)) return &source.table[i];
-  }
+  const Word word(text);
+  for (const TableRow& row : source.table)
+    if (row.from.matches(word)) return &row;
   return nullptr;
 }
 
@@ -131,6 +167,7 @@ bool RecipeValues::offer_text(const ColumnSource& source, std::string_view text)
   if (!source.table.empty()) {
     const TableRow* row = row_of(source, text);
     if (row == nullptr) return false;
+    if (row->value.kind != Constant::Kind::unknown) return give(source.leaf, row->value);
     if (!row->keep) text = row->to;
   }
   return !text.empty() && writer_.offer(source.leaf, text);
@@ -153,9 +190,9 @@ bool RecipeValues::offer_list(const ColumnSource& source, std::string_view list)
 }
 
 bool RecipeValues::text_of(const ColumnSource& source, const Cell* cells, std::string_view& text) {
-  for (const auto& [cell, literal] : source.which)
-    if (cells[cell].kind != Cell::Kind::none) {
-      text = literal;
+  for (const ColumnSource::Literal& one : source.which)
+    if (cells[one.cell].kind != Cell::Kind::none) {
+      text = one.text;
       return true;
     }
   if (source.parts.empty()) return false;
@@ -191,12 +228,12 @@ bool RecipeValues::put_together(const ColumnSource& source, const Cell* cells, s
 bool RecipeValues::extract(Extract what, std::string_view& text) {
   switch (what) {
     case Extract::none: case Extract::count: return true;
-    case Extract::hash: text = keep("sha256:" + to_hex(as_view(hash_.digest(text)))); return true;
-    case Extract::size: text = keep(std::to_string(text.size())); return true;
+    case Extract::hash: text = keep_hex("sha256:", as_view(hash_.digest(text))); return true;
+    case Extract::size: text = keep_number(text.size()); return true;
     case Extract::hex_of_base64: {
       const auto bytes = from_base64(text);
       if (!bytes) return false;
-      text = keep(to_hex(*bytes));
+      text = keep_hex("", *bytes);
       return true;
     }
     case Extract::digest: {

@@ -22,20 +22,34 @@ std::size_t key_hash(std::string_view key) {
 
 }  // namespace
 
-RecipeWalker::RecipeWalker(std::unique_ptr<Recipe> recipe) : recipe_(std::move(recipe)), steps_(recipe_->nodes.size()) {
+RecipeWalker::RecipeWalker(std::unique_ptr<Recipe> recipe)
+    : recipe_(std::move(recipe)), steps_(recipe_->nodes.size()), shapes_(*recipe_) {
   for (std::uint32_t i = 0; i < steps_.size(); ++i) {
     const RecipeNode& node = recipe_->nodes[i];
-    steps_[i].key_bytes = node.key_bytes;
-    steps_[i].key_mask = node.key_mask;
-    steps_[i].later = node.later;
-    steps_[i].opens = node.embedded >= 0 || node.base64 >= 0 || node.text >= 0;
-    steps_[i].targets = node.cells.data();
-    steps_[i].target_count = static_cast<std::uint32_t>(node.cells.size());
-    if (!node.children.empty()) steps_[i].first = node.children[0];
+    Step& step = steps_[i];
+    step.key_bytes = node.key_bytes;
+    step.key_mask = node.key_mask;
+    step.later = node.later;
+    step.tells = node.tells;
+    step.careful = !recipe_->signatures.empty();  // each signature is judged, and counted, once
+    step.opens = node.embedded >= 0 || node.base64 >= 0 || node.text >= 0;
+    step.plain = node.embedded < 0 && node.base64 < 0 && node.kv < 0;
+    step.asks = !step.plain || !node.children.empty() || !node.cells.empty() || node.location >= 0;
+    if (node.kv >= 0 && node.kv_key.size() < 8) {
+      const std::string spelled = node.kv_key + '"';
+      step.kv_head = Word::head_of(spelled);
+      step.kv_mask = Pattern::of(spelled + "*").head_mask;
+    }
+    step.targets = node.cells.data();
+    step.target_count = static_cast<std::uint32_t>(node.cells.size());
+    if (!node.children.empty()) step.first = node.children[0];
     for (std::size_t c = 1; c < node.children.size(); ++c) steps_[node.children[c - 1]].next = node.children[c];
     index_children(i);
   }
-  cells_.resize(std::max<std::size_t>(1, recipe_->locations.size() * recipe_->path_count));
+  const std::size_t cells = std::max<std::size_t>(64, recipe_->locations.size() * recipe_->cell_room);
+  cells_.resize(cells);
+  present_.resize(cells / 64);
+  touched_.reserve(cells);
 }
 
 void RecipeWalker::begin(Batch& batch, const Record& record, const WalkLimits& limits, Explanation* explanation) {
@@ -47,19 +61,27 @@ void RecipeWalker::begin(Batch& batch, const Record& record, const WalkLimits& l
   level_ = depth_ = 0;
   flags_ = 0;
   settled_ = 0;
+  is_misled_ = false;
   forget(0);
   if (attestation_) attestation_->begin();
   if (!recipe_->headers.empty() || recipe_->key_cell >= 0) read_headers(record);
+  start_ = !recipe_->header_prefix.empty() && read_attributes(record) ? recipe_->payload_node : 0;
+}
+
+/// Attributes that came as headers stand for keys at the top; they have no escapes.
+bool RecipeWalker::read_attributes(const Record& record) {
+  return for_each_attribute(record, recipe_->header_prefix, recipe_->content_type,
+                            [&](std::string_view name, std::string_view text) {
+    const auto found = recipe_->nodes[0].by_key.find(name);
+    if (found != recipe_->nodes[0].by_key.end()) set(found->second, Cell::Kind::string, text);
+  });
 }
 
 void RecipeWalker::read_headers(const Record& record) {
   if (record.body.empty()) return;
   auto put = [&](std::uint16_t cell, std::string_view text) {
-    for (const Location& location : recipe_->locations) {
-      const auto at = static_cast<std::uint16_t>(location.first_cell + cell);
-      cells_[at] = {text, Cell::Kind::string, 0, 0};
-      touched_.push_back(at);
-    }
+    for (const Location& location : recipe_->locations)
+      fill(static_cast<std::uint16_t>(location.first_cell + cell), {text, Cell::Kind::string, 0, 0});
   };
   if (recipe_->key_cell >= 0 && record.key.data() != nullptr)
     put(static_cast<std::uint16_t>(recipe_->key_cell), record.key);
@@ -72,13 +94,29 @@ void RecipeWalker::read_headers(const Record& record) {
 WalkResult RecipeWalker::document(ondemand::document& document, Batch& batch, const Record& record,
                                   const WalkLimits& limits, Explanation* explanation) {
   begin(batch, record, limits, explanation);
-  document_ = &document;
-  document_text_ = record.value;
-  set(0, Cell::Kind::object, trimmed(record.value));
-  result_.broken = !root_value(document) || document.current_location().error() != simdjson::OUT_OF_BOUNDS;
-  if (!result_.broken && recipe_->nodes[0].location >= 0) emit_holder(0, 0);
-  spread_flags(0);
+  const bool good = walk(document);
+  if (!is_misled_) {
+    result_.broken = !good;
+    return result_;
+  }
+  batch.events.resize(batch.events.size() - result_.events);
+  if (explanation != nullptr) *explanation = {explanation->format, {}, {}};
+  document.rewind();
+  begin(batch, record, limits, explanation);
+  result_.broken = !walk(document);
   return result_;
+}
+
+bool RecipeWalker::walk(ondemand::document& document) {
+  document_ = &document;
+  document_text_ = record_->value;
+  set(0, Cell::Kind::object, trimmed(document_text_));
+  if (start_ != 0) set(start_, Cell::Kind::object, trimmed(document_text_));
+  const bool good = root_value(document) && document.current_location().error() == simdjson::OUT_OF_BOUNDS;
+  if (good && start_ != 0 && recipe_->nodes[start_].location >= 0) emit_holder(start_, 0);
+  if (good && recipe_->nodes[0].location >= 0) emit_holder(0, 0);
+  spread_flags(0);
+  return good;
 }
 
 bool RecipeWalker::root_value(ondemand::document& document) {
@@ -86,21 +124,22 @@ bool RecipeWalker::root_value(ondemand::document& document) {
   if (document.type().get(type) != simdjson::SUCCESS) return false;
   if (type == ondemand::json_type::object) {
     ondemand::object fields;
-    return document.get_object().get(fields) == simdjson::SUCCESS && object(fields, 0);
+    return document.get_object().get(fields) == simdjson::SUCCESS && object(fields, start_);
   }
   ondemand::array elements;
   return type == ondemand::json_type::array && document.get_array().get(elements) == simdjson::SUCCESS &&
-         array(elements, 0, trimmed(document_text_).data());
+         array(elements, start_, trimmed(document_text_).data());
 }
 
 bool RecipeWalker::object(ondemand::object& fields, std::uint32_t at, std::span<const std::int32_t> also) {
   const std::uint64_t visit = ++visit_;
   ++depth_;
-  bool passed_over = false;
-  std::uint32_t* guess = &steps_[at].first;
+  bool passed_over = false, entered = false;
+  Step& own = steps_[at];
+  std::uint32_t* guess = &own.first;
   for (auto result : fields) {
-    ondemand::field field;
-    if (std::move(result).get(field) != simdjson::SUCCESS) return false;
+    if (result.error() != simdjson::SUCCESS) return false;
+    ondemand::field& field = result.value_unsafe();
     const char* key = field.key().raw();
     std::uint32_t child = follow(*guess, key);
     if (child == none) [[unlikely]] {
@@ -118,23 +157,32 @@ bool RecipeWalker::object(ondemand::object& fields, std::uint32_t at, std::span<
       continue;
     }
     step.seen = visit;
-    if (step.later) passed_over = true;
-    else if (!value(field.value(), child)) return false;
-  }
-  if (passed_over) {
-    bool is_object = false;
-    if (fields.reset().get(is_object) != simdjson::SUCCESS) return false;
-    const std::uint64_t again = ++visit_;
-    for (auto result : fields) {
-      ondemand::field field;
-      if (std::move(result).get(field) != simdjson::SUCCESS) return false;
-      const std::uint32_t child = look_up(at, field.key().raw());
-      if (child == none || !steps_[child].later || steps_[child].seen == again) continue;
-      steps_[child].seen = again;
-      if (!value(field.value(), child)) return false;
+    if (step.later && own.careful) {
+      passed_over = true;
+      continue;
     }
+    entered = entered || step.later;
+    if (entered && step.tells) [[unlikely]] own.careful = is_misled_ = true;
+    if (!value(field.value(), child)) return false;
   }
+  if (passed_over && !passed_over_members(fields, at)) return false;
   --depth_;
+  return true;
+}
+
+/// The second way through an object: members with events, now that all is known that their siblings say about them.
+bool RecipeWalker::passed_over_members(ondemand::object& fields, std::uint32_t at) {
+  bool is_object = false;
+  if (fields.reset().get(is_object) != simdjson::SUCCESS) return false;
+  const std::uint64_t visit = ++visit_;
+  for (auto result : fields) {
+    if (result.error() != simdjson::SUCCESS) return false;
+    ondemand::field& field = result.value_unsafe();
+    const std::uint32_t child = look_up(at, field.key().raw());
+    if (child == none || !steps_[child].later || steps_[child].seen == visit) continue;
+    steps_[child].seen = visit;
+    if (!value(field.value(), child)) return false;
+  }
   return true;
 }
 
@@ -152,23 +200,9 @@ void RecipeWalker::index_children(std::uint32_t at) {
   }
 }
 
-std::uint32_t RecipeWalker::follow(std::uint32_t guess, const char* key) const {
-  for (int i = 0; i < 4 && guess != none; ++i, guess = steps_[guess].next) {
-    const Step& step = steps_[guess];
-    if (step.key_mask == 0) {
-      const std::string& whole = recipe_->nodes[guess].key;
-      if (std::memcmp(key, whole.data(), whole.size()) == 0 && key[whole.size()] == '"') return guess;
-      continue;
-    }
-#if defined(__AVX2__)
-    const __m256i same = _mm256_cmpeq_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(key)),
-                                           _mm256_load_si256(reinterpret_cast<const __m256i*>(step.key_bytes.data())));
-    if ((~static_cast<std::uint32_t>(_mm256_movemask_epi8(same)) & step.key_mask) == 0) return guess;
-#else
-    if (std::memcmp(key, step.key_bytes.data(), recipe_->nodes[guess].key.size() + 1) == 0) return guess;
-#endif
-  }
-  return none;
+bool RecipeWalker::is_long_key(std::uint32_t node, const char* key) const {
+  const std::string& whole = recipe_->nodes[node].key;
+  return std::memcmp(key, whole.data(), whole.size()) == 0 && key[whole.size()] == '"';
 }
 
 std::uint32_t RecipeWalker::look_up(std::uint32_t at, const char* key) {
@@ -193,7 +227,7 @@ void RecipeWalker::unread(std::uint32_t at, const char* key, std::span<const std
 }
 
 // The first character of a value decides what it is. Values that are not entered are skipped by the iterator.
-bool RecipeWalker::value(ondemand::value value, std::uint32_t at) {
+bool RecipeWalker::value(ondemand::value& value, std::uint32_t at) {
   const std::string_view token = value.raw_json_token();
   switch (token[0]) {
     case '"': {
@@ -202,7 +236,7 @@ bool RecipeWalker::value(ondemand::value value, std::uint32_t at) {
       else if (step.target_count > 0) set(at, Cell::Kind::string, string(token.data() + 1));
       return true;
     }
-    case '{': return entered_object(value, at, token.data());
+    case '{': return !steps_[at].asks || entered_object(value, at, token.data());
     case '[': return list(value, at, token.data());
     default: {
       const std::string_view scalar = trimmed(token);
@@ -219,8 +253,10 @@ bool RecipeWalker::value(ondemand::value value, std::uint32_t at) {
 bool RecipeWalker::entered_object(ondemand::value& value, std::uint32_t at, const char* start) {
   const RecipeNode& node = recipe_->nodes[at];
   const std::uint32_t events = result_.events;
-  ondemand::object inner;
-  if (value.get_object().get(inner) != simdjson::SUCCESS) return false;
+  auto entry = value.get_object();
+  if (entry.error() != simdjson::SUCCESS) return false;
+  ondemand::object& inner = entry.value_unsafe();
+  if (steps_[at].plain) return plain_object(inner, at, start);
   const std::int32_t targets[] = {node.embedded, node.base64, node.kv, static_cast<std::int32_t>(at)};
   bool entered = false, asked_for = false;
   for (const std::int32_t target : targets) {
@@ -245,11 +281,20 @@ bool RecipeWalker::entered_object(ondemand::value& value, std::uint32_t at, cons
   return true;
 }
 
-std::string_view RecipeWalker::string(const char* inside) {
-  const StringExtent extent = string_extent(inside);
-  if (!extent.escaped) return {inside, extent.length};
-  char* out = EventWriter::derive(*batch_, extent.length);
-  const Unescaped made = unescape_json({inside, extent.length}, out);
+bool RecipeWalker::plain_object(ondemand::object& fields, std::uint32_t at, const char* start) {
+  const RecipeNode& node = recipe_->nodes[at];
+  const std::uint32_t events = result_.events;
+  std::string_view skipped;
+  if (node.children.empty() ? fields.raw_json().get(skipped) != simdjson::SUCCESS : !object(fields, at)) return false;
+  if (node.location < 0 && node.cells.empty()) return true;
+  set(at, Cell::Kind::object, up_to_here(start));
+  if (node.location >= 0) emit_holder(at, events);
+  return true;
+}
+
+std::string_view RecipeWalker::unescaped(std::string_view inside_quotes) {
+  char* out = EventWriter::derive(*batch_, inside_quotes.size());
+  const Unescaped made = unescape_json(inside_quotes, out);
   if (made.replaced) flags_ |= flag::bad_utf8_replaced;
   result_.odd = result_.odd || made.broken;
   return {out, made.length};

@@ -2,8 +2,10 @@
 // arrays in recipe_lists.cpp, JSON in strings in recipe_embedded.cpp, lines of text in recipe_lines.cpp, cells and what
 // becomes of them in recipe_events.cpp.
 //
-// One pass over the message; objects that hold events and say something about them outside are gone through twice (the
-// second time to enter what was passed over). The order of keys is guessed from the last message, as in plan_walker.hpp.
+// One pass over the message. What an object says about events in one of its members may stand behind them; then that
+// object is gone through twice, here and in all messages that follow: the members with events the second time. The first
+// message that shows such an order is walked anew. The order of keys is guessed from the last message, as in
+// plan_walker.hpp.
 // JSON in strings gets a parser of its own per level, with what is left of the limits.
 #pragma once
 
@@ -19,7 +21,9 @@
 
 #include "ingest/attestation.hpp"
 #include "ingest/json_check.hpp"
+#include "ingest/json_text.hpp"
 #include "ingest/recipe.hpp"
+#include "ingest/recipe_shapes.hpp"
 #include "ingest/recipe_values.hpp"
 
 namespace tidewaiter::ingest {
@@ -74,28 +78,37 @@ class RecipeWalker {
     std::uint32_t next = none;   // the key that came after this one last time
     std::uint32_t first = none;  // the key that came first in this object
     std::uint64_t seen = 0;      // the visit of its parent in which it was there
-    bool later = false;
+    bool later = false, tells = false;  // as of the node
+    bool careful = false;        // of this object: what tells has stood behind what holds events
     bool opens = false;          // a string here may hold a document, or lines
+    bool asks = false;           // an object here is of interest, or something in it
+    bool plain = false;          // ... as one object of keys and nothing else
+    std::uint64_t kv_head = 0, kv_mask = 0;  // of a list of pairs: the name of their key, as it begins in a message
     std::uint32_t target_count = 0;
     const Target* targets = nullptr;  // the node's cells
     std::uint32_t table = 0, table_mask = 0;  // open addressing over the children's keys, in key_table_
   };
 
   void begin(Batch& batch, const Record& record, const WalkLimits& limits, Explanation* explanation);
+  bool walk(simdjson::ondemand::document& document);
   void read_headers(const Record& record);
-  bool value(Value value, std::uint32_t at);
+  bool read_attributes(const Record& record);
+  bool value(Value& value, std::uint32_t at);
   bool root_value(simdjson::ondemand::document& document);
   /// `also`: the same object is read as these, too; what they know is not unread.
   bool object(Object& fields, std::uint32_t at, std::span<const std::int32_t> also = {});
+  bool passed_over_members(Object& fields, std::uint32_t at);
   bool entered_object(Value& value, std::uint32_t at, const char* start);
+  bool plain_object(Object& fields, std::uint32_t at, const char* start);
   bool array(simdjson::ondemand::array& elements, std::uint32_t at, const char* start);
-  bool element(Value element, std::uint32_t each, std::uint32_t event_count);
+  bool element(Value& element, std::uint32_t each, std::uint32_t event_count);
   template <class Visit>
   bool for_each_element(simdjson::ondemand::array& elements, std::uint32_t& count, Visit visit);
   bool list(Value& value, std::uint32_t at, const char* start);
   bool key_values(simdjson::ondemand::array& elements, std::uint32_t at, const char* start);
-  bool key_value(Object& pair, std::uint32_t at);
-  bool any_value(Value value, std::uint32_t at);
+  bool key_value(Object& pair, std::uint32_t at, std::uint32_t*& guess);
+  std::uint32_t pair_child(std::uint32_t into, const char* key, std::uint32_t*& guess);
+  bool any_value(Value& value, std::uint32_t at);
   void text(std::string_view text, std::uint32_t at);
   void embedded(std::string_view text, std::uint32_t into, bool base64);
   bool embedded_document(std::string_view text, std::uint32_t at);
@@ -104,12 +117,45 @@ class RecipeWalker {
   bool is_header(std::string_view line, std::uint32_t at);
 
   void index_children(std::uint32_t at);
-  std::uint32_t follow(std::uint32_t guess, const char* key) const;
+  bool is_key(const Step& step, std::uint32_t node, const char* key) const {
+    if (step.key_mask == 0) return is_long_key(node, key);
+#if defined(__AVX2__)
+    const __m256i same = _mm256_cmpeq_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(key)),
+                                           _mm256_load_si256(reinterpret_cast<const __m256i*>(step.key_bytes.data())));
+    return (~static_cast<std::uint32_t>(_mm256_movemask_epi8(same)) & step.key_mask) == 0;
+#else
+    return is_long_key(node, key);
+#endif
+  }
+  bool is_long_key(std::uint32_t node, const char* key) const;
+  std::uint32_t follow(std::uint32_t guess, const char* key) const {
+    for (int i = 0; i < 4 && guess != none; ++i, guess = steps_[guess].next)
+      if (is_key(steps_[guess], guess, key)) return guess;
+    return none;
+  }
   std::uint32_t look_up(std::uint32_t at, const char* key);
   void unread(std::uint32_t at, const char* key, std::span<const std::int32_t> also = {});
-  std::string_view string(const char* inside);
+  std::string_view string(const char* inside) {
+    const StringExtent extent = string_extent(inside);
+    return extent.escaped ? unescaped({inside, extent.length}) : std::string_view{inside, extent.length};
+  }
+  std::string_view unescaped(std::string_view inside_quotes);
   std::string_view up_to_here(const char* start) const;
-  void set(std::uint32_t at, Cell::Kind kind, std::string_view text, std::uint32_t count = 0);
+  void set(std::uint32_t at, Cell::Kind kind, std::string_view text, std::uint32_t count = 0) {
+    const Step& step = steps_[at];
+    for (std::uint32_t i = 0; i < step.target_count; ++i) {
+      const auto [number, rank] = step.targets[i];
+      if (cells_[number].kind == Cell::Kind::none) fill(number, {text, kind, rank, count});
+      else if (rank < cells_[number].rank) replace(number, {text, kind, rank, count});
+    }  // of several at the same place the first one counts
+  }
+  void fill(std::uint16_t number, const Cell& cell) {
+    cells_[number] = cell;
+    present_[number / 64] |= std::uint64_t{1} << (number % 64);
+    touched_.push_back(number);
+  }
+  void replace(std::uint16_t number, const Cell& cell);
+  const CellShape& shape_of(const Location& location) { return shapes_.of(present_.data() + location.first_cell / 64); }
   void forget(std::size_t mark);
   void spread_flags(std::uint32_t events_before);
   void emit_holder(std::uint32_t at, std::uint32_t events_before);
@@ -121,10 +167,12 @@ class RecipeWalker {
   std::vector<Step> steps_;  // by node
   std::vector<std::uint32_t> key_table_;
   std::vector<Cell> cells_;
+  std::vector<std::uint64_t> present_;  // a bit for each cell
   static constexpr std::uint16_t replaced_bit = 0x8000;
-  static_assert(Recipe::cells_max <= replaced_bit);
+  static_assert(Recipe::cells_max + 64 * Recipe::locations_max <= replaced_bit);
   std::vector<std::uint16_t> touched_;  // cells in the order of filling; with replaced_bit: what was in it is in replaced_
   std::vector<Cell> replaced_;
+  RecipeShapes shapes_;
   RecipeValues values_;
   std::optional<Attestation> attestation_;
   std::array<simdjson::ondemand::parser, levels_max> parsers_;
@@ -143,6 +191,8 @@ class RecipeWalker {
   std::size_t level_ = 0, depth_ = 0;
   std::uint32_t settled_ = 0;  // events up to here stay, whatever holds them
   std::uint64_t visit_ = 0, flags_ = 0;
+  std::uint32_t start_ = 0;    // the node that the value is: the root, or the payload when attributes came as headers
+  bool is_misled_ = false;     // something stood behind the events that it tells about
 };
 
 }  // namespace tidewaiter::ingest

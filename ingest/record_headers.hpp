@@ -38,4 +38,23 @@ inline bool equal_ignoring_case(std::string_view a, std::string_view b) {
          std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return (x | 0x20) == (y | 0x20); });
 }
 
+/// Attributes of a message as headers, as in the binary mode of CloudEvents: visits those with the prefix, without it.
+/// False, and none visited: there are none, or content-type says that the value is the whole form.
+template <class Visit>
+bool for_each_attribute(const Record& record, std::string_view prefix, std::string_view whole_content_type, Visit visit) {
+  if (prefix.empty() || record.body.empty()) return false;
+  bool whole = false, any = false;
+  for_each_header(record, [&](std::string_view name, std::string_view text) {
+    if (name.starts_with(prefix)) any = true;
+    else if (equal_ignoring_case(name, "content-type"))
+      whole = text.size() >= whole_content_type.size() &&
+              equal_ignoring_case(text.substr(0, whole_content_type.size()), whole_content_type);
+  });
+  if (whole || !any) return false;
+  for_each_header(record, [&](std::string_view name, std::string_view text) {
+    if (name.starts_with(prefix)) visit(name.substr(prefix.size()), text);
+  });
+  return true;
+}
+
 }  // namespace tidewaiter::ingest

@@ -20,6 +20,17 @@ inline unsigned two_digits(const char* text) {
   return high > 9 || low > 9 ? 100 : high * 10 + low;
 }
 
+/// The number that 8 digits at `text` are, or nothing. Digits, pairs and fours are put together side by side in one word.
+std::optional<std::uint64_t> eight_digits(const char* text) {
+  std::uint64_t eight;
+  std::memcpy(&eight, text, sizeof eight);
+  constexpr std::uint64_t high = 0xF0F0F0F0F0F0F0F0, six = 0x0606060606060606, threes = 0x3333333333333333;
+  if (((eight & high) | ((eight + six) & high) >> 4) != threes) return std::nullopt;
+  eight = (eight & ~high) * (10 * 256 + 1) >> 8;
+  eight = (eight & 0x00FF00FF00FF00FF) * (100 * 65536 + 1) >> 16;
+  return (eight & 0x0000FFFF0000FFFF) * (10000 * 4294967296 + 1) >> 32;
+}
+
 /// Digits after the decimal point as ns, what is finer is cut off; nothing when there is another character or none.
 std::optional<std::int64_t> fraction_ns(std::string_view digits) {
   static constexpr std::int64_t unit_ns[] = {0,      100'000'000, 10'000'000, 1'000'000, 100'000,
@@ -81,6 +92,36 @@ std::optional<std::int64_t> scaled(std::string_view text, std::int64_t unit, boo
     if (__builtin_mul_overflow(value, 10, &value)) return std::nullopt;
   if (__builtin_mul_overflow(value, unit, &value) || __builtin_add_overflow(value, fraction, &value)) return std::nullopt;
   return negative ? -value : value;
+}
+
+/// The unit of an epoch time with so many digits before its point.
+std::int64_t unit_of(long digits) { return digits <= 11 ? second_ns : digits <= 14 ? 1'000'000 : digits <= 17 ? 1'000 : 1; }
+
+/// digits, or digits.digits of a size that surely fits: nearly all epoch times. Nothing: read it another way.
+std::optional<std::int64_t> plain_epoch(std::string_view text) {
+  constexpr std::size_t digits_max = 19;
+  std::uint64_t value = 0;
+  std::size_t at = 0;
+  for (; at + 8 <= std::min(text.size(), digits_max); at += 8) {
+    const auto eight = eight_digits(text.data() + at);
+    if (!eight) break;
+    value = value * 100'000'000 + *eight;
+  }
+  for (; at < text.size() && static_cast<unsigned char>(text[at] - '0') <= 9; ++at) {
+    if (at == digits_max) return std::nullopt;
+    value = value * 10 + static_cast<unsigned char>(text[at] - '0');
+  }
+  if (at == 0 || (at < text.size() && (text[at] != '.' || at + 1 == text.size()))) return std::nullopt;
+  std::int64_t unit = unit_of(static_cast<long>(at)), whole = 0, fraction = 0;
+  if (__builtin_mul_overflow(value, unit, &whole)) return std::nullopt;
+  for (++at; at < text.size(); ++at) {
+    const auto digit = static_cast<unsigned char>(text[at] - '0');
+    if (digit > 9) return std::nullopt;
+    unit /= 10;
+    fraction += unit * digit;
+  }
+  if (__builtin_add_overflow(whole, fraction, &whole)) return std::nullopt;
+  return whole;
 }
 
 std::optional<std::int64_t> epoch(std::string_view text, std::int64_t unit_ns) {
@@ -172,6 +213,7 @@ std::optional<std::int64_t> TimeReader::civil(std::string_view text) {
 }
 
 std::optional<std::int64_t> TimeReader::any(std::string_view text) {
+  if (const auto plain = plain_epoch(text)) return plain;
   auto in_number = [](char c) { return (c >= '0' && c <= '9') || c == '.' || c == 'e' || c == 'E' || c == '+'; };
   if (!std::all_of(text.begin(), text.end(), in_number)) return civil(text);
   auto digits = static_cast<long>(std::min(text.find_first_of(".eE"), text.size()));
@@ -180,7 +222,7 @@ std::optional<std::int64_t> TimeReader::any(std::string_view text) {
     if (!exponent) return std::nullopt;
     digits += *exponent;
   }
-  return scaled(text, digits <= 11 ? second_ns : digits <= 14 ? 1'000'000 : digits <= 17 ? 1'000 : 1, false);
+  return scaled(text, unit_of(digits), false);
 }
 
 std::optional<Unsigned> read_unsigned(std::string_view text) {
@@ -228,11 +270,21 @@ std::optional<Ip> read_ip(std::string_view text) {
   return ip;
 }
 
-bool host_needs_work(std::string_view host) {
-  bool upper = false;
-  for (char c : host) upper = upper || static_cast<unsigned char>(c - 'A') < 26;
-  return upper || host.ends_with('.');
+bool has_upper(std::string_view text) {
+  constexpr std::uint64_t each = 0x0101010101010101, high = 0x80 * each;
+  std::size_t at = 0;
+  std::uint64_t upper = 0, eight;
+  for (; at + 8 <= text.size(); at += 8) {
+    std::memcpy(&eight, text.data() + at, 8);
+    const std::uint64_t seven = eight & ~high;  // a byte's sum with less than 128 stays in the byte
+    upper |= (seven + (0x80 - 'A') * each) & ~(seven + (0x80 - 'Z' - 1) * each) & ~eight & high;
+  }
+  bool any = upper != 0;
+  for (; at < text.size(); ++at) any |= static_cast<unsigned char>(text[at] - 'A') < 26;
+  return any;
 }
+
+bool host_needs_work(std::string_view host) { return host.ends_with('.') || has_upper(host); }
 
 std::size_t lower_ascii(std::string_view text, char* out) {
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -49,6 +49,8 @@ std::optional<Unsigned> read_unsigned(std::string_view text);
 /// IPv4 dotted decimal the fast way; everything else through core.
 std::optional<Ip> read_ip(std::string_view text);
 
+/// True when there is an upper-case letter of ASCII in it.
+bool has_upper(std::string_view text);
 /// True when lower-casing or cutting a trailing dot would change it.
 bool host_needs_work(std::string_view host);
 /// Lower case without one trailing dot, written to `out` (as long as `host`). Returns the length.

@@ -146,6 +146,17 @@ TEST(Sources, conditions_choose) {
   EXPECT_EQ(mapped.resource(R"({"k":1,"a":"z","b":"q"})"), "");
 }
 
+TEST(Sources, conditions_on_a_list_compare_each_of_its_values_however_it_is_spaced) {
+  auto mapped = reading(R"([{"value":"one","when":{"path":"a","is":["admin","7","true","x*"]}},
+    {"value":"none","when":{"path":"a","not":["admin","7","true","x*"]}}])");
+  for (const char* list : {R"(["user","admin"])", R"([ "user" , "admin" ])", "[1,7]", "[1 ,\n7 ]", "[null,true]",
+                           R"(["a","xyz"])", R"(["\u0061dmin"])", R"([[],"admin",{}])"})
+    EXPECT_EQ(mapped.resource(R"({"k":1,"a":)" + std::string(list) + "}"), "one") << list;
+  for (const char* list : {"[]", R"(["user"])", R"(["administrator","ax"])", "[77,17]", R"([["admin"]])", R"([{"a":"admin"}])",
+                           R"(["[\"admin\"]"])", "[null]"})
+    EXPECT_EQ(mapped.resource(R"({"k":1,"a":)" + std::string(list) + "}"), "none") << list;
+}
+
 TEST(Sources, the_first_path_that_is_there_names_the_value) {
   auto mapped = reading(R"({"which":{"a":"A","b":"B"}})");
   EXPECT_EQ(mapped.resource(R"({"b":{},"k":1})"), "B");
@@ -185,6 +196,34 @@ TEST(Sources, headers_and_the_key_of_the_message) {
 
 constexpr const char* nested = R"("events":["rs[].ss[].es[]"],"detect":{"any":[["n"]]},
   "fields":{"resource":"n","app":"^^.r.name","operation":"^.scope","role":"/env"})";
+
+TEST(Sources, attributes_may_come_as_headers_and_the_value_is_then_the_payload) {
+  Mapped mapped(R"("headers":{"prefix":"x_","payload":"data","content_type":"application/whole"},
+    "detect":{"any":[["id"]]},"marks":[{"flag":"lossy_number","when":{"path":"data.n","is":"1"}}],
+    "fields":{"resource":"data.name","source_id":"id","app":["data.app","app"]})");
+  auto& in_headers = mapped.parse(R"({"name":"r","n":1,"id":"of the payload"})", {{"x_id", "7"}, {"x_app", "a"}, {"app", "no"}});
+  EXPECT_EQ(in_headers.event().get(Str::resource), "r");
+  EXPECT_EQ(in_headers.event().get(Str::source_id), "7");
+  EXPECT_EQ(in_headers.event().get(Str::app), "a");
+  EXPECT_NE(in_headers.event().get(Num::flags) & flag::lossy_number, 0u);
+  auto& whole = mapped.parse(R"({"id":"8","data":{"name":"q"},"app":"b"})", {{"x_id", "7"}, {"content-type", "application/whole+json"}});
+  EXPECT_EQ(whole.event().get(Str::resource), "q");
+  EXPECT_EQ(whole.event().get(Str::source_id), "8");
+  EXPECT_EQ(whole.event().get(Str::app), "b");
+}
+
+TEST(Events, are_told_by_what_stands_behind_them_once_that_was_seen_and_before) {
+  Mapped mapped(R"("events":["a[]"],"detect":{"any":[["k",{"absent":"^.no"}]]},"fields":{"resource":"k","app":"^.n"})");
+  for (const char* message :
+       {R"({"n":"x","a":[{"k":1},{"k":2}],"u":0})", R"({"a":[{"k":1},{"k":2}],"n":"x","u":0})",
+        R"({"n":"x","u":0,"a":[{"k":1},{"k":2}]})"}) {
+    auto& batch = mapped.parse(message).batch;
+    ASSERT_EQ(batch.events.size(), 2u) << message;
+    for (const Event& event : batch.events) EXPECT_EQ(event.get(Str::app), "x") << message;
+    EXPECT_EQ(batch.events[1].get(Str::resource), "2") << message;
+  }
+  EXPECT_EQ(mapped.parse(R"({"a":[{"k":1}],"no":1})").record().kind, RecordKind::unmapped);
+}
 
 TEST(Events, stand_in_nested_lists_and_know_what_holds_them_in_any_order) {
   Mapped mapped(nested);
@@ -366,6 +405,12 @@ TEST(Recipes, say_what_is_wrong_with_a_mapping) {
   EXPECT_NE(wrong(R"("detect":{"any":[["k"]]},"fields":{"resource":"a[x]"})").find("a[x]"), std::string::npos);
   EXPECT_NE(wrong(R"("detect":{"any":[["k"]]},"fields":{"time":{"path":"a","as":"ip"}})").find("time"), std::string::npos);
   EXPECT_NE(wrong(R"("fields":{"resource":"a"})").find("detect"), std::string::npos);
+  const std::string clash = wrong(R"("detect":{"any":[["k"]]},"fields":{"resource":["a{kv}.x","a{kv:name}.y"]})");
+  EXPECT_NE(clash.find("'a': the key of its pairs is called 'key' by one path and 'name' by another"), std::string::npos) << clash;
+  EXPECT_EQ(wrong(R"("detect":{"any":[["k"]]},"fields":{"resource":["a{kv:name}.x","b{kv}.y","a{kv:name}.y"]})"), "");
+  const std::string payload =
+      wrong(R"("headers":{"prefix":"x_","payload":"data"},"detect":{"any":[["k"]]},"fields":{"resource":"a"})");
+  EXPECT_NE(payload.find("headers.payload: no field is read below it"), std::string::npos) << payload;
 }
 
 TEST(Parser, a_mapping_of_ones_own_replaces_a_built_in_one) {

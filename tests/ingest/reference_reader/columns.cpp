@@ -263,10 +263,15 @@ bool MessageInWork::holds(const Found& event, const Json& condition) {
   const Json words = condition.contains("is") ? condition["is"] : condition.contains("not") ? condition["not"]
                      : Json(condition["starts"].get<std::string>() + "*");
   const Node* node = at(event, condition["path"]);
+  std::vector<std::string> texts;
+  if (node != nullptr && node->kind != Node::Kind::array)
+    texts.push_back(node->is_text() ? node->text : std::string(node->raw));
+  else if (node != nullptr)
+    for (const Node& element : node->elements)
+      if (element.is_text()) texts.push_back(element.text);
   bool is = false;
-  if (node != nullptr)
-    for (const std::string word : words.is_array() ? words : Json::array({words}))
-      is = is || matches(word, node->is_text() ? node->text : node->raw);
+  for (const std::string& text : texts)
+    for (const std::string word : words.is_array() ? words : Json::array({words})) is = is || matches(word, text);
   return is != negated;
 }
 
