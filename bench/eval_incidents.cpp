@@ -217,19 +217,23 @@ Json Findings::figures(const Truth& truth, const std::vector<std::string>& kinds
 
 Json Findings::figures_at(const Truth& truth, double incidents_per_day) {
   cut();
-  const auto limit = static_cast<std::size_t>(incidents_per_day * truth.judged_days());
+  const auto limit = static_cast<std::size_t>(incidents_per_day * truth.judged_days() + 1e-6);
   const auto highest = [&](std::size_t count) {
     std::vector<const Finding*> findings;
     for (std::size_t i = 0; i < count; ++i) findings.push_back(&ranked_[i].finding);
     return findings;
   };
-  std::size_t low = 0, high = ranked_.size();
-  while (low < high) {
-    const std::size_t middle = (low + high + 1) / 2;
+  const auto fits = [&](std::size_t count) {
     Gathering gathering;
-    for (const Finding* finding : by_time(highest(middle))) gathering.add(*finding, false);
-    if (gathering.statistical() <= limit) low = middle;
-    else high = middle - 1;
+    for (const Finding* finding : by_time(highest(count))) gathering.add(*finding, false);
+    return gathering.statistical() <= limit;
+  };
+  // Coming from above: far below, where findings flow together into few incidents, a threshold would fit again.
+  std::size_t low = std::min(limit, ranked_.size()), high = low;
+  while (high < ranked_.size() && fits(high = std::min(high + high / 10 + 1, ranked_.size()))) low = high;
+  while (low + 1 < high) {
+    const std::size_t middle = (low + high) / 2;
+    (fits(middle) ? low : high) = middle;
   }
   Json out = report(truth, highest(low), {});
   if (low > 0) out["threshold"] = ranked_[low - 1].finding.score;

@@ -49,8 +49,8 @@ class Findings {
   explicit Findings(std::int64_t from_ns) : from_ns_(from_ns) {}
   void add(const Finding& finding);
 
-  /// Figures of all findings, or of as many of the highest as make no more than `incidents_per_day` (found by bisection;
-  /// ties are broken by a hash). `kinds`: names of Finding::kind for "found_by".
+  /// Figures of all findings, or of as many of the highest as make no more than `incidents_per_day` (the first such
+  /// number coming from above, in steps of a tenth and then by bisection; ties are broken by a hash). `kinds`: names of Finding::kind for "found_by".
   nlohmann::ordered_json figures(const Truth& truth, const std::vector<std::string>& kinds);
   nlohmann::ordered_json figures_at(const Truth& truth, double incidents_per_day);
 

@@ -12,7 +12,7 @@ class SeriesBaseline {
   virtual double observe(double value) = 0;
 };
 
-/// "static-threshold": the value itself, brought into [0, 1]. "windowed-gaussian": how far out of a normal distribution of
+/// "static-threshold": multiples of the highest of the first 288 values. "windowed-gaussian": how far out of a normal distribution of
 /// the last 6,400 values, learnt every 100 (as in the Numenta benchmark). "half-space-trees": bench/eval_points.hpp over the
 /// value, by the range of those before it. "random-cut-forest": over the last 8 values. nullptr for another name.
 std::unique_ptr<SeriesBaseline> make_series_baseline(std::string_view name);

@@ -110,6 +110,16 @@ TEST(Incidents, the_highest_findings_fill_a_budget_and_no_more) {
   EXPECT_EQ(report["threshold"], 180);
 }
 
+TEST(Incidents, a_budget_ends_where_it_is_first_exceeded_not_where_all_flows_together) {
+  Findings findings(0);
+  for (int i = 0; i < 200; ++i) findings.add(found("p" + std::to_string(i), 5 * day + i * 30 * minute, 1000 - i));
+  // One destination that joins them all, six hours at a time.
+  for (int i = 0; i < 200; ++i)
+    findings.add(found("p" + std::to_string(i), 5 * day + i * 30 * minute + minute, 1, "shared"));
+  const auto report = findings.figures_at(one_incident(), 4);
+  EXPECT_EQ(report["findings"], 20);
+}
+
 template <class Model>
 double rank_of_outlier(Model model) {
   std::mt19937_64 random(3);
