@@ -91,6 +91,7 @@ class EdgesRun {
       row.source = detect::hash_name(fields[source_column]);
       row.destination = detect::hash_name(fields[destination_column]);
       if (service_) service_->prefetch(row.source, row.destination);
+      if (contact_) contact_->prefetch(row.source, row.destination);
       const std::string_view label = fields[label_column];
       row.label.assign(is_normal(label) ? std::string_view() : label);
     }

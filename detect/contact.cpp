@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 
 namespace tidewaiter::detect {
 namespace {
@@ -15,7 +16,6 @@ constexpr double known_share = 0.1;       // of its surprise that a known edge k
 constexpr double position_step = 0.1;
 constexpr double position_bias = -1;
 constexpr double position_decay = 1e-4;
-constexpr int contrasts = 2;              // random destinations learnt beside each new edge
 constexpr double learnt_events = 20;      // before, everything is new
 
 constexpr std::uint32_t paired = 8;         // of each side's sample, all with all
@@ -33,7 +33,7 @@ Contact::Contact(std::uint64_t memory_bytes) : edges_(memory_bytes / 2), nodes_(
 
 void Contact::prefetch(Key source, Key destination) const {
   edges_.prefetch(combine(source, destination));
-  nodes_.prefetch(source);
+  nodes_.prefetch(source, offsetof(Node, as_source));
   nodes_.prefetch(destination);
 }
 
@@ -42,6 +42,13 @@ std::uint64_t Contact::random() {  // xorshift64 (Marsaglia 2003)
   random_state_ ^= random_state_ >> 7;
   random_state_ ^= random_state_ << 17;
   return random_state_;
+}
+
+// Asks for them at once: each is looked at while the next is on its way.
+std::array<Key, Contact::contrasts> Contact::random_destinations() {
+  std::array<Key, contrasts> keys;
+  for (Key& key : keys) nodes_.prefetch(key = random_destination(), sizeof(Node));
+  return keys;
 }
 
 Contact::Node* Contact::node_of(Key key, std::uint16_t quota) {
@@ -62,10 +69,10 @@ Contact::Affinity::Vector Contact::affinity_features(const Node& source, const N
   for (std::uint32_t i = 0; i < source.out.size; ++i) of_source += touch(source.out.keys[i], d);
   for (std::uint32_t i = 0; i < destination.in.size; ++i) {
     const Key peer = destination.in.keys[i];
-    const bool acquainted = touch(u, peer);
-    of_destination += acquainted;
-    if (const Node* node = nodes_.find(peer); acquainted && node != nullptr)
-      active += node->has_sent && time_ns - node->last_sent_ns < hour_ns;
+    if (touch(u, peer)) {
+      ++of_destination;
+      if (const Node* node = nodes_.find(peer)) active += node->has_sent && time_ns - node->last_sent_ns < hour_ns;
+    }
     if (i >= paired) continue;
     for (std::uint32_t j = 0; j < std::min(source.out.size, paired); ++j, ++pairs) shared += linked(peer, source.out.keys[j]);
   }
@@ -156,9 +163,9 @@ Contact::Verdict Contact::observe(Key u, Key d, std::uint16_t quota, std::int64_
 
 void Contact::learn_new(Node& source, Node& destination, const Affinity::Vector& features, std::int64_t time_ns) {
   if (events_ > learnt_events && destinations_ > 1) {
+    const auto others = random_destinations();
     affinity_.learn(features, true);
-    for (int i = 0; i < contrasts; ++i) {
-      const Key other = random_destination();
+    for (const Key other : others) {
       const Node* node = nodes_.find(other);
       if (node == nullptr || other == source.key || other == destination.key || linked(source.key, other)) continue;
       affinity_.learn(affinity_features(source, *node, time_ns), false, 1.0 / contrasts);
@@ -211,9 +218,9 @@ void Contact::teach_positions(Node& source, Node& destination) {
     }
   };
   if (destinations_ < 2) return;
+  const auto others = random_destinations();
   teach(destination, 1);
-  for (int i = 0; i < contrasts; ++i) {
-    const Key key = random_destination();
+  for (const Key key : others) {
     Node* other = nodes_.find(key);
     if (other != nullptr && key != source.key && key != destination.key && !linked(source.key, key)) teach(*other, 0);
   }

@@ -77,10 +77,10 @@ class Contact {
     float sources;     // distinct, that reached this node
     std::uint16_t quota;
     std::uint8_t has_new, has_sent, has_received, recent_size, unused[2];
-    Neighbours out, in;
-    Key recent[recent_kept];
+    Key recent[recent_kept];  // up to here a known edge needs it
     std::int64_t recent_ns[recent_kept];
     float as_source[dimensions], as_destination[dimensions];
+    Neighbours out, in;
     std::uint64_t rank() const {
       return static_cast<std::uint64_t>(std::max(last_sent_ns, last_received_ns) / 1'000'000'000);
     }
@@ -88,8 +88,8 @@ class Contact {
   using Affinity = Logistic<16>;
   using Newness = Logistic<8>;
 
-  bool linked(Key a, Key b) { return edges_.find(combine(a, b)) != nullptr; }
-  bool touch(Key a, Key b) { return linked(a, b) || linked(b, a); }
+  bool linked(Key a, Key b) const { return edges_.find_rare(combine(a, b)) != nullptr; }
+  bool touch(Key a, Key b) const { return linked(a, b) || linked(b, a); }
   Node* node_of(Key key, std::uint16_t quota);
   Affinity::Vector affinity_features(const Node& source, const Node& destination, std::int64_t time_ns);
   static double kept_of_day(const Node& source, std::int64_t time_ns);
@@ -99,6 +99,8 @@ class Contact {
   static void add_recent(Node& source, Key destination, std::int64_t time_ns);
   void teach_positions(Node& source, Node& destination);
   std::uint64_t random();
+  static constexpr std::size_t contrasts = 2;  // random destinations learnt beside each edge
+  std::array<Key, contrasts> random_destinations();
   Key random_destination() { return candidates_[random() % std::min<std::uint64_t>(destinations_, candidates_kept)]; }
 
   SlotTable<Edge> edges_;

@@ -257,7 +257,7 @@ void Engine::process(const Commit& commit, std::vector<OwnRecord>& alerts) {
     }
     if (is_own(record.kind)) continue;
     for (std::uint32_t i = 0; i < record.event_count; ++i) {
-      prefetch(commit.events[record.first_event + i]);
+      prefetch_columns(commit.events[record.first_event + i]);
       state.block.push_back({&commit.events[record.first_event + i], &record, {}});
       if (state.block.size() == block_events) state.judge_block();
     }

@@ -53,6 +53,14 @@ EventKeys keys_of(const Event& event) {
   return keys;
 }
 
+void prefetch_columns(const Event& event) {
+  prefetch_line(&event);
+  for (const Str first : {Str::role, Str::operation, Str::capability_scopes, Str::observer, Str::provenance_artifact_digest})
+    prefetch_line(&event.strings[static_cast<std::size_t>(first)]);
+  for (const Num first : {Num::time, Num::bytes_out, Num::capability_not_before, Num::flags})
+    prefetch_line(&event.numbers[static_cast<std::size_t>(first)]);
+}
+
 void prefetch_texts(const Event& event) {
   for (std::uint64_t columns = event.strings_present & texts_read; columns != 0; columns &= columns - 1) {
     const std::string_view text = event.strings[static_cast<std::size_t>(std::countr_zero(columns))];

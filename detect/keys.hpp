@@ -21,6 +21,9 @@ struct EventKeys {
 /// Some tens of ns; pure.
 EventKeys keys_of(const Event& event);
 
+/// Asks for the columns of the event that detection reads, most likely written by another core: some events before
+/// anything else.
+void prefetch_columns(const Event& event);
 /// Asks for the texts of the event that keys and rules read: some events before keys_of().
 void prefetch_texts(const Event& event);
 

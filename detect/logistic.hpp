@@ -26,25 +26,23 @@ class Logistic {
   /// `weight` = how many observations this one stands for.
   void learn(const Vector& x, bool outcome, double weight = 1) {
     Vector gain{};
+    for (std::size_t j = 0; j < Features; ++j)
+      for (std::size_t i = 0; i < Features; ++i) gain[i] += covariance_[j][i] * x[j];
     double variance = 0;
-    for (std::size_t i = 0; i < Features; ++i) {
-      for (std::size_t j = 0; j < Features; ++j) gain[i] += covariance_[i][j] * x[j];
-      variance += x[i] * gain[i];
-    }
+    for (std::size_t i = 0; i < Features; ++i) variance += x[i] * gain[i];
     const double p = 1 / (1 + std::exp(-log_odds(x)));
     const double information = weight * p * (1 - p);
     const double shrink = 1 / (1 + information * variance);
     const double step = shrink * weight * ((outcome ? 1 : 0) - p);
-    for (std::size_t i = 0; i < Features; ++i) {
-      weights_[i] += gain[i] * step;
-      for (std::size_t j = 0; j < Features; ++j) covariance_[i][j] -= information * shrink * gain[i] * gain[j];
-    }
+    for (std::size_t i = 0; i < Features; ++i) weights_[i] += gain[i] * step;
+    for (std::size_t j = 0; j < Features; ++j)
+      for (std::size_t i = 0; i < Features; ++i) covariance_[j][i] -= information * shrink * gain[i] * gain[j];
   }
   const Vector& weights() const { return weights_; }
 
  private:
   Vector weights_{};
-  std::array<Vector, Features> covariance_{};
+  std::array<Vector, Features> covariance_{};  // by column: the columns are what is added up
 };
 
 }  // namespace tidewaiter::detect

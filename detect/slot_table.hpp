@@ -9,6 +9,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -43,11 +44,10 @@ class SlotTable {
   SlotTable(const SlotTable&) = delete;
   SlotTable& operator=(const SlotTable&) = delete;
 
-  /// The first lines of the slot where the key most likely is.
-  void prefetch(Key key) const {
-    const Slot* slot = &slots_[first(key)];
-    prefetch_line(slot);
-    if constexpr (sizeof(Slot) > 64) prefetch_line(reinterpret_cast<const char*>(slot) + 64);
+  /// The first bytes of the slot where the key most likely is.
+  void prefetch(Key key, std::size_t bytes = std::min<std::size_t>(sizeof(Slot), 128)) const {
+    const char* slot = reinterpret_cast<const char*>(&slots_[first(key)]);
+    for (std::size_t at = 0; at < bytes; at += 64) prefetch_line(slot + at);
   }
 
   /// nullptr when absent.
@@ -60,6 +60,9 @@ class SlotTable {
     }
     return nullptr;
   }
+
+  /// find() for keys that are rarely there: most of the others are told from the bits of the used slots alone.
+  const Slot* find_rare(Key key) const { return is_used(first(key)) ? find(key) : nullptr; }
 
   struct Found {
     Slot* slot;
@@ -114,6 +117,7 @@ class SlotTable {
   }
 
  private:
+  bool is_used(std::size_t at) const { return (used_bits_[at / 64] >> (at % 64) & 1) != 0; }
   std::size_t first(Key key) const { return (key ^ key >> 32) & (capacity_ - 1); }
 
   Slot* fill(std::size_t at, Key key, std::uint16_t quota) {
