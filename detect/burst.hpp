@@ -54,10 +54,7 @@ class Burst {
     std::uint32_t instant;  // rows at last_ns
     std::uint16_t quota, unused;
     std::uint64_t reserved[2];
-    std::uint64_t rank() const {
-      return static_cast<std::uint64_t>(last_ns / 1'000'000'000) +
-             std::min<std::uint64_t>(static_cast<std::uint64_t>(learnt), 24) * 86'400;
-    }
+    std::uint64_t rank() const { return rank_of_use(last_ns, learnt); }
   };
 
   SlotTable<Slot> slots_;

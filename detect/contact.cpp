@@ -20,7 +20,6 @@ constexpr double learnt_events = 20;      // before, everything is new
 
 constexpr std::uint32_t paired = 8;         // of each side's sample, all with all
 
-double logistic(double log_odds) { return 1 / (1 + std::exp(-log_odds)); }
 // Minutes ago, on a scale of about 0 to 1.5; never = as if 30 years.
 double ago(bool ever, std::int64_t since_ns) {
   if (!ever) return 1.7;

@@ -59,10 +59,7 @@ class Contact {
     std::uint32_t hour;  // in which it taught last
     std::uint16_t quota, unused;
     std::uint32_t reserved[9];
-    std::uint64_t rank() const {
-      return static_cast<std::uint64_t>(last_ns / 1'000'000'000) +
-             std::min<std::uint64_t>(static_cast<std::uint64_t>(count), 24) * 86'400;
-    }
+    std::uint64_t rank() const { return rank_of_use(last_ns, count); }
   };
   struct Neighbours {
     Key keys[sampled];

@@ -82,11 +82,7 @@ class Flow {
     std::uint32_t actors;   // principals below that ever used it
     std::uint16_t quota, unused;
     std::uint64_t reserved[2];
-    // A once-seen edge goes before a used one; among equals the older.
-    std::uint64_t rank() const {
-      return static_cast<std::uint64_t>(last_ns / 1'000'000'000) +
-             std::min<std::uint64_t>(static_cast<std::uint64_t>(count), 24) * 86'400;
-    }
+    std::uint64_t rank() const { return rank_of_use(last_ns, count); }
   };
   struct alignas(64) Node {
     Key key;

@@ -9,6 +9,8 @@
 
 namespace tidewaiter::detect {
 
+inline double logistic(double log_odds) { return 1 / (1 + std::exp(-log_odds)); }
+
 template <std::size_t Features>
 class Logistic {
  public:
@@ -30,7 +32,7 @@ class Logistic {
       for (std::size_t i = 0; i < Features; ++i) gain[i] += covariance_[j][i] * x[j];
     double variance = 0;
     for (std::size_t i = 0; i < Features; ++i) variance += x[i] * gain[i];
-    const double p = 1 / (1 + std::exp(-log_odds(x)));
+    const double p = logistic(log_odds(x));
     const double information = weight * p * (1 - p);
     const double shrink = 1 / (1 + information * variance);
     const double step = shrink * weight * ((outcome ? 1 : 0) - p);

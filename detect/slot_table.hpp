@@ -22,6 +22,12 @@
 
 namespace tidewaiter::detect {
 
+/// Of a slot that is used again and again: each use is worth a day, up to 24 of them; among equals the older goes first.
+inline std::uint64_t rank_of_use(std::int64_t last_ns, float uses) {
+  return static_cast<std::uint64_t>(last_ns / 1'000'000'000) +
+         std::min<std::uint64_t>(static_cast<std::uint64_t>(uses), 24) * 86'400;
+}
+
 template <class Slot>
 class SlotTable {
   static_assert(std::is_trivially_copyable_v<Slot> && sizeof(Slot) % 64 == 0);
