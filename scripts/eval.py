@@ -267,30 +267,37 @@ def edge_table(title, last_column, key, results):
 
 
 def data_tables(options):
-    tables = []
     darpa = options.data / "darpa" / "darpa_original.zip"
     if darpa.exists():
         paths = write_darpa(darpa, options.work)
         results = {name: figures([evaluate(options.tool, "edges", path, "--detector", name) for path in paths])
                    for name in EDGE_DETECTORS}
-        tables.append(edge_table(f"DARPA 1998, {DARPA_PERMUTATIONS} numberings of the addresses", "of those of 10 rows and more",
-                                 "long", results))
+        yield edge_table(f"DARPA 1998, {DARPA_PERMUTATIONS} numberings of the addresses", "of those of 10 rows and more",
+                         "long", results)
     email = options.data / "email" / "email-Eu-core-temporal.txt.gz"
     if email.exists():
         paths, warm_up = write_email(email, options.work)
         results = {name: figures([evaluate(options.tool, "edges", path, "--detector", name, "--figures-from", warm_up)
                                   for path in paths]) for name in EDGE_DETECTORS}
-        tables.append(edge_table(f"E-mail graph with injected rows, {EMAIL_SEEDS} seeds", "recall of rows when each is an alert",
-                                 "rows", results))
+        yield edge_table(f"E-mail graph with injected rows, {EMAIL_SEEDS} seeds", "recall of rows when each is an alert",
+                         "rows", results)
     hdfs = options.data / "hdfs"
     if hdfs.exists():
-        tables.append(session_table(options.tool, hdfs, options.work))
+        yield session_table(options.tool, hdfs, options.work)
     series = options.data / "nab"
     if series.exists():
-        tables.append(nab_table(options.tool, series, options.work))
+        yield nab_table(options.tool, series, options.work)
     for missing in (path for path in (darpa, email, hdfs, series) if not path.exists()):
         print(f"{missing} is not there: left out", file=sys.stderr)
-    return tables
+
+
+def tables(options):
+    if options.generator:
+        for company in COMPANIES:
+            yield company_tables(options, company)
+        yield ablation_table(options)
+    if options.data:
+        yield from data_tables(options)
 
 
 def main():
@@ -303,14 +310,10 @@ def main():
     parser.add_argument("--work", required=True, type=pathlib.Path, help="prepared files and the tables go here")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    tables = []
-    if options.generator:
-        tables += [company_tables(options, company) for company in COMPANIES] + [ablation_table(options)]
-    if options.data:
-        tables += data_tables(options)
-    text = "\n\n".join(tables) + "\n"
-    (options.work / "tables.md").write_text(text)
-    print(text)
+    with open(options.work / "tables.md", "w") as out:
+        for table in tables(options):  # each as soon as it is there
+            print(table, end="\n\n", flush=True)
+            print(table, end="\n\n", file=out, flush=True)
 
 
 if __name__ == "__main__":
