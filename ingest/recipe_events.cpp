@@ -11,10 +11,10 @@ void RecipeWalker::replace(std::uint16_t number, const Cell& cell) {
 }
 
 void RecipeWalker::forget(std::size_t mark) {
-  while (touched_.size() > mark) {
-    const std::uint16_t last = touched_.back();
-    touched_.pop_back();
-    if ((last & replaced_bit) == 0) {
+  const std::uint16_t* const first = touched_.data() + mark;
+  for (const std::uint16_t* at = touched_.data() + touched_.size(); at > first;) {
+    const std::uint16_t last = *--at;
+    if ((last & replaced_bit) == 0) [[likely]] {
       cells_[last].kind = Cell::Kind::none;
       present_[last / 64] &= ~(std::uint64_t{1} << (last % 64));
     } else {
@@ -22,6 +22,7 @@ void RecipeWalker::forget(std::size_t mark) {
       replaced_.pop_back();
     }
   }
+  if (mark < touched_.size()) touched_.resize(mark);
 }
 
 /// What was met behind an event in what holds it says as much about it as what stood before.

@@ -70,6 +70,7 @@ class RecipeWalker {
   using Object = simdjson::ondemand::object;
   static constexpr std::uint32_t none = 0xFFFFFFFF;
   static constexpr std::size_t levels_max = 4;
+  static constexpr int guesses = 6;  // optional keys that stand side by side are left out together
 
   /// What the walk needs of one key, and what it has learned.
   struct alignas(64) Step {
@@ -129,7 +130,7 @@ class RecipeWalker {
   }
   bool is_long_key(std::uint32_t node, const char* key) const;
   std::uint32_t follow(std::uint32_t guess, const char* key) const {
-    for (int i = 0; i < 4 && guess != none; ++i, guess = steps_[guess].next)
+    for (int i = 0; i < guesses && guess != none; ++i, guess = steps_[guess].next)
       if (is_key(steps_[guess], guess, key)) return guess;
     return none;
   }

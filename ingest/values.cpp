@@ -112,15 +112,19 @@ std::optional<std::int64_t> plain_epoch(std::string_view text) {
     value = value * 10 + static_cast<unsigned char>(text[at] - '0');
   }
   if (at == 0 || (at < text.size() && (text[at] != '.' || at + 1 == text.size()))) return std::nullopt;
-  std::int64_t unit = unit_of(static_cast<long>(at)), whole = 0, fraction = 0;
+  const std::int64_t unit = unit_of(static_cast<long>(at));
+  std::int64_t whole = 0;
   if (__builtin_mul_overflow(value, unit, &whole)) return std::nullopt;
+  if (at == text.size()) return whole;
+  std::int64_t fraction = 0, left = unit;  // what is finer than a nanosecond is cut off
   for (++at; at < text.size(); ++at) {
     const auto digit = static_cast<unsigned char>(text[at] - '0');
     if (digit > 9) return std::nullopt;
-    unit /= 10;
-    fraction += unit * digit;
+    if (left == 1) continue;
+    fraction = fraction * 10 + digit;
+    left /= 10;
   }
-  if (__builtin_add_overflow(whole, fraction, &whole)) return std::nullopt;
+  if (__builtin_add_overflow(whole, fraction * left, &whole)) return std::nullopt;
   return whole;
 }
 
@@ -252,21 +256,18 @@ std::optional<Unsigned> read_unsigned(std::string_view text) {
 std::optional<Ip> read_ip(std::string_view text) {
   Ip ip{};
   ip[10] = ip[11] = 0xFF;
-  std::size_t octet = 12;
-  unsigned value = 0, digits = 0;
-  for (char c : text) {
-    const auto digit = static_cast<unsigned>(static_cast<unsigned char>(c) - '0');
-    if (digit <= 9) {
-      value = value * 10 + digit;
-      if (++digits > 3 || value > 255) return parse_ip(text);
-    } else {
-      if (c != '.' || digits == 0 || octet == 15) return parse_ip(text);
-      ip[octet++] = static_cast<std::uint8_t>(value);
-      value = digits = 0;
-    }
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const auto digit = [&] { return at == end ? 10u : static_cast<unsigned char>(*at - '0'); };
+  for (std::size_t octet = 12; octet < 16; ++octet) {
+    unsigned value = digit();
+    if (value > 9) return parse_ip(text);
+    ++at;
+    for (int more = 0; more < 2 && digit() <= 9; ++more, ++at) value = value * 10 + digit();
+    if (value > 255 || (octet < 15 ? at == end || *at != '.' : at != end)) return parse_ip(text);
+    ip[octet] = static_cast<std::uint8_t>(value);
+    if (octet < 15) ++at;  // behind the dot
   }
-  if (octet != 15 || digits == 0) return parse_ip(text);
-  ip[15] = static_cast<std::uint8_t>(value);
   return ip;
 }
 
