@@ -117,7 +117,11 @@ Unescaped unescape_json(std::string_view text, char* out) {
   return made;
 }
 
-bool is_json_literal(std::string_view token) { return token == "true" || token == "false" || token == "null"; }
+bool is_json_literal(std::string_view token) {
+  const auto is = [&](const char(&four)[5]) { return std::memcmp(token.data(), four, 4) == 0; };
+  if (token.size() == 4) return is("true") || is("null");
+  return token.size() == 5 && is("fals") && token[4] == 'e';
+}
 
 bool is_json_number(std::string_view token) {
   std::size_t at = !token.empty() && token[0] == '-';

@@ -67,8 +67,8 @@ struct Parser::State {
   /// Room for events, so that they are not moved while there come more of them: an event is a kilobyte.
   std::size_t events_expected(std::size_t records) const {
     constexpr double most = 16, margin = 1.125;
-    const double each = std::min(std::max(events_per_record * margin, 1.0), most);
-    return static_cast<std::size_t>(each * static_cast<double>(records)) + 2;
+    const double each = events_per_record <= 1 ? 1 : std::min(events_per_record * margin, most);
+    return static_cast<std::size_t>(each * static_cast<double>(records)) + 1;
   }
 
   void parse(Batch& batch, Record& record);

@@ -28,23 +28,10 @@ PlanWalker::Step PlanWalker::step_of(std::uint32_t number) {
   return step;
 }
 
-/// The expected key, or one of the next that were seen behind it: optional keys are left out all the time, and the
-/// chain keeps the order of them all.
-PlanWalker::Step* PlanWalker::follow(Step* step, const char* key) const {
-  for (int i = 0; i < 4 && step != nullptr; ++i, step = step->next)
-    if (step->is(key, plan_->nodes[step->node])) return step;
-  return nullptr;
-}
-
 PlanWalker::Step* PlanWalker::look_up(std::uint32_t at, const char* key) {
   KeyText buffer;
   const std::uint32_t child = plan_->child(at, key_text(key, buffer));
   return child == Plan::none ? nullptr : &steps_[child];
-}
-
-std::string_view PlanWalker::string(const char* inside, EventWriter& out) {
-  const StringExtent extent = string_extent(inside);
-  return out.text_of({inside, extent.length}, extent.escaped);
 }
 
 void PlanWalker::put_all(const Step& step, std::string_view text, EventWriter& out) {

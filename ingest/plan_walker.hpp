@@ -68,12 +68,21 @@ class PlanWalker {
 
   Step step_of(std::uint32_t number);
   bool object(simdjson::ondemand::object& fields, Step& at, EventWriter& out);
-  Step* follow(Step* step, const char* key) const;
+  /// The expected key, or one of the next that were seen behind it: optional keys are left out all the time, and the
+  /// chain keeps the order of them all.
+  Step* follow(Step* step, const char* key) const {
+    for (int i = 0; i < 4 && step != nullptr; ++i, step = step->next)
+      if (step->is(key, plan_->nodes[step->node])) return step;
+    return nullptr;
+  }
   Step* look_up(std::uint32_t at, const char* key);
   bool take(simdjson::ondemand::value& value, Step& step, EventWriter& out);
   void scalar(std::string_view token, const Step& step, EventWriter& out);
   bool array(simdjson::ondemand::value& value, const Step& step, EventWriter& out);
-  static std::string_view string(const char* inside, EventWriter& out);
+  static std::string_view string(const char* inside, EventWriter& out) {
+    const StringExtent extent = string_extent(inside);
+    return out.text_of({inside, extent.length}, extent.escaped);
+  }
   static void put_all(const Step& step, std::string_view text, EventWriter& out);
 
   std::unique_ptr<Plan> plan_;

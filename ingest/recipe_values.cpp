@@ -63,6 +63,23 @@ bool RecipeValues::fits(const Recipe& recipe, const CellShape& shape, const Cell
                      [&](const std::vector<Condition>& way) { return all_hold(way, cells); });
 }
 
+inline bool RecipeValues::give(const Leaf& leaf, const Constant& value) {
+  if (value.kind == Constant::Kind::number) writer_.set(static_cast<Num>(leaf.slot), value.number);
+  else writer_.set(static_cast<Str>(leaf.slot), value.text);
+  return true;
+}
+
+inline bool RecipeValues::take(const CellShape& shape, const CellShape::Step& step, const Cell* cells) {
+  for (std::uint32_t i = 0; i < step.check_count; ++i)
+    if (!shape.checks[step.first_check + i]->holds(cells)) return false;
+  const ColumnSource& source = *step.source;
+  if (step.value.kind != Constant::Kind::unknown) return give(source.leaf, step.value);
+  if (step.cell < 0) return offer(source, cells);
+  const Cell& cell = cells[step.cell];
+  if (cell.is_text()) return !cell.text.empty() && writer_.offer(source.leaf, cell.text);
+  return cell.kind == Cell::Kind::array && offer_list(source, cell.text);
+}
+
 void RecipeValues::fill(const Recipe& recipe, const CellShape& shape, const Cell* cells, Batch& batch,
                         const Record& record, Event& event, std::uint64_t flags, Explanation* explanation) {
   batch_ = &batch;
@@ -82,23 +99,6 @@ void RecipeValues::fill(const Recipe& recipe, const CellShape& shape, const Cell
   for (const Mark* mark : shape.marks)
     if (all_hold(mark->when, cells)) writer_.flag(mark->flag);
   writer_.finish(record, recipe.defaults, recipe.number, recipe.version);
-}
-
-bool RecipeValues::take(const CellShape& shape, const CellShape::Step& step, const Cell* cells) {
-  for (std::uint32_t i = 0; i < step.check_count; ++i)
-    if (!shape.checks[step.first_check + i]->holds(cells)) return false;
-  const ColumnSource& source = *step.source;
-  if (step.value.kind != Constant::Kind::unknown) return give(source.leaf, step.value);
-  if (step.cell < 0) return offer(source, cells);
-  const Cell& cell = cells[step.cell];
-  if (cell.is_text()) return !cell.text.empty() && writer_.offer(source.leaf, cell.text);
-  return cell.kind == Cell::Kind::array && offer_list(source, cell.text);
-}
-
-bool RecipeValues::give(const Leaf& leaf, const Constant& value) {
-  if (value.kind == Constant::Kind::number) writer_.set(static_cast<Num>(leaf.slot), value.number);
-  else writer_.set(static_cast<Str>(leaf.slot), value.text);
-  return true;
 }
 
 void RecipeValues::set_signer(Batch& batch, std::string_view identity, Event& event) {

@@ -226,27 +226,16 @@ void RecipeWalker::unread(std::uint32_t at, const char* key, std::span<const std
     explanation_->unread.push_back(std::move(whole));
 }
 
-// The first character of a value decides what it is. Values that are not entered are skipped by the iterator.
-bool RecipeWalker::value(ondemand::value& value, std::uint32_t at) {
-  const std::string_view token = value.raw_json_token();
-  switch (token[0]) {
-    case '"': {
-      const Step& step = steps_[at];
-      if (step.opens) text(string(token.data() + 1), at);
-      else if (step.target_count > 0) set(at, Cell::Kind::string, string(token.data() + 1));
-      return true;
-    }
-    case '{': return !steps_[at].asks || entered_object(value, at, token.data());
-    case '[': return list(value, at, token.data());
-    default: {
-      const std::string_view scalar = trimmed(token);
-      if (is_json_number(scalar) || (is_json_literal(scalar) && scalar != "null"))
-        set(at, Cell::Kind::scalar, scalar);
-      else
-        result_.odd = result_.odd || scalar != "null";
-      return true;
-    }
-  }
+// Values that are not entered are skipped by the iterator.
+bool RecipeWalker::other_value(ondemand::value& value, std::uint32_t at, std::string_view token) {
+  if (token[0] == '{') return !steps_[at].asks || entered_object(value, at, token.data());
+  if (token[0] == '[') return list(value, at, token.data());
+  const std::string_view scalar = trimmed(token);
+  if (is_json_number(scalar) || (is_json_literal(scalar) && scalar != "null"))
+    set(at, Cell::Kind::scalar, scalar);
+  else
+    result_.odd = result_.odd || scalar != "null";
+  return true;
 }
 
 // An object where JSON in a string was expected, and a map where a list of pairs was, are read all the same.

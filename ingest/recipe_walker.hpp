@@ -94,7 +94,16 @@ class RecipeWalker {
   bool walk(simdjson::ondemand::document& document);
   void read_headers(const Record& record);
   bool read_attributes(const Record& record);
-  bool value(Value& value, std::uint32_t at);
+  /// The first character of a value decides what it is: a string, most of the time.
+  bool value(Value& value, std::uint32_t at) {
+    const std::string_view token = value.raw_json_token();
+    if (token[0] != '"') return other_value(value, at, token);
+    const Step& step = steps_[at];
+    if (step.opens) text(string(token.data() + 1), at);
+    else if (step.target_count > 0) set(at, Cell::Kind::string, string(token.data() + 1));
+    return true;
+  }
+  bool other_value(Value& value, std::uint32_t at, std::string_view token);
   bool root_value(simdjson::ondemand::document& document);
   /// `also`: the same object is read as these, too; what they know is not unread.
   bool object(Object& fields, std::uint32_t at, std::span<const std::int32_t> also = {});
