@@ -77,18 +77,12 @@ class OfRandomCutForest : public SeriesBaseline {
  public:
   double observe(double value) override {
     if (!std::isfinite(value)) return 0;
-    std::ranges::rotate(last_, last_.begin() + 1);
-    last_.back() = value;
-    if (++seen_ < length) return 0;
-    const double displacement = model_.observe(last_);
+    const double displacement = model_.observe(Point{value});
     return displacement / (displacement + 10);
   }
 
  private:
-  static constexpr std::size_t length = point_dimensions_max;
-  RandomCutForest model_{length};
-  Point last_{};
-  std::size_t seen_ = 0;
+  RandomCutForest model_{1};
 };
 
 }  // namespace

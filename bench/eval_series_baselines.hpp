@@ -12,9 +12,10 @@ class SeriesBaseline {
   virtual double observe(double value) = 0;
 };
 
-/// "static-threshold": multiples of the highest of the first 288 values. "windowed-gaussian": how far out of a normal distribution of
-/// the last 6,400 values, learnt every 100 (as in the Numenta benchmark). "half-space-trees": bench/eval_points.hpp over the
-/// value, by the range of those before it. "random-cut-forest": over the last 8 values. nullptr for another name.
+/// "static-threshold": multiples of the highest of the first 288 values. "windowed-gaussian": how far out of a normal
+/// distribution of the last 6,400 values, learnt every 100 (as in the Numenta benchmark). Of bench/eval_points.hpp:
+/// "half-space-trees" over the value, by the range of those before it; "random-cut-forest" over the value alone, which does
+/// better on the benchmark than the last 8 of them. nullptr for another name.
 std::unique_ptr<SeriesBaseline> make_series_baseline(std::string_view name);
 
 }  // namespace tidewaiter::bench
