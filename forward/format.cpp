@@ -53,9 +53,8 @@ std::string open_object(const Envelope& envelope, const FormatOptions& options) 
     if (!body.is_object()) {
       out = "{\"uid\":\"" + envelope.uid + "\"}";
     } else {
-      out = one_line && !envelope.body.empty() && envelope.body.back() == '}'
-                ? std::string(envelope.body)
-                : body.dump(-1, ' ', false, Json::error_handler_t::replace);
+      const bool ready = one_line && envelope.body.starts_with("{\"") && envelope.body.ends_with('}');
+      out = ready ? std::string(envelope.body) : body.dump(-1, ' ', false, Json::error_handler_t::replace);
     }
   }
   out.pop_back();

@@ -76,8 +76,10 @@ TEST(Format, a_body_that_is_no_alert_is_still_delivered_under_a_stable_uid) {
   erased->records[0].value = erased->records[1].value = "";
   EXPECT_NE(alert_envelope(*erased, 0, "alerts").uid, alert_envelope(*erased, 1, "alerts").uid);
   auto empty = std::make_shared<Commit>(*commit);
-  empty->records[0].value = "{}";
-  EXPECT_EQ(parse(to_json(alert_envelope(*empty, 0, "alerts"), {}))["log"], "alerts");
+  for (const char* body : {"{}", "\t\t{}", "{\t}", " {}"}) {
+    empty->records[0].value = body;
+    EXPECT_EQ(parse(to_json(alert_envelope(*empty, 0, "alerts"), {}))["log"], "alerts") << body;
+  }
 }
 
 TEST(Format, the_same_item_gives_the_same_bytes_every_time) {
