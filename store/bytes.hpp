@@ -17,6 +17,49 @@ inline std::int64_t unzigzag(std::uint64_t v) {
   return static_cast<std::int64_t>((v >> 1) ^ (~(v & 1) + 1));
 }
 
+/// Copies `size` bytes, without a call when they are few, as most strings of columns are. Returns the end of the copy.
+inline char* copy_text(char* to, const char* from, std::size_t size) {
+  if (size > 32) {
+    std::memcpy(to, from, size);
+  } else if (size >= 16) {  // both ends, which overlap
+    char first[16], last[16];
+    std::memcpy(first, from, 16);
+    std::memcpy(last, from + size - 16, 16);
+    std::memcpy(to, first, 16);
+    std::memcpy(to + size - 16, last, 16);
+  } else if (size >= 8) {
+    std::uint64_t first, last;
+    std::memcpy(&first, from, 8);
+    std::memcpy(&last, from + size - 8, 8);
+    std::memcpy(to, &first, 8);
+    std::memcpy(to + size - 8, &last, 8);
+  } else if (size >= 4) {
+    std::uint32_t first, last;
+    std::memcpy(&first, from, 4);
+    std::memcpy(&last, from + size - 4, 4);
+    std::memcpy(to, &first, 4);
+    std::memcpy(to + size - 4, &last, 4);
+  } else if (size != 0) {
+    const char middle = from[size / 2], last = from[size - 1];
+    to[0] = from[0];
+    to[size / 2] = middle;
+    to[size - 1] = last;
+  }
+  return to + size;
+}
+
+inline constexpr std::size_t varint_size_max = 10;
+
+/// LEB128 of `v` at `to`, where varint_size_max bytes have room. Returns its end.
+inline char* put_varint(char* to, std::uint64_t v) {
+  while (v >= 0x80) {
+    *to++ = static_cast<char>(v | 0x80);
+    v >>= 7;
+  }
+  *to++ = static_cast<char>(v);
+  return to;
+}
+
 /// An append-only buffer that is reused: clear() keeps the memory.
 class Bytes {
  public:
@@ -31,23 +74,14 @@ class Bytes {
   void fixed(T v) {
     std::memcpy(grow(sizeof v), &v, sizeof v);
   }
-  void varint(std::uint64_t v) {
-    char* p = grow(10);
-    char* const start = p;
-    while (v >= 0x80) {
-      *p++ = static_cast<char>(v | 0x80);
-      v >>= 7;
-    }
-    *p++ = static_cast<char>(v);
-    size_ -= static_cast<std::size_t>(10 - (p - start));
-  }
-  void bytes(std::string_view text) {
-    if (!text.empty()) std::memcpy(grow(text.size()), text.data(), text.size());
-  }
+  void varint(std::uint64_t v) { end_at(put_varint(grow(varint_size_max), v)); }
+  void bytes(std::string_view text) { copy_text(grow(text.size()), text.data(), text.size()); }
   void string(std::string_view text) {
-    varint(text.size());
-    bytes(text);
+    char* const place = put_varint(grow(varint_size_max + text.size()), text.size());
+    end_at(copy_text(place, text.data(), text.size()));
   }
+  /// Gives back what was grown too far: the content ends at `end`.
+  void end_at(const char* end) { size_ = static_cast<std::size_t>(end - data_.get()); }
   void clear() { size_ = 0; }
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }

@@ -1,8 +1,48 @@
 #include "store/column_digest.hpp"
 
 #include <bit>
+#include <cstring>
 
 namespace tidewaiter::store {
+
+namespace {
+
+template <class Visit>
+void each_bit(std::uint64_t bits, Visit visit) {
+  for (; bits != 0; bits &= bits - 1) visit(static_cast<std::size_t>(std::countr_zero(bits)));
+}
+
+/// At least what `event` takes, so that room is made once.
+std::size_t size_max(const Event& event) {
+  static_assert(sizeof(Ip) >= varint_size_max);
+  std::size_t size = varint_size_max + 2 * sizeof(std::uint64_t) +
+                     static_cast<std::size_t>(std::popcount(event.numbers_present)) * sizeof(Ip);
+  each_bit(event.strings_present, [&](std::size_t c) { size += varint_size_max + event.strings[c].size(); });
+  return size;
+}
+
+char* put_event(char* to, const Event& event) {
+  to = put_varint(to, event.sub);
+  std::memcpy(to, &event.strings_present, sizeof event.strings_present);
+  to += sizeof event.strings_present;
+  std::memcpy(to, &event.numbers_present, sizeof event.numbers_present);
+  to += sizeof event.numbers_present;
+  each_bit(event.strings_present, [&](std::size_t c) {
+    const std::string_view text = event.strings[c];
+    to = copy_text(put_varint(to, text.size()), text.data(), text.size());
+  });
+  each_bit(event.numbers_present, [&](std::size_t c) {
+    if (c < num_count) {
+      to = put_varint(to, event.numbers[c]);
+    } else {
+      std::memcpy(to, event.addresses[c - num_count].data(), sizeof(Ip));
+      to += sizeof(Ip);
+    }
+  });
+  return to;
+}
+
+}  // namespace
 
 void ColumnDigest::add(const Record& record, std::uint32_t ordinal, const Event* events) {
   bytes_.varint(record.seq);
@@ -10,22 +50,8 @@ void ColumnDigest::add(const Record& record, std::uint32_t ordinal, const Event*
   bytes_.varint(zigzag(record.leader_epoch));
   bytes_.u8(static_cast<std::uint8_t>(record.reason));
   bytes_.varint(record.event_count);
-  for (const Event* event = events; event != events + record.event_count; ++event) {
-    bytes_.varint(event->sub);
-    bytes_.fixed(event->strings_present);
-    bytes_.fixed(event->numbers_present);
-    for (std::uint64_t left = event->strings_present; left != 0; left &= left - 1)
-      bytes_.string(event->strings[static_cast<std::size_t>(std::countr_zero(left))]);
-    for (std::uint64_t left = event->numbers_present; left != 0; left &= left - 1) {
-      const auto c = static_cast<std::size_t>(std::countr_zero(left));
-      if (c < num_count) {
-        bytes_.varint(event->numbers[c]);
-      } else {
-        const Ip& ip = event->addresses[c - num_count];
-        bytes_.bytes({reinterpret_cast<const char*>(ip.data()), ip.size()});
-      }
-    }
-  }
+  for (const Event* event = events; event != events + record.event_count; ++event)
+    bytes_.end_at(put_event(bytes_.grow(size_max(*event)), *event));
 }
 
 }  // namespace tidewaiter::store

@@ -10,6 +10,7 @@
 #include "core/body.hpp"
 #include "core/check.hpp"
 #include "core/failpoint.hpp"
+#include "core/prefetch.hpp"
 #include "core/text.hpp"
 #include "store/log_state.hpp"
 
@@ -86,11 +87,40 @@ OwnRecord salt_key_record(const LogInfo& log, const NewUnit& unit, std::int64_t 
   return record;
 }
 
-constexpr std::size_t events_ahead = 3;
+/// Another core has written the records: what a loop over them reads is asked for some records ahead, first the line that
+/// says which columns there are, then these, then the texts they point to.
+constexpr std::size_t presence_ahead = 9, columns_ahead = 6, texts_ahead = 3;
 
-void prefetch_events(const Commit& made, std::uint32_t record) {
-  const Record& r = made.records[record];
-  if (r.event_count != 0) prefetch(made.events[r.first_event]);
+const Event* event_at(const std::vector<Record>& records, const std::vector<Event>& events, std::size_t at) {
+  if (at >= records.size() || records[at].event_count == 0) return nullptr;
+  return &events[records[at].first_event];
+}
+
+template <class Visit>
+void each_string(const Event& event, Visit visit) {
+  for (std::uint64_t left = event.strings_present; left != 0; left &= left - 1)
+    visit(event.strings[static_cast<std::size_t>(std::countr_zero(left))]);
+}
+
+/// What routes mostly ask for.
+void prefetch_numbers(const Event& event) {
+  prefetch_line(&event);
+  const char* numbers = reinterpret_cast<const char*>(event.numbers.data());
+  for (std::size_t at = 0; at < sizeof event.numbers; at += 64) prefetch_line(numbers + at);
+}
+
+void prefetch_ahead(const Commit& made, const std::vector<std::uint32_t>& of_log, std::size_t at) {
+  const auto ahead = [&](std::size_t records) {
+    return at + records < of_log.size() ? event_at(made.records, made.events, of_log[at + records]) : nullptr;
+  };
+  if (const Event* event = ahead(presence_ahead)) prefetch_line(event);
+  if (const Event* event = ahead(columns_ahead)) {
+    prefetch_numbers(*event);
+    prefetch_line(event->addresses.data());
+    each_string(*event, [](const std::string_view& text) { prefetch_line(&text); });
+  }
+  if (const Event* event = ahead(texts_ahead))
+    each_string(*event, [](const std::string_view& text) { prefetch_line(text.data()); });
 }
 
 std::uint64_t monotonic_ns() {
@@ -158,7 +188,9 @@ std::vector<NewUnit> Log::State::assemble(Commit& made, std::unique_ptr<Batch> s
   records[own_log::control] = control.size();
   for (const OwnRecord& record : own) records[own_log_of(record.kind)] += 1;
   if (source) {
-    for (Record& record : source->records) {
+    for (std::size_t i = 0; i < source->records.size(); ++i) {
+      if (const Event* event = event_at(source->records, source->events, i + columns_ahead)) prefetch_numbers(*event);
+      Record& record = source->records[i];
       record.log = log_of(record, source->events.data() + record.first_event);
       records[record.log] += 1;
     }
@@ -211,7 +243,7 @@ void Log::State::pack_part(const Commit& made, std::uint16_t id, const std::vect
   const std::vector<std::uint32_t>& records = records_by_log[id];
   for (std::size_t at = 0; at < records.size(); ++at) {
     const std::uint32_t i = records[at];
-    if (at + events_ahead < records.size()) prefetch_events(made, records[at + events_ahead]);
+    prefetch_ahead(made, records, at);
     const Record& record = made.records[i];
     const bool new_unit = unit_begins_at(record.seq);
     if (open && (new_unit || encoder.body_bytes() + record.body.size() > options.block_bytes_max)) {
@@ -244,7 +276,7 @@ void Log::State::hash_part(const Commit& made, const std::vector<std::uint32_t>&
   digest.begin();
   for (std::size_t i = 0; i < records.size(); ++i) {
     const Record& record = made.records[records[i]];
-    if (i + events_ahead < records.size()) prefetch_events(made, records[i + events_ahead]);
+    prefetch_ahead(made, records, i);
     digest.add(record, records[i], made.events.data() + record.first_event);
   }
   commitments.resize(records.size());

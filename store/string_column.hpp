@@ -31,13 +31,14 @@ class StringColumnWriter {
     }
     const Ends ends = ends_of(value);
     Slot& slot = cache_[hash(ends, value.size())];
-    if (slot.epoch == epoch_ && slot.size == value.size() && slot.ends == ends && same_middle(slot.data, value)) {
+    if (slot.epoch == epoch_ && slot.size == value.size() && slot.ends == ends && same_middle(slot.end, value)) {
       ids_.push_back(slot.id);
       return;
     }
-    slot = {ends, value.data(), static_cast<std::uint32_t>(value.size()), epoch_, entries_++};
-    ids_.push_back(slot.id);
     bytes_.string(value);
+    slot = {ends, static_cast<std::uint32_t>(bytes_.size()), static_cast<std::uint32_t>(value.size()), epoch_,
+            entries_++};
+    ids_.push_back(slot.id);
   }
   bool empty() const { return values_ == 0; }
   void finish(Bytes& out, Bytes& uncompressed);
@@ -48,9 +49,10 @@ class StringColumnWriter {
     std::uint64_t first = 0, last = 0;
     bool operator==(const Ends&) const = default;
   };
-  struct Slot {
+  /// The known value is read where it stands in `bytes_`, which is warm; two slots share a cache line.
+  struct alignas(32) Slot {
     Ends ends;
-    const char* data = nullptr;
+    std::uint32_t end = 0;  // of the value in bytes_
     std::uint32_t size = 0, epoch = 0, id = 0;
   };
   static Ends ends_of(std::string_view text) {
@@ -68,8 +70,10 @@ class StringColumnWriter {
     }
     return ends;
   }
-  static bool same_middle(const char* known, std::string_view value) {
-    return value.size() <= 16 || std::memcmp(known + 8, value.data() + 8, value.size() - 16) == 0;
+  bool same_middle(std::size_t known_end, std::string_view value) const {
+    if (value.size() <= 16) return true;
+    const char* known = bytes_.view().data() + known_end - value.size();
+    return std::memcmp(known + 8, value.data() + 8, value.size() - 16) == 0;
   }
   static std::size_t hash(const Ends& ends, std::size_t size) {
     const std::uint64_t h = (ends.first ^ (ends.last << 1 | ends.last >> 63) ^ size) * 0x9E3779B97F4A7C15ull;
