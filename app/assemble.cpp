@@ -5,8 +5,6 @@
 
 #include "app/config_checks.hpp"
 #include "app/format_counters.hpp"
-#include "detect/policy.hpp"
-#include "ingest/enrich.hpp"
 #include "ingest/file_source.hpp"
 #include "ingest/kafka_source.hpp"
 #include "ingest/parser.hpp"
@@ -41,7 +39,7 @@ class EnrichEvents final : public Enrich {
  public:
   EnrichEvents(const detect::Policy& policy, std::shared_ptr<const ingest::Trust> trust,
                std::shared_ptr<const ingest::TableSet> tables, Metrics& metrics)
-      : trust_(std::move(trust)), destinations_(groups_of(policy)), tables_(std::move(tables)) {
+      : trust_(std::move(trust)), destinations_(destination_groups(policy)), tables_(std::move(tables)) {
     for (std::size_t i = 0; i < ingest::table_kinds; ++i) {
       const auto kind = static_cast<ingest::TableKind>(i);
       const Labels labels = {{"table", std::string(ingest::spec_of(kind).name)}};
@@ -63,16 +61,6 @@ class EnrichEvents final : public Enrich {
   }
 
  private:
-  static std::vector<ingest::DestinationGroup> groups_of(const detect::Policy& policy) {
-    std::vector<ingest::DestinationGroup> groups;
-    for (const detect::DestinationGroup& from : policy.destinations()) {
-      ingest::DestinationGroup group{from.category, from.hosts, {}};
-      for (const auto& net : from.nets) group.nets.push_back({net.base, net.prefix_bits});
-      groups.push_back(std::move(group));
-    }
-    return groups;
-  }
-
   const std::shared_ptr<const ingest::Trust> trust_;
   ingest::Destinations destinations_;
   std::shared_ptr<const ingest::TableSet> tables_;
@@ -96,6 +84,16 @@ ingest::BatchLimits batch_limits(const Config& config) {
 }
 
 }  // namespace
+
+std::vector<ingest::DestinationGroup> destination_groups(const detect::Policy& policy) {
+  std::vector<ingest::DestinationGroup> groups;
+  for (const detect::DestinationGroup& from : policy.destinations()) {
+    ingest::DestinationGroup group{from.category, from.hosts, {}};
+    for (const auto& net : from.nets) group.nets.push_back({net.base, net.prefix_bits});
+    groups.push_back(std::move(group));
+  }
+  return groups;
+}
 
 store::Options store_options(const Config& config) {
   store::Options options;

@@ -6,9 +6,13 @@
 
 #include "app/config.hpp"
 #include "app/pipeline.hpp"
+#include "detect/policy.hpp"
+#include "ingest/enrich.hpp"
 
 namespace tidewaiter::app {
 
+/// What ingest fills dst_category from.
+std::vector<ingest::DestinationGroup> destination_groups(const detect::Policy& policy);
 store::Options store_options(const Config& config);
 detect::EngineConfig engine_config(const Config& config);
 std::vector<forward::ConnectorConfig> connector_configs(const Config& config);

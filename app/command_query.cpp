@@ -18,25 +18,6 @@ constexpr std::uint64_t table_rows_default = 100;
 constexpr std::uint64_t table_rows_max = 100'000;  // a table is laid out in memory
 constexpr std::uint64_t newest_rows_default = 100;
 
-/// RFC 3339, a date, "now", or an age such as "-7d" or "now-90m".
-Result<std::optional<std::int64_t>> parse_time(const std::string& text, const char* option, std::int64_t now_ns) {
-  if (text.empty()) return std::optional<std::int64_t>();
-  if (const auto time = parse_rfc3339(text)) return std::optional(*time);
-  if (const auto day = parse_rfc3339(text + "T00:00:00Z")) return std::optional(*day);
-  std::string_view age = text;
-  if (age.substr(0, 3) == "now") age.remove_prefix(3);
-  if (age.empty()) return std::optional(now_ns);
-  const std::string_view digits = age.substr(1, age.size() > 2 ? age.size() - 2 : 0);
-  const bool plain = !digits.empty() && digits.size() <= 6 && digits.find_first_not_of("0123456789") == std::string_view::npos;
-  constexpr std::pair<char, std::int64_t> units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
-  if (age.front() == '-' && plain)
-    for (const auto& [letter, seconds] : units)
-      if (age.back() == letter)
-        return std::optional<std::int64_t>(now_ns - std::stol(std::string(digits)) * seconds * 1'000'000'000);
-  return fail(Code::invalid_argument, std::string(option) + ": '" + text +
-                                          "' is no time; give 2026-03-04T05:06:07Z, 2026-03-04, now, or an age such as -7d");
-}
-
 /// What a row says in one phrase, where columns do not: an alert's title, a reject's reason, a control record's type.
 std::string phrase(const store::Row& row) {
   const Record& record = row.record->record;

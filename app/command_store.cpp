@@ -36,6 +36,28 @@ int report_error(const Error& error, bool json) {
   return exit_code(error);
 }
 
+std::optional<std::int64_t> parse_span(std::string_view text) {
+  const std::string_view digits = text.substr(0, text.empty() ? 0 : text.size() - 1);
+  if (digits.empty() || digits.size() > 6 || digits.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
+  constexpr std::pair<char, std::int64_t> units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
+  for (const auto& [letter, seconds] : units)
+    if (text.back() == letter) return std::stol(std::string(digits)) * seconds * 1'000'000'000;
+  return std::nullopt;
+}
+
+Result<std::optional<std::int64_t>> parse_time(const std::string& text, const char* option, std::int64_t now_ns) {
+  if (text.empty()) return std::optional<std::int64_t>();
+  if (const auto time = parse_rfc3339(text)) return std::optional(*time);
+  if (const auto day = parse_rfc3339(text + "T00:00:00Z")) return std::optional(*day);
+  std::string_view age = text;
+  if (age.substr(0, 3) == "now") age.remove_prefix(3);
+  if (age.empty()) return std::optional(now_ns);
+  if (age.front() == '-')
+    if (const auto span = parse_span(age.substr(1))) return std::optional<std::int64_t>(now_ns - *span);
+  return fail(Code::invalid_argument, std::string(option) + ": '" + text +
+                                          "' is no time; give 2026-03-04T05:06:07Z, 2026-03-04, now, or an age such as -7d");
+}
+
 std::string shell_quoted(const std::string& text) {
   const bool plain = !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                                              "_-./:=@%+,") == std::string::npos;

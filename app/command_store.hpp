@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/result.hpp"
@@ -94,6 +95,10 @@ int report_error(const Error& error, bool json);
 Result<std::unique_ptr<store::Reader>> open_store(const std::string& directory);
 /// Error: invalid_argument, naming the nearest log.
 Result<std::uint16_t> find_log(const store::Reader& reader, const std::string& name);
+/// RFC 3339, a date, "now", or an age such as "-7d" or "now-90m"; nothing for "". Error: invalid_argument.
+Result<std::optional<std::int64_t>> parse_time(const std::string& text, const char* option, std::int64_t now_ns);
+/// "90m", "7d": ns.
+std::optional<std::int64_t> parse_span(std::string_view text);
 std::string shell_quoted(const std::string& text);
 Result<std::string> read_text_file(const std::string& path);
 

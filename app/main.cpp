@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <functional>
 
+#include "app/command_backtest.hpp"
 #include "app/command_generate.hpp"
 #include "app/command_config.hpp"
 #include "app/command_demo.hpp"
@@ -199,6 +200,31 @@ void add_proof_commands(CLI::App& cli, int& code) {
   sub->add_flag("--json", replay.json, "Print as JSON");
 }
 
+void add_backtest_command(CLI::App& cli, int& code) {
+  static BacktestOptions backtest;
+  auto* sub = command(cli, "backtest", "What another configuration or policy would have alerted on a stored log: new, gone and moved alerts",
+                      code, [] { return command_backtest(backtest); });
+  add_store(sub, backtest.store);
+  sub->add_option("--config", backtest.config, "Configuration that is tried: its section detect, and its policy_file from the first event on "
+                                               "(without one the policies of the log stay)")->required();
+  sub->add_option("--against", backtest.against, "Configuration to compare with (default: the alerts that are stored)");
+  sub->add_option("--from", backtest.from, "Compare alerts from this event time on: 2026-03-01, 2026-03-01T10:00:00Z, -7d. What is older is "
+                                           "played to learn from and not compared");
+  sub->add_option("--to", backtest.to, "Compare alerts before this event time");
+  sub->add_option("--warm-up", backtest.warm_up, "With --from: play no more than this before it, such as 28d (default: all). Detectors that "
+                                                 "learnt less alert differently");
+  sub->add_option("--max-new", backtest.max_new, "So many new alerts are no difference")->capture_default_str();
+  sub->add_option("--max-gone", backtest.max_gone, "So many alerts may be gone")->capture_default_str();
+  sub->add_option("--max-moved", backtest.max_moved, "So many may be at another time within a day, or of another severity")->capture_default_str();
+  sub->add_option("--examples", backtest.examples, "Alerts shown per rule and kind of change")->capture_default_str();
+  sub->add_flag("--json", backtest.json, "Print as JSON");
+  sub->footer("For example, before a stricter policy goes live, and in CI:\n"
+              "  tidewaiter backtest --store DIR --config new.yaml                          against what the service alerted\n"
+              "  tidewaiter backtest --store DIR --config new.yaml --against tidewaiter.yaml --from -28d --max-new 20\n"
+              "Exit status: 0 no more differences than allowed; 1 more; 2 wrong command line or configuration, or nothing to compare; "
+              "3 the environment (store, disk).");
+}
+
 void add_forward_commands(CLI::App& cli, int& code) {
   static ConnectorsOptions connectors;
   auto* sub = command(cli, "connectors", "List connectors: cursor, counters, lag", code,
@@ -261,6 +287,7 @@ int main_function(int argc, char** argv) {
   add_format_commands(cli, code);
   add_query_commands(cli, code);
   add_proof_commands(cli, code);
+  add_backtest_command(cli, code);
   add_forward_commands(cli, code);
   add_generate_command(cli, code);
   add_hidden_commands(cli, code);

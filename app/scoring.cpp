@@ -28,6 +28,7 @@ Result<std::optional<AlertFacts>> read_alert(std::string_view body) {
   facts.uid = json.value("uid", std::string());
   facts.detector = json.value("detector", std::string());
   facts.rule = json.value("rule", std::string());
+  facts.severity = json.value("severity", std::string());
   facts.title = json.value("title", std::string());
   facts.time_ns = time_of(json, "time");
   const auto window = json.value("window", nlohmann::json::object());
@@ -35,7 +36,13 @@ Result<std::optional<AlertFacts>> read_alert(std::string_view body) {
   facts.end_ns = time_of(window, "end");
   if (facts.start_ns == 0) facts.start_ns = facts.time_ns;
   if (facts.end_ns == 0) facts.end_ns = facts.time_ns;
-  add_entity(facts, json.value("entity", nlohmann::json::object()), "id");
+  const auto entity = json.value("entity", nlohmann::json::object());
+  if (entity.is_object()) {
+    facts.entity_type = entity.value("type", std::string());
+    facts.entity = entity.value("id", std::string());
+    facts.tenant = entity.value("tenant", std::string());
+  }
+  add_entity(facts, entity, "id");
   for (const char* key : {"principal", "app", "dst_host", "destination", "observer", "source"}) add_entity(facts, json, key);
   return std::optional<AlertFacts>(std::move(facts));
 }

@@ -12,9 +12,10 @@
 
 namespace tidewaiter::app {
 
-/// What scoring needs of an alert body.
+/// What scoring and comparing need of an alert body.
 struct AlertFacts {
-  std::string uid, detector, rule, title;
+  std::string uid, detector, rule, severity, title;
+  std::string entity_type, entity, tenant;  // whom it is about
   std::vector<std::string> entities;  // everything it names: principal, app, destination, observer
   std::int64_t start_ns = 0, end_ns = 0, time_ns = 0;  // window and the event time of the verdict
 };

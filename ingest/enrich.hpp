@@ -17,12 +17,14 @@ namespace tidewaiter::ingest {
 struct DestinationNet {
   Ip base{};
   int prefix_bits = 0;  // of the 128-bit address; an IPv4 net is v4-mapped, + 96
+  bool operator==(const DestinationNet&) const = default;
 };
 
 struct DestinationGroup {
   std::string category;
   std::vector<std::string> hosts;  // "corp.example" is itself and everything below it; any case
   std::vector<DestinationNet> nets;
+  bool operator==(const DestinationGroup&) const = default;
 };
 
 class Destinations {

@@ -358,7 +358,8 @@ void fill(StoredRecord& out, const BlockPtr& block, std::size_t i, bool bodies) 
 }
 
 BlockSummary summary(const BlockHeader& h) {
-  return {h.log, h.first_seq, h.records, h.min_time_ns, h.max_time_ns, h.min_receive_ns, h.max_receive_ns};
+  return {h.log,         h.first_seq,   h.records,        h.first_commit,  h.last_commit,
+          h.min_time_ns, h.max_time_ns, h.min_receive_ns, h.max_receive_ns};
 }
 
 }  // namespace

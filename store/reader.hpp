@@ -29,7 +29,8 @@ struct StoredRecord {
 struct BlockSummary {
   std::uint16_t log = 0;
   std::uint64_t first_seq = 0, records = 0;
-  std::int64_t min_time_ns = 0, max_time_ns = 0;          // event time
+  std::uint64_t first_commit = 0, last_commit = 0;
+  std::int64_t min_time_ns = 0, max_time_ns = 0;          // event time; min > max when no event has one
   std::int64_t min_receive_ns = 0, max_receive_ns = 0;
 };
 
