@@ -7,6 +7,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <thread>
+#include <vector>
 
 #include "app/backtest_player.hpp"
 #include "app/backtest_range.hpp"
@@ -149,7 +150,7 @@ class Backtest {
                                             "another configuration, --against FILE");
       if (!text) return text.error();
       TRY_ASSIGN(const DetectCursor judged, DetectCursor::decode(*text));
-      report_.unjudged_commits = newest_ - judged.commit;
+      TRY(count_unjudged(judged.commit));
       newest_ = judged.commit;
       TRY_ASSIGN(const std::uint16_t log, find_log(reader_, "alerts"));
       stored_.emplace(reader_, log, judged.alerts);
@@ -158,6 +159,18 @@ class Backtest {
     if (plan_.from_ns && plan_.warm_up_ns) play_from = *plan_.from_ns - *plan_.warm_up_ns;
     TRY_ASSIGN(commits_, commits_of(reader_, play_from, plan_.to_ns, newest_));
     report_.first_commit = commits_.first;
+    return {};
+  }
+
+  /// From the first commit with events on: what comes before are records of our own, such as the last alerts.
+  Result<void> count_unjudged(std::uint64_t judged) {
+    for (std::uint64_t number = judged + 1; number <= newest_; ++number) {
+      TRY_ASSIGN(const CommitPtr commit, reader_.commit(number, false));
+      const auto has_events = [](const Record& record) { return !is_own(record.kind) && record.event_count > 0; };
+      if (std::none_of(commit->records.begin(), commit->records.end(), has_events)) continue;
+      report_.unjudged_commits = newest_ - number + 1;
+      break;
+    }
     return {};
   }
 
@@ -193,11 +206,22 @@ class Backtest {
 
   void count_events(const Commit& commit) {
     const DiffRange range = range_of(plan_);
+    const bool first = report_.events == 0;
+    std::vector<std::int64_t> times;
     for (const Record& record : commit.records) {
       if (is_own(record.kind)) continue;
-      for (std::uint32_t i = 0; i < record.event_count; ++i)
-        report_.events += range.contains(commit.events[record.first_event + i].time_ns());
+      for (std::uint32_t i = 0; i < record.event_count; ++i) {
+        const std::int64_t time_ns = commit.events[record.first_event + i].time_ns();
+        if (!range.contains(time_ns)) continue;
+        ++report_.events;
+        if (first) times.push_back(time_ns);
+      }
     }
+    if (times.empty()) return;
+    // Not the very first of many: one clock that is years behind would make every rate nothing.
+    const auto place = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 100);
+    std::nth_element(times.begin(), place, times.end());
+    report_.begin_ns = *place;
   }
 
   bool all_done() const {
@@ -229,7 +253,6 @@ class Backtest {
     report_.before.alerts = report_.diff.alerts(Run::before);
     report_.after.alerts = report_.diff.alerts(Run::after);
     report_.last_commit = after.commit();
-    report_.begin_ns = std::max(after.first_watermark_ns(), plan_.from_ns.value_or(0));
     report_.end_ns = std::max(report_.begin_ns, std::min(after.watermark_ns(), range_of(plan_).to_ns));
   }
 

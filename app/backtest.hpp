@@ -42,7 +42,7 @@ struct BacktestSide {
 
 struct BacktestReport {
   std::uint64_t first_commit = 0, last_commit = 0;   // played
-  std::uint64_t unjudged_commits = 0;                // at the end of the log: detection has not come there yet
+  std::uint64_t unjudged_commits = 0;                // with events, at the end of the log: detection has not come there yet
   std::uint64_t events = 0;                          // in the range that was compared
   std::int64_t begin_ns = 0, end_ns = 0;             // event time of it
   std::int64_t wall_ns = 0, read_cpu_ns = 0;

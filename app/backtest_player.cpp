@@ -75,7 +75,6 @@ void BacktestPlayer::judge(const Commit& commit) {
   for (const OwnRecord& found : found_) take_(found.body);
   found_.clear();
   const detect::Status status = engine_->status();
-  if (first_watermark_ns_ == 0) first_watermark_ns_ = status.watermark_ns;
   commit_.store(commit.number);
   events_.store(status.events);
   watermark_ns_.store(status.watermark_ns);

@@ -39,7 +39,6 @@ class BacktestPlayer {
   std::uint64_t events() const { return events_.load(); }
   std::int64_t watermark_ns() const { return watermark_ns_.load(); }
   /// After join().
-  std::int64_t first_watermark_ns() const { return first_watermark_ns_; }
   std::int64_t cpu_ns() const { return cpu_ns_; }
 
  private:
@@ -59,7 +58,7 @@ class BacktestPlayer {
   std::atomic<bool> done_{false};
   std::atomic<std::uint64_t> commit_{0}, events_{0};
   std::atomic<std::int64_t> watermark_ns_{0};
-  std::int64_t first_watermark_ns_ = 0, cpu_ns_ = 0;
+  std::int64_t cpu_ns_ = 0;
 };
 
 /// CPU of the calling thread so far.
