@@ -40,7 +40,8 @@ Result<forward::ConnectorConfig> find_connector(const Config& config, const std:
 
 struct ConnectorRow {
   std::string name, type;
-  std::uint64_t cursor = 0, lag = 0, offered = 0, delivered = 0, dead_lettered = 0, expired = 0;
+  std::uint64_t cursor = 0, lag = 0, offered = 0, delivered = 0, dead_lettered = 0, expired = 0, sampled_out = 0;
+  Sampling sampling;  // in force at the cursor
   std::uint64_t pending() const { return offered - delivered - dead_lettered - expired; }
 };
 
@@ -49,7 +50,9 @@ Result<std::vector<ConnectorRow>> connector_rows(const Config& config) {
   const auto counts = reader->counters().connector;
   std::vector<ConnectorRow> rows;
   for (const ConnectorEntry& entry : config.connectors) {
-    ConnectorRow row{.name = entry.name, .type = entry.type};
+    ConnectorRow row;
+    row.name = entry.name;
+    row.type = entry.type;
     const auto count = [&](const char* what) {
       const auto it = counts.find(entry.name + "/" + what);
       return it == counts.end() ? std::uint64_t{0} : it->second;
@@ -58,14 +61,24 @@ Result<std::vector<ConnectorRow>> connector_rows(const Config& config) {
     row.delivered = count("delivered");
     row.dead_lettered = count("dead_lettered");
     row.expired = count("expired");
+    for (const std::string_view tier : enums::risk_tier.words) row.sampled_out += count(("sampled_out/" + std::string(tier)).c_str());
     if (auto text = reader->cursor(forward::Connector::cursor_name(entry.name))) {
-      TRY_ASSIGN(const forward::Place place, forward::read_cursor(*text, entry.name));
-      row.cursor = place.commit;
+      TRY_ASSIGN(const forward::Cursor cursor, forward::read_cursor(*text, entry.name));
+      row.cursor = cursor.place.commit;
+      row.sampling = cursor.sampling;
     }
     row.lag = reader->last_commit() - std::min(reader->last_commit(), row.cursor);
     rows.push_back(std::move(row));
   }
   return rows;
+}
+
+/// Tiers that are forwarded in part, and the share of their keys.
+nlohmann::json forward_rates(const Sampling& sampling) {
+  nlohmann::json rates = nlohmann::json::object();
+  for (std::size_t tier = 0; tier < risk_tiers; ++tier)
+    if (const double rate = sampling.forward_rate(tier); rate < 1) rates[std::string(enums::risk_tier.word(tier))] = rate;
+  return rates;
 }
 
 Result<int> list_connectors(const ConnectorsOptions& options) {
@@ -76,16 +89,22 @@ Result<int> list_connectors(const ConnectorsOptions& options) {
     for (const ConnectorRow& r : rows)
       out.push_back({{"name", r.name}, {"type", r.type}, {"cursor_commit", r.cursor}, {"lag_commits", r.lag},
                      {"offered", r.offered}, {"delivered", r.delivered}, {"pending", r.pending()},
-                     {"dead_lettered", r.dead_lettered}, {"expired", r.expired}});
+                     {"dead_lettered", r.dead_lettered}, {"expired", r.expired}, {"sampled_out", r.sampled_out},
+                     {"forward_rates", forward_rates(r.sampling)}});
     fmt::print("{}\n", out.dump());
     return exit_ok;
   }
   if (rows.empty()) fmt::print("no connectors in {}\n", config.file);
-  else fmt::print("{:<20} {:<12} {:>10} {:>6} {:>10} {:>10} {:>8} {:>6}\n", "NAME", "TYPE", "COMMIT", "LAG", "OFFERED",
-                  "DELIVERED", "PENDING", "DEAD");
+  else fmt::print("{:<20} {:<12} {:>10} {:>6} {:>10} {:>10} {:>8} {:>6} {:>11}\n", "NAME", "TYPE", "COMMIT", "LAG", "OFFERED",
+                  "DELIVERED", "PENDING", "DEAD", "SAMPLED OUT");
   for (const ConnectorRow& r : rows)
-    fmt::print("{:<20} {:<12} {:>10} {:>6} {:>10} {:>10} {:>8} {:>6}\n", r.name, r.type, r.cursor, r.lag, r.offered,
-               r.delivered, r.pending(), r.dead_lettered);
+    fmt::print("{:<20} {:<12} {:>10} {:>6} {:>10} {:>10} {:>8} {:>6} {:>11}\n", r.name, r.type, r.cursor, r.lag, r.offered,
+               r.delivered, r.pending(), r.dead_lettered, r.sampled_out);
+  for (const ConnectorRow& r : rows) {
+    const nlohmann::json rates = forward_rates(r.sampling);
+    for (const auto& [tier, rate] : rates.items())
+      fmt::print("{}: of the tier {} a share of {} of the keys is forwarded\n", r.name, tier, rate.get<double>());
+  }
   return exit_ok;
 }
 
@@ -122,6 +141,20 @@ Result<std::uint64_t> resolve_bound(const store::Reader& reader, const std::stri
   return upper ? low - 1 : low;
 }
 
+/// What the policy in force before this commit samples.
+Result<Sampling> sampling_before(const store::Reader& reader, std::uint64_t commit) {
+  Sampling found;
+  for (const store::LogInfo& log : reader.logs())
+    if (log.name == "control")
+      TRY(reader.scan(log.id, 0, reader.size(log.id), true, [](const store::BlockSummary&) { return true; },
+                      [&](const store::StoredRecord& stored) {
+                        if (stored.commit >= commit) return false;
+                        if (auto sampling = Sampling::of_record(stored.record.value)) found = std::move(*sampling);
+                        return true;
+                      }));
+  return found;
+}
+
 Result<int> send_again(const RedeliverOptions& options) {
   TRY_ASSIGN(const Config config, load_config(options.config));
   TRY_ASSIGN(forward::ConnectorConfig settings, find_connector(config, options.name));
@@ -133,7 +166,8 @@ Result<int> send_again(const RedeliverOptions& options) {
   Metrics metrics;
   TRY_ASSIGN(auto connector, forward::Connector::create(settings, log_names(*reader), clock, metrics));
   store::PublishedHeads heads(config.store.directory, config.store.head_file);
-  connector->start_at(std::max<std::uint64_t>(from, 1));
+  TRY_ASSIGN(const Sampling sampling, sampling_before(*reader, from));
+  connector->start_at(std::max<std::uint64_t>(from, 1), sampling);
   while (connector->next_commit() <= to || !connector->drained()) {
     while (connector->wants_more() && connector->next_commit() <= to) {
       TRY_ASSIGN(CommitPtr commit, reader->commit(connector->next_commit(), connector->needs_bodies()));
@@ -151,7 +185,7 @@ Result<int> send_again(const RedeliverOptions& options) {
   const forward::Status status = connector->status();
   if (options.json)
     fmt::print("{}\n", nlohmann::json{{"from_commit", from}, {"to_commit", to}, {"redelivered", status.redelivered},
-                                      {"dead_lettered", status.dead_lettered}}.dump());
+                                      {"dead_lettered", status.dead_lettered}, {"sampled_out", status.sampled_out}}.dump());
   else
     fmt::print("commits {} to {}: {} items sent again, {} refused\n", from, to, status.redelivered, status.dead_lettered);
   return status.dead_lettered == 0 ? exit_ok : exit_finding;

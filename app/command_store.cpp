@@ -1,5 +1,6 @@
 #include "app/command_store.hpp"
 
+#include <fmt/core.h>
 #include <sys/stat.h>
 
 #include <cstdio>
@@ -9,6 +10,7 @@
 
 #include "app/text_table.hpp"
 #include "core/clock.hpp"
+#include "core/sampling.hpp"
 #include "core/text.hpp"
 #include "store/query.hpp"
 #include "store/reader.hpp"
@@ -147,6 +149,23 @@ void append_counts(std::string& out, const char* name, const std::map<std::strin
   out += '}';
 }
 
+/// Of the policy in force; nothing is sampled when none of the service's policies said so.
+Sampling sampling_in_force(const store::Reader& reader) {
+  const auto text = reader.cursor(std::string(sampling_cursor));
+  auto sampling = Sampling::parse(text ? *text : std::string());
+  return sampling ? std::move(*sampling) : Sampling();
+}
+
+std::string sampling_text(const Sampling& sampling) {
+  std::string out;
+  for (std::size_t tier = 0; tier < risk_tiers; ++tier)
+    if (sampling.scoring_rate(tier) < 1 || sampling.forward_rate(tier) < 1)
+      out += "sampled: tier " + std::string(enums::risk_tier.word(tier)) + ", a share of " +
+             fmt::format("{}", sampling.scoring_rate(tier)) + " of the principals scored by statistics, of " +
+             fmt::format("{}", sampling.forward_rate(tier)) + " of the keys forwarded\n";
+  return out;
+}
+
 std::string stats_json(const store::Reader& reader, const std::vector<store::LogView>& views, std::uint64_t disk) {
   const store::Counters counters = reader.counters();
   const Balance sum = balance(counters);
@@ -167,6 +186,8 @@ std::string stats_json(const store::Reader& reader, const std::vector<store::Log
   append_counts(out, "records_by_kind", counters.records_by_kind);
   append_counts(out, "rejects_by_reason", counters.rejects_by_reason);
   append_counts(out, "connectors", counters.connector);
+  const Sampling sampling = sampling_in_force(reader);
+  out += ",\"sampling\":" + (sampling.text().empty() ? std::string("{}") : sampling.text());
   return out + ",\"retention\":\"nothing expires yet\"}\n";
 }
 
@@ -190,6 +211,7 @@ std::string stats_text(const store::Reader& reader, const std::vector<store::Log
   out += "stored " + grouped(sum.stored) + " = event " + grouped(count_of(counters, "event")) + " + unmapped " +
          grouped(count_of(counters, "unmapped")) + " + reject " + grouped(count_of(counters, "reject")) +
          " + tombstone " + grouped(count_of(counters, "tombstone")) + "   with " + grouped(counters.events) + " events\n";
+  out += sampling_text(sampling_in_force(reader));
   TextTable others({"", "", ""});
   others.align_right(2);
   for (const auto& [name, n] : counters.records_by_kind)

@@ -65,9 +65,9 @@ Result<std::vector<store::VerifyRequest::Kept>> read_checkpoints(const std::vect
 std::string cursor_wrong(std::string_view name, std::string_view value, const store::FollowerView& view) {
   constexpr std::string_view connector = "forward/";
   if (name.starts_with(connector)) {
-    const auto place = forward::read_cursor(value, name.substr(connector.size()));
-    if (!place) return "is not one of this connector";
-    return place->commit > view.commit + 1 ? "lies beyond the newest commit: what comes next would never be sent" : "";
+    const auto cursor = forward::read_cursor(value, name.substr(connector.size()));
+    if (!cursor) return "is not one of this connector";
+    return cursor->place.commit > view.commit + 1 ? "lies beyond the newest commit: what comes next would never be sent" : "";
   }
   if (name == detect_cursor_name) {
     const auto cursor = DetectCursor::decode(value);

@@ -54,11 +54,7 @@ Result<void> ForwardStage::run(std::stop_token stop) {
     next_commit_ = connector_->next_commit();
     drained_ = connector_->drained();
   }
-  if (auto cursor = connector_->take_cursor()) {
-    WriterWork work;
-    work.cursors.push_back(std::move(*cursor));
-    hand_over_(std::move(work));
-  }
+  if (auto rest = connector_->take_rest()) hand_over(std::move(*rest));
   return {};
 }
 

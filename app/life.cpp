@@ -5,6 +5,7 @@
 #include "app/command_replay.hpp"
 #include "core/check.hpp"
 #include "core/log_line.hpp"
+#include "core/sampling.hpp"
 #include "core/sha256.hpp"
 #include "core/text.hpp"
 #include "core/thread_name.hpp"
@@ -236,6 +237,8 @@ bool Life::record_policy() {
   WriterWork work;
   work.control.push_back(policy_record(policy_, clock_.now_ns()));
   work.cursors.push_back({std::string(policy_cursor), policy_.hash});
+  if (auto sampling = Sampling::of_record(work.control.back().body))
+    work.cursors.push_back({std::string(sampling_cursor), sampling->text()});
   return writer_->submit(std::move(work));
 }
 

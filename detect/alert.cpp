@@ -213,6 +213,7 @@ OwnRecord alert_record(const Alert& alert, const Watermark& watermark, const Log
     }
   out += "],\"late\":";
   out += alert.late ? "true" : "false";
+  if (alert.sample_rate < 1) out += ",\"sample_rate\":" + format_number(alert.sample_rate);
   out += ",\"explanation\":{" + alert.explanation.json() + '}';
   append_evidence(out, alert.evidence, watermark, logs);
   out += '}';

@@ -81,6 +81,7 @@ struct Alert {
   std::int64_t time_ns = 0;  // event time at which it is known
   std::int64_t window_start_ns = 0, window_end_ns = 0;
   bool late = false;
+  double sample_rate = 1;    // share of the principals of its tier that its statistics went by
   Explanation explanation;
   std::vector<EvidenceRef> evidence;  // most telling first
 

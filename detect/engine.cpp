@@ -6,13 +6,14 @@
 #include "core/text.hpp"
 #include "detect/explain.hpp"
 #include "detect/rules.hpp"
+#include "detect/scoring_sample.hpp"
 
 namespace tidewaiter::detect {
 namespace {
 
 constexpr std::uint64_t memory_min = 16ull << 20;
 constexpr std::string_view magic = "tidewaiter-detect";
-constexpr std::uint32_t snapshot_version = 2;
+constexpr std::uint32_t snapshot_version = 3;
 constexpr std::size_t block_events = 32;  // hashed and prefetched before they are judged
 
 // Shares of the memory bound and of the false alert budget.
@@ -48,15 +49,20 @@ struct Engine::State {
     for (std::size_t i = 0; i < detector_count; ++i)
       alert_gauges[i] = &metrics.gauge("tidewaiter_detect_alerts", "Alerts of each detector since the first commit",
                                        {{"detector", std::string(detector_name(static_cast<Detector>(i)))}});
+    for (std::size_t tier = 0; tier < risk_tiers; ++tier) {
+      const Labels labels = {{"risk_tier", std::string(enums::risk_tier.word(tier))}};
+      unscored_gauges[tier] = &metrics.gauge("tidewaiter_detect_unscored_events", "Events since the first commit that sampling left to rules, byte sums and silence", labels);
+      rate_gauges[tier] = &metrics.gauge("tidewaiter_detect_scoring_rate", "Share of the principals that statistics go by", labels);
+    }
     memory_gauge.set(static_cast<double>(memory_bytes()));
   }
 
   void control(const Record& record);
   void tick(const nlohmann::json& json);
   void judge_block();
-  void judge(const EventKeys& keys, const Seen& seen);
+  void judge(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part);
   void close();
-  void tell_flow(const EventKeys& keys, const Seen& seen);
+  void tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part);
   void tell_volume();
   void publish();
 
@@ -77,6 +83,7 @@ struct Engine::State {
   Names names;
   Alerting alerting;
   Rules rules;
+  ScoringSample sample;
   Flow flow;
   Volume volume;
   Silence silence;
@@ -87,6 +94,7 @@ struct Engine::State {
     const Event* event;
     const Record* record;
     EventKeys keys;
+    ScoringSample::Part part;
   };
   std::vector<Pending> block;
   std::vector<Volume::Finding> volume_findings;
@@ -105,6 +113,7 @@ struct Engine::State {
   Gauge& joins_evictions_gauge;
   Gauge& memory_gauge;
   std::array<Gauge*, detector_count> alert_gauges{};
+  std::array<Gauge*, risk_tiers> unscored_gauges{}, rate_gauges{};
 };
 
 namespace {
@@ -132,7 +141,8 @@ void Engine::State::control(const Record& record) {
   try {
     const std::string type = json.value("type", std::string());
     if (type == "tick") tick(json);
-    if (type == "policy" && json.contains("content")) rules.set_policy(json["content"].dump());
+    if (type == "policy" && json.contains("content") && rules.set_policy(json["content"].dump()))
+      sample.set(rules.sampling(), watermark.now() == Watermark::none ? 0 : watermark.now());
   } catch (const nlohmann::json::exception&) {
     return;  // a member of another type than ours
   }
@@ -150,29 +160,30 @@ void Engine::State::judge_block() {
   for (Pending& pending : block) {
     pending.keys = keys_of(*pending.event);
     rules.prefetch(pending.keys, *pending.event);
-    if (config.flow) flow.prefetch(pending.keys, *pending.event);
+    if (config.flow && Flow::asks(pending.keys)) pending.part = sample.part_of(*pending.event);
+    if (config.flow && pending.part.rate > 0) flow.prefetch(pending.keys, *pending.event);
     if (config.volume) volume.prefetch(pending.keys, *pending.event);
     if (config.silence) silence.prefetch(pending.keys);
   }
   for (const Pending& pending : block) {
-    if (config.flow) flow.prefetch_parents(pending.keys, *pending.event);
+    if (config.flow && pending.part.rate > 0) flow.prefetch_parents(pending.keys, *pending.event);
     if (config.volume) volume.prefetch_windows(pending.keys, *pending.event);
     if (config.silence) silence.prefetch_source(pending.keys);
   }
   for (const Pending& pending : block) {
     const std::uint32_t partition = watermark.partition_of(*pending.record);
-    judge(pending.keys, {pending.event, pending.record, partition, watermark.late(pending.event->time_ns())});
+    judge(pending.keys, {pending.event, pending.record, partition, watermark.late(pending.event->time_ns())}, pending.part);
   }
   block.clear();
 }
 
-void Engine::State::judge(const EventKeys& keys, const Seen& seen) {
+void Engine::State::judge(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part) {
   ++events;
   late_events += seen.late;
   rules.observe(keys, seen, watermark.now());
   if (seen.record->kind == RecordKind::conflict) return;  // the first version of this offset was judged already
   if (!seen.late) {
-    if (config.flow) tell_flow(keys, seen);
+    if (config.flow) tell_flow(keys, seen, part);
     if (config.volume) volume.observe(keys, seen, volume_findings);
   }
   if (config.silence) silence.observe(keys, seen, watermark);
@@ -183,6 +194,7 @@ void Engine::State::judge(const EventKeys& keys, const Seen& seen) {
 // All that waits for the watermark, in a fixed order.
 void Engine::State::close() {
   const std::int64_t now = watermark.now();
+  sample.forget(now);
   rules.close(now);
   if (config.volume && now >= volume.next_close_ns()) {
     volume.close(now, volume_findings);
@@ -198,11 +210,15 @@ void Engine::State::close() {
   alerting.close(now);
 }
 
-void Engine::State::tell_flow(const EventKeys& keys, const Seen& seen) {
-  const Flow::Verdict verdict = flow.observe(keys, *seen.event);
+void Engine::State::tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part) {
+  if (!Flow::asks(keys)) return;
+  if (part.rate == 0) return sample.leave_out(*seen.event);
+  const Flow::Verdict verdict = flow.observe(keys, *seen.event, part.share);
   if (verdict.rule.empty()) return;
   if (alerting.repeated(Detector::flow, "flow", keys.principal, seen.event->time_ns())) return;
-  alerting.emit(flow_alert(verdict, seen), "flow", keys.principal);
+  Alert alert = flow_alert(verdict, seen);
+  alert.sample_rate = part.rate;
+  alerting.emit(alert, "flow", keys.principal);
 }
 
 void Engine::State::tell_volume() {
@@ -225,6 +241,10 @@ void Engine::State::publish() {
   joins_early_gauge.set(static_cast<double>(rules.joins().judged_early()));
   joins_evictions_gauge.set(static_cast<double>(rules.joins().evictions()));
   windows_gauge.set(static_cast<double>(volume.open_windows()));
+  for (std::size_t tier = 0; tier < risk_tiers; ++tier) {
+    unscored_gauges[tier]->set(static_cast<double>(sample.left_out()[tier]));
+    rate_gauges[tier]->set(sample.now().scoring_rate(tier));
+  }
   for (std::size_t i = 0; i < detector_count; ++i)
     alert_gauges[i]->set(static_cast<double>(alerting.emitted(static_cast<Detector>(i))));
 }
@@ -258,7 +278,7 @@ void Engine::process(const Commit& commit, std::vector<OwnRecord>& alerts) {
     if (is_own(record.kind)) continue;
     for (std::uint32_t i = 0; i < record.event_count; ++i) {
       prefetch_columns(commit.events[record.first_event + i]);
-      state.block.push_back({&commit.events[record.first_event + i], &record, {}});
+      state.block.push_back({&commit.events[record.first_event + i], &record, {}, {}});
       if (state.block.size() == block_events) state.judge_block();
     }
   }
@@ -281,6 +301,7 @@ std::string Engine::snapshot() const {
   state_->names.table().save(out);
   state_->alerting.save(out);
   state_->rules.save(out);
+  state_->sample.save(out);
   state_->flow.save(out);
   state_->volume.save(out);
   state_->silence.save(out);
@@ -301,7 +322,7 @@ Result<void> Engine::restore(std::string_view snapshot) {
   state_->watermark.load(in);
   bool good = state_->names.table().load(in);
   state_->alerting.load(in);
-  good = good && state_->rules.load(in) && state_->flow.load(in) && state_->volume.load(in) && state_->silence.load(in);
+  good = good && state_->rules.load(in) && state_->sample.load(in) && state_->flow.load(in) && state_->volume.load(in) && state_->silence.load(in);
   if (!good || in.get_text() != magic || !in.ok() || !in.at_end())
     return fail(Code::corruption, "the snapshot of detection is damaged");
   return {};
@@ -314,6 +335,7 @@ Status Engine::status() const {
   status.commit = state.commit_number;
   status.events = state.events;
   status.late_events = state.late_events;
+  for (const std::uint64_t count : state.sample.left_out()) status.unscored_events += count;
   status.alerts = state.alerting.emitted();
   status.suppressed = state.alerting.suppressed();
   status.exceptions_used = state.alerting.exceptions_used();

@@ -48,6 +48,7 @@ struct Status {
   std::uint64_t commit = 0;       // last one processed
   std::uint64_t events = 0;
   std::uint64_t late_events = 0;
+  std::uint64_t unscored_events = 0;  // left to rules, byte sums and silence by the policy's sampling
   std::uint64_t alerts = 0;
   std::uint64_t suppressed = 0;   // by de-duplication and the daily cap; counted in digests
   std::uint64_t exceptions_used = 0;

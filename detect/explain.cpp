@@ -72,8 +72,8 @@ Alert flow_alert(const Flow::Verdict& verdict, const Seen& seen) {
   explanation.time("baseline_since", verdict.context_first_ns);
   add_statistics(explanation, verdict.p_value, verdict.rate_per_day, verdict.score);
   explanation.text("known_to", verdict.level);
-  explanation.count("peers_using", verdict.peers_using);
-  explanation.count("peers", verdict.peers);
+  explanation.count("peers_using", static_cast<std::uint64_t>(std::llround(verdict.peers_using)));
+  explanation.count("peers", static_cast<std::uint64_t>(std::llround(verdict.peers)));
   if (verdict.edge_known) {
     explanation.time("edge_first_seen", verdict.edge_first_ns);
   } else {

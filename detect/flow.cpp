@@ -49,7 +49,7 @@ Flow::Flow(std::uint64_t memory_bytes, double false_alerts_per_day)
       false_alerts_per_day_(false_alerts_per_day) {}
 
 Flow::Context Flow::context_of(const EventKeys& keys, std::uint64_t question, std::uint64_t data_class, Key symbol,
-                               std::int64_t time_ns) {
+                               std::int64_t time_ns, float weight) {
   const std::uint64_t salt = question << 8 | data_class;
   Context context;
   context.chain = {combine(keys.principal, salt), combine(keys.role, salt | 0x10000),
@@ -59,12 +59,13 @@ Flow::Context Flow::context_of(const EventKeys& keys, std::uint64_t question, st
   context.known_as = 0;
   context.quota = keys.quota;
   context.time_ns = time_ns;
+  context.weight = weight;
   return context;
 }
 
 template <class Visit>
 void Flow::each_question(const EventKeys& keys, const Event& event, Visit visit) {
-  if (keys.principal == 0 || keys.destination == 0) return;
+  if (!asks(keys)) return;
   visit(0, 0, keys.destination);
   for (std::uint64_t classes = event.get(Num::data_classes) & ~std::uint64_t{1}; classes != 0; classes &= classes - 1) {
     const auto data_class = static_cast<std::uint64_t>(std::countr_zero(classes));
@@ -85,7 +86,7 @@ void Flow::prefetch(const EventKeys& keys, const Event& event) const {
 void Flow::prefetch_parents(const EventKeys& keys, const Event& event) const {
   const std::int64_t time_ns = event.time_ns();
   each_question(keys, event, [&](std::uint64_t question, std::uint64_t data_class, Key symbol) {
-    const Context context = context_of(keys, question, data_class, symbol, time_ns);
+    const Context context = context_of(keys, question, data_class, symbol, time_ns, 1);
     const Edge* edge = edges_.find(edge_key(context.chain[0], symbol));
     if (edge != nullptr && edge->period == period_of(time_ns, 0)) return;
     nodes_.prefetch(context.chain[1]);
@@ -112,7 +113,7 @@ double Flow::own_share(const Scored& scored) {
 double Flow::popularity(Key context, Key symbol) {
   const Node* node = nodes_.find(context);
   const Edge* edge = edges_.find(edge_key(context, symbol));
-  return node == nullptr || edge == nullptr ? 0 : std::min(1.0, edge->actors / std::max(node->pairs, 1.0));
+  return node == nullptr || edge == nullptr ? 0 : std::min(1.0, double{edge->actors} / std::max(node->pairs, 1.0));
 }
 
 // From the widest context down to the principal, each leaning on the one above.
@@ -161,17 +162,17 @@ void Flow::count_new(const Context& context, std::size_t level, bool warm) {
   if (all == nullptr || context.time_ns - all->first_ns < newness_age_ns) return;  // at first everything is new
   for (const Key key : {context.chain[0], context.chain[1], context.role_everywhere, context.chain[2], context.chain[3]})
     if (Node* node = warm || key == context.chain[0] ? nodes_.find(key) : nullptr)
-      for (std::size_t i = 0; i < level; ++i) node->fresh[i] += 1;
+      for (std::size_t i = 0; i < level; ++i) node->fresh[i] += key == context.chain[0] ? 1 : context.weight;
 }
 
 // A principal's first use of a symbol: one more actor all the way up.
 void Flow::add_actor(const Context& context) {
   for (std::size_t level = 1; level < levels; ++level) {
     const std::uint16_t quota = level < 2 ? context.quota : std::uint16_t{0};
-    ++edges_.find_or_insert(edge_key(context.chain[level], context.symbol), quota).slot->actors;
+    edges_.find_or_insert(edge_key(context.chain[level], context.symbol), quota).slot->actors += context.weight;
     auto [node, first] = nodes_.find_or_insert(context.chain[level], quota);
     if (first) node->first_ns = node->decayed_ns = context.time_ns;
-    node->pairs += 1;
+    node->pairs += double{context.weight};
   }
 }
 
@@ -187,8 +188,9 @@ void Flow::learn(const Context& context, Node* node, Edge* edge) {
     }
     if (new_node) node->first_ns = node->decayed_ns = context.time_ns;
     decay(*node, context.time_ns);
-    node->members += new_child;
-    node->count += 1;
+    const float weight = level == 1 ? context.weight : 1;
+    if (new_child) node->members += weight;
+    node->count += weight;
     if (level != 0 || edge == nullptr) {
       const auto found = edges_.find_or_insert(edge_key(context.chain[level], context.symbol), quota);
       edge = found.slot;
@@ -213,7 +215,7 @@ void Flow::learn(const Context& context, Node* node, Edge* edge) {
       auto [everywhere, first] = nodes_.find_or_insert(context.role_everywhere, 0);
       if (first) everywhere->first_ns = everywhere->decayed_ns = context.time_ns;
       decay(*everywhere, context.time_ns);
-      everywhere->count += 1;
+      everywhere->count += context.weight;
     }
     new_child = new_node;
   }
@@ -234,18 +236,18 @@ void Flow::judge(std::size_t question, const Context& context, std::uint64_t dat
   TailCalibrator& tail = tails_[tail_class];
   const double rate_max = false_alerts_per_day_ * budget_share[tail_class];
   if (scored.score < interesting_nats) {
-    tail.learn_ordinary(context.time_ns);
-    if (question == 0) tails_[questions].learn_ordinary(context.time_ns);
+    tail.learn_ordinary(context.time_ns, context.weight);
+    if (question == 0) tails_[questions].learn_ordinary(context.time_ns, context.weight);
     return;
   }
   if (const Node* all = nodes_.find(context.chain[3]); all == nullptr || context.time_ns - all->first_ns < judged_age_ns)
     return;
   const double rate = tail.rate_per_day(scored.score);
   const bool hot = rate < rate_max && tail.days() >= calibrated_days;
-  if (!hot) return tail.learn(scored.score, context.time_ns);
+  if (!hot) return tail.learn(scored.score, context.time_ns, context.weight);
   const double p_value = tail.p_value(scored.score);
   const auto today = static_cast<std::uint16_t>(context.time_ns / day_ns);
-  if (scored.node->hot_day != today) tail.learn(tail.bar(scored.score, rate_max), context.time_ns);
+  if (scored.node->hot_day != today) tail.learn(tail.bar(scored.score, rate_max), context.time_ns, context.weight);
   scored.node->hot_day = today;
   if (!verdict.rule.empty() && rate >= verdict.rate_per_day) return;
   verdict.rule = rules[question];
@@ -265,22 +267,22 @@ void Flow::judge(std::size_t question, const Context& context, std::uint64_t dat
   verdict.peers = role == nullptr ? 0 : role->members;
 }
 
-Flow::Verdict Flow::observe(const EventKeys& keys, const Event& event) {
+Flow::Verdict Flow::observe(const EventKeys& keys, const Event& event, Share share) {
   Verdict verdict;
-  if (keys.principal == 0 || keys.destination == 0) return verdict;
+  if (!asks(keys)) return verdict;
   const std::int64_t time_ns = event.time_ns();
-  const Context to = context_of(keys, 0, 0, keys.destination, time_ns);
-  ask(0, to, 0, true, verdict);
+  const Context to = context_of(keys, 0, 0, keys.destination, time_ns, share.weight);
+  ask(0, to, 0, share.judged, verdict);
   // A destination or class that is new makes its pair new as well: the pair is asked only when both are in use.
   const Edge* used = edges_.find(edge_key(to.chain[0], to.symbol));
   const bool destination_known = used != nullptr && used->count >= in_use_count;
   for (std::uint64_t classes = event.get(Num::data_classes) & ~std::uint64_t{1}; classes != 0; classes &= classes - 1) {
     const auto data_class = static_cast<std::uint64_t>(std::countr_zero(classes));
     const bool class_known =
-        ask(2, context_of(keys, 2, 0, class_symbol(data_class), time_ns), data_class, true, verdict);
-    Context pair = context_of(keys, 1, data_class, keys.destination, time_ns);
+        ask(2, context_of(keys, 2, 0, class_symbol(data_class), time_ns, share.weight), data_class, share.judged, verdict);
+    Context pair = context_of(keys, 1, data_class, keys.destination, time_ns, share.weight);
     pair.known_as = to.chain[0];
-    ask(1, pair, data_class, destination_known && class_known, verdict);
+    ask(1, pair, data_class, share.judged && destination_known && class_known, verdict);
   }
   return verdict;
 }

@@ -21,6 +21,10 @@
 // all), and P(x|l) is by distinct principals, not by events: no single actor can make a destination popular.
 // A pair u,c -> d falls back to u -> d, which knows the destination by then.
 //
+// Where principals are sampled, those in the sample are seen whole: their own counts are exact. What groups count per
+// principal (first uses, new symbols, the role's symbols per hour, members) and the tails take each of them for
+// 1 / rate principals (Horvitz & Thompson 1952); what a group hears once a day, whoever of the role said it, counts once.
+//
 // Score = -ln P in nats; score, then learn. The rate of such scores comes from TailCalibrator per question; an alert
 // needs a rate below the detector's share of the false alert budget, and enough history of principal and calibrator.
 // A cold principal is left to policy. Cost: two slots per question and event on the known path.
@@ -54,12 +58,20 @@ class Flow {
     double principal_events = 0;        // seen in this context
     double symbols_known = 0;           // different ones
     std::int64_t context_first_ns = 0;
-    std::uint32_t peers_using = 0, peers = 0;
+    double peers_using = 0, peers = 0;  // estimates where principals are sampled
     bool edge_known = false;
     std::int64_t edge_first_ns = 0;
   };
+  /// Whether the event says anything here: it has a principal and a destination.
+  static bool asks(const EventKeys& keys) { return keys.principal != 0 && keys.destination != 0; }
+  /// What an event of a sample stands for (scoring_sample.hpp).
+  struct Share {
+    float weight = 1;    // principals that its own stands for, itself included
+    bool judged = true;  // false: learnt only
+  };
   /// Scores the event, then learns it. Not for late events.
-  Verdict observe(const EventKeys& keys, const Event& event);
+  Verdict observe(const EventKeys& keys, const Event& event, Share share);
+  Verdict observe(const EventKeys& keys, const Event& event) { return observe(keys, event, Share()); }
 
   std::uint64_t evictions() const { return edges_.evictions() + nodes_.evictions(); }
   std::uint64_t memory_bytes() const { return edges_.memory_bytes() + nodes_.memory_bytes(); }
@@ -79,7 +91,7 @@ class Flow {
     std::int64_t first_ns, last_ns;
     float count;
     std::uint32_t period;   // hour or day in which the parent was told last
-    std::uint32_t actors;   // principals below that ever used it
+    float actors;           // principals below that ever used it
     std::uint16_t quota, unused;
     std::uint64_t reserved[2];
     std::uint64_t rank() const { return rank_of_use(last_ns, count); }
@@ -90,7 +102,7 @@ class Flow {
     float count;         // symbols seen, decayed
     float symbols;       // different ones
     float fresh[levels]; // new to the principal, role, tenant, everybody; decayed
-    std::uint32_t members;
+    float members;
     std::uint16_t quota;
     std::uint16_t hot_day;  // last day with an alert, for the declustering of the tail
     double pairs;        // sum of actors over its edges
@@ -103,6 +115,7 @@ class Flow {
     Key known_as;                   // context that stands in for the ancestors, or 0
     std::uint16_t quota;
     std::int64_t time_ns;
+    float weight;
   };
   struct Scored {
     double score = 0;
@@ -115,7 +128,7 @@ class Flow {
   template <class Visit>
   static void each_question(const EventKeys& keys, const Event& event, Visit visit);
   static Context context_of(const EventKeys& keys, std::uint64_t question, std::uint64_t data_class, Key symbol,
-                            std::int64_t time_ns);
+                            std::int64_t time_ns, float weight);
   Scored score(const Context& context);
   static double own_share(const Scored& scored);
   double popularity(Key context, Key symbol);

@@ -353,6 +353,12 @@ Result<void> parse_policy(const Json& json, Policy::Compiled& out) {
     out.destinations.push_back(std::move(group));
     return {};
   }));
+  if (const Json* sampling = object.find("sampling")) {
+    if (!sampling->is_object()) return wrong("sampling", "expected an object");
+    auto parsed = Sampling::parse(sampling->dump());
+    if (!parsed) return fail(Code::invalid_argument, "policy: sampling." + parsed.error().message);
+    out.sampling = std::move(*parsed);
+  }
   std::set<std::string> ids;
   TRY(each(object, "rules", [&](Object item) -> Result<void> {
     const std::string path = item.path();

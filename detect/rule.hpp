@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/event.hpp"
+#include "core/sampling.hpp"
 #include "detect/hash.hpp"
 #include "detect/policy.hpp"
 #include "filter/filter.hpp"
@@ -82,6 +83,7 @@ struct Policy::Compiled {
   std::vector<DestinationGroup> destinations;
   std::vector<Rule> rules;
   std::vector<Exception> exceptions;
+  Sampling sampling;
   bool demands_attestations = false;  // a rule of type attestation is on
   const Exception* exception_for(const Rule& rule, const Event& event) const;
 };

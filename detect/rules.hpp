@@ -13,6 +13,7 @@
 #include "detect/caps.hpp"
 #include "detect/joins.hpp"
 #include "detect/policy.hpp"
+#include "detect/rule.hpp"
 
 namespace tidewaiter::detect {
 
@@ -28,6 +29,7 @@ class Rules {
 
   /// From now on; `json` is kept for the snapshot. False when it does not parse: the old one stays.
   bool set_policy(std::string_view json);
+  Sampling sampling() const { return policy_ ? policy_->compiled().sampling : Sampling(); }
   std::string policy_hash() const { return policy_ ? policy_->hash() : std::string(); }
 
   /// Some events before observe().

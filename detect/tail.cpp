@@ -20,15 +20,23 @@ void TailCalibrator::advance(std::int64_t time_ns) {
   if (pending_days_ < sweep_days) return;
   const double keep = std::exp2(-pending_days_ / half_life_days);
   for (float& count : counts_) count = static_cast<float>(count * keep);
+  weights_ *= keep;
+  squares_ *= keep;
   days_ = days_ * keep + pending_days_;
   pending_days_ = 0;
 }
 
-void TailCalibrator::learn(double score, std::int64_t time_ns) {
+void TailCalibrator::learn(double score, std::int64_t time_ns, float weight) {
   advance(time_ns);
   const double bin = std::clamp(score / bin_nats, 0.0, static_cast<double>(bins - 1));
-  counts_[static_cast<std::size_t>(bin)] += 1;
+  counts_[static_cast<std::size_t>(bin)] += weight;
+  if (score < floor_nats_) return;
+  weights_ += double{weight};
+  squares_ += double{weight} * double{weight};
 }
+
+/// Ten that one stands for are one piece of evidence: the effective sample size (Kish 1965) over the sum of weights.
+double TailCalibrator::independent_share() const { return squares_ > 0 ? weights_ / squares_ : 1; }
 
 void TailCalibrator::learn_ordinary(std::int64_t time_ns, float count) {
   advance(time_ns);
@@ -46,23 +54,24 @@ double TailCalibrator::tests() const { return above(0); }
 double TailCalibrator::rate_per_day(double score) const {
   constexpr double enough = 10;          // scores above the threshold of the fit
   constexpr double prior_weight = 6;     // excesses that the prior is worth
-  const double days = std::max(days_ + pending_days_, 1.0);
+  const double days = std::max(days_ + pending_days_, 1.0), share = independent_share();
   std::size_t threshold = bins;
   double count = 0;
-  while (threshold > static_cast<std::size_t>(floor_nats_ / bin_nats) && count < enough)
+  while (threshold > static_cast<std::size_t>(floor_nats_ / bin_nats) && count * share < enough)
     count += counts_[--threshold];
   const double start = static_cast<double>(threshold) * bin_nats;
   if (score <= start) {
     const auto bin = static_cast<std::size_t>(std::max(score, 0.0) / bin_nats);
-    return (above(bin) + 0.5) / days;
+    return (above(bin) + 0.5 / share) / days;
   }
   double sum = prior_weight * prior_excess_, squares = prior_weight * 2 * prior_excess_ * prior_excess_;
   double weight = prior_weight;
   for (std::size_t i = threshold; i < bins; ++i) {
     const double excess = (static_cast<double>(i - threshold) + 0.5) * bin_nats;
-    weight += counts_[i];
-    sum += counts_[i] * excess;
-    squares += counts_[i] * excess * excess;
+    const double evidence = counts_[i] * share;
+    weight += evidence;
+    sum += evidence * excess;
+    squares += evidence * excess * excess;
   }
   const double mean = sum / weight;
   const double variance = std::max(squares / weight - mean * mean, 1e-6);
@@ -70,7 +79,7 @@ double TailCalibrator::rate_per_day(double score) const {
   const double scale = mean * (1 - shape);
   const double beyond = (score - start) / scale;
   const double survival = shape < 1e-3 ? std::exp(-beyond) : std::pow(1 + shape * beyond, -1 / shape);
-  return (count + 0.5) / days * survival;
+  return (count + 0.5 / share) / days * survival;
 }
 
 double TailCalibrator::p_value(double score) const {
@@ -85,6 +94,8 @@ double TailCalibrator::bar(double score, double rate_max) const {
 
 void TailCalibrator::save(SnapshotWriter& out) const {
   out.put(counts_);
+  out.put(weights_);
+  out.put(squares_);
   out.put(days_);
   out.put(pending_days_);
   out.put(last_ns_);
@@ -92,6 +103,8 @@ void TailCalibrator::save(SnapshotWriter& out) const {
 
 void TailCalibrator::load(SnapshotReader& in) {
   counts_ = in.get<decltype(counts_)>();
+  weights_ = in.get<double>();
+  squares_ = in.get<double>();
   days_ = in.get<double>();
   pending_days_ = in.get<double>();
   last_ns_ = in.get<std::int64_t>();

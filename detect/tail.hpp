@@ -24,7 +24,8 @@ class TailCalibrator {
   TailCalibrator(double floor_nats, double prior_excess) : floor_nats_(floor_nats), prior_excess_(prior_excess) {}
 
   /// O(1); a sweep over the bins once in six hours of event time.
-  void learn(double score, std::int64_t time_ns);
+  /// `weight`: how many such scores this one of a sample stands for.
+  void learn(double score, std::int64_t time_ns, float weight = 1);
   /// `count` more tests of which nothing is known but that they were unsurprising.
   void learn_ordinary(std::int64_t time_ns, float count = 1);
 
@@ -44,9 +45,11 @@ class TailCalibrator {
  private:
   void advance(std::int64_t time_ns);
   double above(std::size_t bin) const;
+  double independent_share() const;
 
   double floor_nats_, prior_excess_;
   std::array<float, bins> counts_{};
+  double weights_ = 0, squares_ = 0;  // of the scores from the floor on: what their counts are worth as evidence
   double days_ = 0;      // observed time, decayed like the counts
   double pending_days_ = 0;
   std::int64_t last_ns_ = 0;

@@ -159,6 +159,7 @@ std::string to_cef(const Envelope& envelope, const FormatOptions& options) {
     append_checkpoint(out, envelope);
   else
     append_columns(out, *envelope.event);
+  append_labelled(out, "cfp1", "sampleRate", rate_text(envelope.sample_rate));
   return out;
 }
 

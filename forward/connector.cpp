@@ -1,6 +1,8 @@
 #include "forward/connector.hpp"
 
 #include <algorithm>
+#include <array>
+#include <deque>
 #include <limits>
 #include <random>
 
@@ -60,6 +62,8 @@ CourierOptions courier_options(const ConnectorConfig& config, Settings& settings
 struct Instruments {
   Counter &delivered, &dead_lettered, &redelivered, &requests, &retries;
   Gauge &pending, &pending_bytes, &oldest_seconds, &parked;
+  std::array<Counter*, risk_tiers> sampled_out;
+  std::array<Gauge*, risk_tiers> rates;
 
   Instruments(Metrics& metrics, const std::string& name)
       : delivered(items(metrics, name, "delivered")),
@@ -71,7 +75,13 @@ struct Instruments {
         pending_bytes(metrics.gauge("tidewaiter_connector_pending_bytes", "Encoded items in memory", label(name))),
         oldest_seconds(metrics.gauge("tidewaiter_connector_oldest_unconfirmed_seconds",
                                      "Age of the oldest item that the receiver has not confirmed", label(name))),
-        parked(metrics.gauge("tidewaiter_connector_parked", "1 while the sink waits for a person", label(name))) {}
+        parked(metrics.gauge("tidewaiter_connector_parked", "1 while the sink waits for a person", label(name))) {
+    for (std::size_t tier = 0; tier < risk_tiers; ++tier) {
+      const Labels labels{{"connector", name}, {"risk_tier", std::string(enums::risk_tier.word(tier))}};
+      sampled_out[tier] = &metrics.counter("tidewaiter_connector_sampled_out_total", "Selected events that sampling kept back", labels);
+      rates[tier] = &metrics.gauge("tidewaiter_connector_forward_rate", "Share of the keys that is forwarded", labels);
+    }
+  }
 
   static Labels label(const std::string& name) { return {{"connector", name}}; }
   static Counter& items(Metrics& metrics, const std::string& name, const char* outcome) {
@@ -101,7 +111,9 @@ struct Connector::State {
         selection(std::move(selection_in)),
         sink(std::move(sink_in)),
         courier(options, seed),
-        instruments(metrics, config.name) {}
+        instruments(metrics, config.name) {
+    show_rates();
+  }
 
   ConnectorConfig config;
   std::vector<std::string> log_names;
@@ -115,10 +127,16 @@ struct Connector::State {
   bool sends_head = false;     // of this commit
   bool has_news = true;        // records that no head sent so far covers; not known at the start
   Place scan;             // where to go on in the stream of commits
-  Place handed_out;       // newest cursor that step() or take_cursor() gave away
+  Place handed_out;       // newest cursor that step() or take_rest() gave away
   std::int64_t handed_out_ns = 0;
   // Counted where they happen, apart from each other: their balance is a check and no definition.
-  std::uint64_t offered = 0, delivered = 0, dead_lettered = 0, expired = 0, redelivered = 0;
+  std::uint64_t offered = 0, delivered = 0, dead_lettered = 0, expired = 0, redelivered = 0, sampled_out = 0;
+  std::deque<LeftOut> left_out;  // not behind a cursor that was handed out yet
+  struct InForce {
+    std::uint64_t from_commit;
+    Sampling sampling;
+  };
+  std::deque<InForce> in_force{{0, Sampling()}};  // from what holds at the cursor to what holds at `scan`
   std::int64_t last_confirmed_ns = 0;
   std::uint64_t retries_seen = 0;
   Status::State last_state = Status::State::idle;
@@ -134,15 +152,45 @@ struct Connector::State {
     commit = std::move(offered_commit);
     const auto is_news = [](const Record& r) { return r.kind != RecordKind::control && r.kind != RecordKind::receipt; };
     has_news = has_news || std::any_of(commit->records.begin(), commit->records.end(), is_news);
+    for (const Record& record : commit->records)
+      if (record.kind == RecordKind::control)
+        if (auto sampling = Sampling::of_record(record.value)) put_in_force(commit->number, *sampling);
     sends_head = config.select_checkpoints && head_is_public && has_news && !commit->head.empty();
     if (sends_head) has_news = false;
+  }
+
+  void begin_with(const Sampling& sampling) {
+    in_force.clear();
+    in_force.push_back({0, sampling});
+    show_rates();
+  }
+
+  void show_rates() {
+    for (std::size_t tier = 0; tier < risk_tiers; ++tier)
+      instruments.rates[tier]->set(in_force.back().sampling.forward_rate(tier));
+  }
+
+  /// Control records stand before a commit's events, and a commit that is walked again puts it in force again.
+  void put_in_force(std::uint64_t from_commit, const Sampling& sampling) {
+    if (!(in_force.back().sampling == sampling)) in_force.push_back({from_commit, sampling});
+    show_rates();
+  }
+
+  void count_left_out(std::size_t known) {
+    for (; known < left_out.size(); ++known)
+      for (std::size_t tier = 0; tier < risk_tiers; ++tier) {
+        sampled_out += left_out[known].by_tier[tier];
+        instruments.sampled_out[tier]->add(left_out[known].by_tier[tier]);
+      }
   }
 
   void fill() {
     while (commit && has_room()) {
       std::vector<Envelope> envelopes;
       const std::size_t room = std::min(encode_items, config.pending_items_max - courier.pending());
-      const bool whole = selection.take(*commit, log_names, sends_head, scan, room, envelopes);
+      const std::size_t known = left_out.size();
+      const bool whole = selection.take(*commit, log_names, sends_head, in_force.back().sampling, scan, room, envelopes, left_out);
+      count_left_out(known);
       std::vector<std::string> encoded;
       encoded.reserve(envelopes.size());
       sink->encode(envelopes, encoded);
@@ -200,13 +248,19 @@ struct Connector::State {
       result.call_again_ns = std::min(result.call_again_ns, handed_out_ns + cursor_interval_ns);
       return;
     }
-    result.cursor = make_cursor();
+    make_cursor(result);
     handed_out_ns = now_ns;
   }
 
-  CursorUpdate make_cursor() {
+  /// What was left out before the cursor is counted with it: neither is stored without the other.
+  void make_cursor(StepResult& result) {
     handed_out = cursor();
-    return {Connector::cursor_name(config.name), write_cursor(handed_out, config.name)};
+    while (in_force.size() > 1 && in_force[1].from_commit <= handed_out.commit) in_force.pop_front();
+    for (; !left_out.empty() && left_out.front().place < handed_out; left_out.pop_front())
+      for (std::size_t tier = 0; tier < risk_tiers; ++tier)
+        if (const std::uint64_t count = left_out.front().by_tier[tier]; count > 0)
+          result.counts[config.name + "/sampled_out/" + std::string(enums::risk_tier.word(tier))] += count;
+    result.cursor = {Connector::cursor_name(config.name), write_cursor(handed_out, in_force.front().sampling, config.name)};
   }
 
   std::int64_t call_again() {
@@ -284,8 +338,9 @@ std::string Connector::cursor_name(std::string_view connector_name) { return "fo
 
 Result<void> Connector::restore(std::string_view cursor, const std::map<std::string, std::uint64_t>& counts) {
   State& s = *state_;
-  TRY_ASSIGN(s.scan, read_cursor(cursor, s.config.name));
-  s.handed_out = s.scan;
+  TRY_ASSIGN(const Cursor stored, read_cursor(cursor, s.config.name));
+  s.scan = s.handed_out = stored.place;
+  s.begin_with(stored.sampling);
   const auto count = [&](const char* what) {
     const auto it = counts.find(s.config.name + "/" + what);
     return it == counts.end() ? std::uint64_t{0} : it->second;
@@ -295,10 +350,14 @@ Result<void> Connector::restore(std::string_view cursor, const std::map<std::str
   s.dead_lettered = count("dead_lettered");
   s.expired = count("expired");
   s.redelivered = count("redelivered");
+  for (const std::string_view tier : enums::risk_tier.words) s.sampled_out += count(("sampled_out/" + std::string(tier)).c_str());
   return {};
 }
 
-void Connector::start_at(std::uint64_t commit) { state_->scan = {commit, 0, 0}; }
+void Connector::start_at(std::uint64_t commit, const Sampling& sampling) {
+  state_->scan = {commit, 0, 0};
+  state_->begin_with(sampling);
+}
 
 bool Connector::needs_bodies() const { return state_->selection.wants_alerts(); }
 bool Connector::wants_more() const { return !state_->commit && state_->has_room(); }
@@ -327,9 +386,11 @@ StepResult Connector::step() {
 
 bool Connector::drained() const { return !state_->commit && state_->courier.pending() == 0; }
 
-std::optional<CursorUpdate> Connector::take_cursor() {
+std::optional<StepResult> Connector::take_rest() {
   if (state_->config.redelivery || state_->cursor() == state_->handed_out) return std::nullopt;
-  return state_->make_cursor();
+  StepResult rest;
+  state_->make_cursor(rest);
+  return rest;
 }
 
 Status Connector::status() const {
@@ -345,6 +406,7 @@ Status Connector::status() const {
   out.expired = s.expired;
   out.redelivered = s.redelivered;
   out.offered = s.offered;
+  out.sampled_out = s.sampled_out;
   out.retries = s.courier.retries();
   out.cursor_commit = s.cursor().commit;
   out.oldest_pending_ns = s.oldest_pending_ns();

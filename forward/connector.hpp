@@ -17,6 +17,7 @@
 #include "core/metrics.hpp"
 #include "core/record.hpp"
 #include "core/result.hpp"
+#include "core/sampling.hpp"
 
 namespace tidewaiter::forward {
 
@@ -44,6 +45,7 @@ struct Status {
   State state = State::idle;
   std::string reason;                  // why it retries or is parked, in words; empty otherwise
   std::uint64_t offered = 0, delivered = 0, pending = 0, dead_lettered = 0, expired = 0, redelivered = 0;
+  std::uint64_t sampled_out = 0;       // selected events that the policy's sampling kept back: never offered
   std::uint64_t retries = 0;           // calls that had to be made again, since the start of the process
   std::uint64_t cursor_commit = 0;     // everything before this commit is settled
   std::int64_t oldest_pending_ns = 0;  // commit time of the oldest item that is not settled; 0 = none
@@ -57,7 +59,7 @@ const char* state_name(Status::State state);
 struct StepResult {
   std::vector<OwnRecord> receipts;                // kind receipt: one per confirmed batch, one per dead letter
   std::optional<CursorUpdate> cursor;             // name "forward/NAME"
-  std::map<std::string, std::uint64_t> counts;    // deltas: "NAME/offered", "/delivered", "/dead_lettered" ...
+  std::map<std::string, std::uint64_t> counts;    // deltas: "NAME/offered", "/delivered", "/sampled_out/TIER" ...
   std::int64_t call_again_ns = 0;                 // wall clock; <= now means at once; INT64_MAX: after an offer
 };
 
@@ -74,8 +76,8 @@ class Connector {
   /// Goes on where `cursor` says; without this call it begins with commit 1. `counts` are the store's
   /// Counters::connector, of which those of this connector are taken. Error: corruption.
   Result<void> restore(std::string_view cursor, const std::map<std::string, std::uint64_t>& counts = {});
-  /// Begins with `commit` ("from now on", or a redelivery).
-  void start_at(std::uint64_t commit);
+  /// Begins with `commit` ("from now on", or a redelivery); `sampling` is what was in force before it.
+  void start_at(std::uint64_t commit, const Sampling& sampling);
 
   /// True when the bodies of records are needed (alerts are selected): ask the reader for them.
   bool needs_bodies() const;
@@ -90,8 +92,8 @@ class Connector {
   StepResult step();
   /// Nothing pending and no commit pinned.
   bool drained() const;
-  /// The newest cursor, when it has not been handed out by step() yet: for a clean stop.
-  std::optional<CursorUpdate> take_cursor();
+  /// The newest cursor with its counts, when it has not been handed out by step() yet: for a clean stop.
+  std::optional<StepResult> take_rest();
 
   Status status() const;
   /// Reaches the receiver with the configured credentials; delivers one harmless test message where the protocol has

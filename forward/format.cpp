@@ -72,6 +72,12 @@ std::string_view kind_word(Envelope::Kind kind) {
   return "unknown";
 }
 
+std::string rate_text(double sample_rate) {
+  if (sample_rate >= 1) return {};
+  char digits[32];
+  return {digits, std::to_chars(digits, digits + sizeof digits, sample_rate, std::chars_format::general).ptr};
+}
+
 std::string item_uid(const Envelope& envelope) {
   if (envelope.kind != Envelope::Kind::alert) return envelope.uid;
   return envelope.uid + "." + std::to_string(envelope.revision);
@@ -158,6 +164,7 @@ std::string to_json(const Envelope& envelope, const FormatOptions& options) {
   append_number(out, "seq", envelope.seq);
   if (event) append_number(out, "sub", envelope.sub);
   append_number(out, "commit", envelope.place.commit);
+  if (event && envelope.sample_rate < 1) out += ",\"sample_rate\":" + rate_text(envelope.sample_rate);
   if (start == 1) out.erase(1, 1);  // nothing stood before the first comma
   if (alert) {
     const std::string& base = options.link_base;

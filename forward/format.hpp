@@ -28,6 +28,7 @@ struct Envelope {
   std::int64_t time_ns = 0;  // event time, or the receive time where there is none
   std::int64_t commit_time_ns = 0;
   Severity severity = Severity::unknown;
+  double sample_rate = 1;    // of an event: share of its tier's keys that is forwarded
   const Event* event = nullptr;  // columns; null for a checkpoint, may be null for an alert
   std::string_view body;         // JSON of an alert, note of a checkpoint
   std::string title, detector, rule;  // of an alert
@@ -40,6 +41,9 @@ struct FormatOptions {
 
 /// "UID" or "UID.REVISION": what makes one item one.
 std::string item_uid(const Envelope& envelope);
+
+/// "0.1"; empty when everything of the tier is forwarded.
+std::string rate_text(double sample_rate);
 
 /// The event at `sub` of `record`. `log` is the name of its log.
 Envelope event_envelope(const Commit& commit, std::uint32_t record, std::uint32_t sub, std::string_view log);
@@ -56,7 +60,8 @@ CheckpointLines checkpoint_lines(std::string_view note);
 /// "alert", "event" or "checkpoint".
 std::string_view kind_word(Envelope::Kind kind);
 
-/// One compact JSON object without line breaks. Event: canonical columns, then uid, log, seq, sub, commit.
+/// One compact JSON object without line breaks. Event: canonical columns, then uid, log, seq, sub, commit, and
+/// sample_rate when it is below 1.
 /// Alert: its body, then log, seq, commit and links (`link_base` + the service's /v1 paths).
 /// Checkpoint: type, origin, size, root (base64), checkpoint (the note), uid, log, seq, commit.
 std::string to_json(const Envelope& envelope, const FormatOptions& options);

@@ -1,5 +1,7 @@
 #include "forward/selection.hpp"
 
+#include <algorithm>
+
 namespace tidewaiter::forward {
 namespace {
 
@@ -31,9 +33,16 @@ bool Selection::wants_alert(const Commit& commit, const Record& record) const {
   return record.event_count > 0 && alerts_->matches(commit.events[record.first_event]);
 }
 
-bool Selection::take(const Commit& commit, const std::vector<std::string>& log_names, bool with_head, Place& from,
-                     std::size_t items_max, std::vector<Envelope>& out) const {
+bool Selection::take(const Commit& commit, const std::vector<std::string>& log_names, bool with_head,
+                     const Sampling& sampling, Place& from, std::size_t items_max, std::vector<Envelope>& out,
+                     std::deque<LeftOut>& left_out) const {
   std::size_t taken = 0;
+  std::optional<std::size_t> taken_before_gap;
+  const auto leave_out = [&](std::uint64_t tier) {
+    if (taken_before_gap != taken) left_out.push_back({from, {}});
+    taken_before_gap = taken;
+    ++left_out.back().by_tier[std::min<std::uint64_t>(tier, risk_tiers - 1)];
+  };
   for (; from.record < commit.records.size(); ++from.record, from.sub = 0) {
     const Record& record = commit.records[from.record];
     if (wants_alert(commit, record) && from.sub == 0) {
@@ -46,9 +55,15 @@ bool Selection::take(const Commit& commit, const std::vector<std::string>& log_n
       ++taken;
     } else if (events_ && holds_events(record.kind)) {
       for (; from.sub < record.event_count; ++from.sub) {
-        if (!events_->matches(commit.events[record.first_event + from.sub])) continue;
+        const Event& event = commit.events[record.first_event + from.sub];
+        if (!events_->matches(event)) continue;
+        if (!sampling.forwards(record, event)) {
+          leave_out(event.get(Num::risk_tier));
+          continue;
+        }
         if (taken == items_max) return false;
         out.push_back(event_envelope(commit, from.record, from.sub, log_name(log_names, record.log)));
+        out.back().sample_rate = sampling.forward_rate(event.get(Num::risk_tier));
         ++taken;
       }
     }

@@ -2,7 +2,9 @@
 // stop anywhere, so that memory stays bounded however large the commit is.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,11 +12,18 @@
 
 #include "core/record.hpp"
 #include "core/result.hpp"
+#include "core/sampling.hpp"
 #include "filter/filter.hpp"
 #include "forward/format.hpp"
 #include "forward/item.hpp"
 
 namespace tidewaiter::forward {
+
+/// Selected events that sampling left out, with nothing else wanted between them.
+struct LeftOut {
+  Place place;  // of the first
+  std::array<std::uint64_t, risk_tiers> by_tier{};
+};
 
 class Selection {
  public:
@@ -26,9 +35,9 @@ class Selection {
 
   /// Appends up to `items_max` wanted items to `out`, from `from` on; `from` then is the place to go on at.
   /// True when the commit has been walked to its end. `with_head`: the commit's head is wanted as well,
-  /// at its last record.
-  bool take(const Commit& commit, const std::vector<std::string>& log_names, bool with_head, Place& from,
-            std::size_t items_max, std::vector<Envelope>& out) const;
+  /// at its last record. Events that `sampling` leaves out are counted in `left_out`.
+  bool take(const Commit& commit, const std::vector<std::string>& log_names, bool with_head, const Sampling& sampling,
+            Place& from, std::size_t items_max, std::vector<Envelope>& out, std::deque<LeftOut>& left_out) const;
 
  private:
   bool wants_alert(const Commit& commit, const Record& record) const;

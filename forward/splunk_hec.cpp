@@ -128,6 +128,7 @@ std::string SplunkHec::encode_one(const Envelope& item) const {
   if (alert) out += ",\"revision\":\"" + std::to_string(item.revision) + "\"";
   append_member(out, "log", item.log);
   append_member(out, "severity", enums::severity.word(static_cast<std::uint64_t>(item.severity)));
+  append_member(out, "sample_rate", rate_text(item.sample_rate));
   out += "}}";
   return out;
 }

@@ -90,6 +90,20 @@ inline CommitPtr make_coverage(std::uint64_t number, std::uint64_t size) {
   return commit;
 }
 
+/// A policy with this section `sampling` comes into force.
+inline CommitPtr make_policy(std::uint64_t number, std::string_view sampling) {
+  auto commit = std::make_shared<Commit>();
+  auto text = std::make_shared<std::string>("{\"type\":\"policy\",\"hash\":\"00\",\"content\":{\"version\":1,\"sampling\":" +
+                                            std::string(sampling) + "}}");
+  commit->number = number;
+  commit->time_ns = 1'764'000'000'000'000'000 + static_cast<std::int64_t>(number) * 1'000'000;
+  Record& record = commit->records.emplace_back();
+  record.kind = RecordKind::control;
+  record.value = *text;
+  commit->owners.push_back(text);
+  return commit;
+}
+
 /// Records of one kind of our own.
 inline CommitPtr make_own(std::uint64_t number, RecordKind kind) {
   auto commit = std::make_shared<Commit>();

@@ -20,7 +20,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   CHECK(answer.verdict != Verdict::ok && answer.reason.size() < 1000);
   classify_hec_ack({200, text, {}}, 0);
   if (const auto wait = parse_retry_after(text, 0)) CHECK(*wait >= 0);
-  if (const auto place = read_cursor(text, "c")) CHECK(write_cursor(*place, "c") == text);
+  if (const auto cursor = read_cursor(text, "c")) CHECK(write_cursor(cursor->place, cursor->sampling, "c") == text);
   Commit commit;
   Record& record = commit.records.emplace_back();
   record.kind = RecordKind::alert;

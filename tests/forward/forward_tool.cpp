@@ -84,7 +84,7 @@ void apply(StepResult result, json& state, const std::string& path) {
 int run(const Setup& setup, Connector& connector, const std::string& path, const Clock& clock) {
   json state = read_state(path);
   if (setup.connector.redelivery) {
-    connector.start_at(setup.first);
+    connector.start_at(setup.first, {});
   } else if (const std::string cursor = state["cursor"]; !cursor.empty()) {
     if (const auto restored = connector.restore(cursor, state["counts"]); !restored) {
       std::cerr << restored.error().message << "\n";
@@ -104,10 +104,7 @@ int run(const Setup& setup, Connector& connector, const std::string& path, const
     if (connector.drained() && connector.next_commit() > setup.commits) break;
     if (again_ns > clock.now_ns()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  if (auto cursor = connector.take_cursor()) {
-    state["cursor"] = cursor->value;
-    write_state(path, state);
-  }
+  if (auto rest = connector.take_rest()) apply(std::move(*rest), state, path);
   const Status s = connector.status();
   std::cout << json{{"state", state_name(s.state)}, {"reason", s.reason}, {"offered", s.offered},
                     {"delivered", s.delivered}, {"pending", s.pending}, {"dead_lettered", s.dead_lettered},
@@ -124,7 +121,8 @@ int list_uids(const Setup& setup) {
     const CommitPtr commit = commit_of(setup, number);
     std::vector<Envelope> envelopes;
     Place place{number, 0, 0};
-    selection->take(*commit, test::log_names(), setup.connector.select_checkpoints, place, SIZE_MAX, envelopes);
+    std::deque<LeftOut> left_out;
+    selection->take(*commit, test::log_names(), setup.connector.select_checkpoints, {}, place, SIZE_MAX, envelopes, left_out);
     for (const Envelope& envelope : envelopes) std::cout << item_uid(envelope) << "\n";
   }
   return 0;

@@ -43,3 +43,8 @@ class HecReceiver(Server):
             uid = fields["uid"] + ("." + fields["revision"] if "revision" in fields else "")
             counts[uid] = counts.get(uid, 0) + 1
         return counts
+
+    def events(self, sourcetype):
+        """What was indexed under this sourcetype, in order, as HEC got it."""
+        lines = self.file.read_text().splitlines() if self.file.exists() else []
+        return [event for event in map(json.loads, lines) if event.get("sourcetype") == sourcetype]
