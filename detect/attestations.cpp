@@ -45,6 +45,7 @@ constexpr std::uint64_t origin_kinds[] = {word::provenance_kind("provenance"), w
                                           word::provenance_kind("signature")};
 
 constexpr std::uint8_t decided = 1, positive = 2, by_human = 4;
+constexpr std::size_t deciding_max = 4096;
 
 bool is_statement(const Event& event) {
   switch (event.get(Num::action)) {
@@ -113,8 +114,15 @@ void Attestations::note(const EventKeys& keys, const Seen& seen) {
   if (!approval && !is_statement(event)) return;
   Slot& slot = *table_.find_or_insert(keys.artifact, keys.quota).slot;
   slot.newest_ns = std::max(slot.newest_ns, event.time_ns());
-  if (approval) note_approval(slot, seen);
-  else note_statement(slot, seen);
+  if (!approval) return note_statement(slot, seen);
+  note_approval(slot, seen);
+  const auto place = std::ranges::lower_bound(deciding_, keys.tenant);
+  const bool known = place != deciding_.end() && *place == keys.tenant;
+  if (!known && deciding_.size() < deciding_max) deciding_.insert(place, keys.tenant);
+}
+
+bool Attestations::decides(Key tenant) const {
+  return deciding_.size() == deciding_max || std::ranges::binary_search(deciding_, tenant);
 }
 
 void Attestations::note_statement(Slot& slot, const Seen& seen) {
@@ -179,6 +187,7 @@ Attestations::Found Attestations::find(Key artifact, const Rule* rule) const {
           return glob_matches(one, found.builder);
         })))
     found.standing = Standing::wrong_builder;
+  found.decided = (slot->decision & decided) != 0;
   found.rejected = (slot->decision & decided) != 0 && (slot->decision & positive) == 0;
   if ((slot->decision & positive) != 0) {
     found.approver = {slot->approver, slot->approver_size};
@@ -192,12 +201,15 @@ Attestations::Found Attestations::find(Key artifact, const Rule* rule) const {
 void Attestations::save(SnapshotWriter& out) const {
   table_.save(out);
   out.put(judged_);
+  out.put<std::uint64_t>(deciding_.size());
+  for (const Key tenant : deciding_) out.put(tenant);
 }
 
 bool Attestations::load(SnapshotReader& in) {
   if (!table_.load(in)) return false;
   judged_ = in.get<bool>();
-  return in.ok();
+  for (std::uint64_t n = in.get_count(sizeof(Key)); n > 0 && in.ok(); --n) deciding_.push_back(in.get<Key>());
+  return in.ok() && deciding_.size() <= deciding_max && std::ranges::is_sorted(deciding_);
 }
 
 }  // namespace tidewaiter::detect

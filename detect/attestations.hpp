@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "detect/alert.hpp"
 #include "detect/keys.hpp"
@@ -44,6 +45,7 @@ class Attestations {
     std::string_view builder;           // of the best provenance statement
     std::string_view approver;          // of the last decision, if it was an approval
     bool by_human = false, rejected = false;
+    bool decided = false;               // somebody approved or rejected it
     EvidenceRef statement, approval;    // used = 0: none
   };
   /// `rule` null: no demand on kinds and builders. Views live until the next note().
@@ -51,6 +53,8 @@ class Attestations {
 
   /// A signature has been judged, however it ended: somebody here cares who signs.
   bool judged() const { return judged_; }
+  /// Somebody of this tenant decides about artifacts by their digest: a decision may be under way.
+  bool decides(Key tenant) const;
 
   void prefetch(Key artifact) const { table_.prefetch(artifact); }
 
@@ -77,6 +81,7 @@ class Attestations {
 
   SlotTable<Slot> table_;
   bool judged_ = false;
+  std::vector<Key> deciding_;  // tenants, sorted; full = all of them
 };
 
 }  // namespace tidewaiter::detect

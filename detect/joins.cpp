@@ -122,7 +122,9 @@ void Joins::observe(ArtifactUse use, const EventKeys& keys, const Seen& seen, co
   for (const Rule* rule : asked) one.rules.push_back(rule->key);
   one.alert.about(seen);
   // Without a digest nothing can come that would help.
-  if (one.artifact == 0 || !may_wait || settled(one, policy)) judge(one, policy, one.alert.time_ns);
+  const bool decision_under_way = use == ArtifactUse::deploy && attestations_.decides(keys.tenant) &&
+                                  !attestations_.find(one.artifact, nullptr).decided;
+  if (one.artifact == 0 || !may_wait || (settled(one, policy) && !decision_under_way)) judge(one, policy, one.alert.time_ns);
   else wait(std::move(one), policy, watermark_ns);
 }
 

@@ -4,7 +4,9 @@
 // Joins begin with the first signature that was judged, or with a rule that demands attestations.
 // A deploy is joined every time. What runs is told once per (app, digest) and again when its standing, its approver or
 // the policy changes. Attestations come from other systems and may be under way: what is not attested yet waits until
-// the watermark passes its event time + grace (semantics 19).
+// the watermark passes its event time + grace (semantics 19). So does a deploy about which nobody has decided, where
+// somebody of its tenant has decided about artifacts before: the approval may stand in another partition. What runs need
+// not wait for one, since another approver is news.
 // Bounded: when too many wait, those due first are judged early, which is counted.
 #pragma once
 

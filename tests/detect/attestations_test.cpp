@@ -149,6 +149,61 @@ TEST(Joins, an_attestation_may_come_within_the_grace_and_not_later) {
   EXPECT_EQ(late_by(7 * minute).alerts.size(), 1u);
 }
 
+/// An attested deploy whose approval comes `behind` it in the log, in another partition; `before` is said ahead of both.
+Outcome approved_behind(const std::vector<Made>& before, std::int64_t behind, const std::string& rules = policy("")) {
+  Stream stream;
+  stream.policy(rules);
+  stream.tick(0, {}, {0, 1});
+  for (const Made& made : before) stream.add(made);
+  stream.add(attest("aa", "verified"));
+  stream.add(deploy("aa", monday + minute));
+  Made approval = approve("aa", "jane", "approved", "user", monday + second);
+  approval.partition = 1;
+  if (behind < 5 * minute) stream.add(approval);
+  Made other = about("", "read", monday + minute + behind);
+  stream.add(other);
+  other.partition = 1;
+  stream.add(other);
+  if (behind >= 5 * minute) stream.add(approval);
+  stream.tick(monday + 3 * hour, {0, 1});
+  return sorted(judge(stream));
+}
+
+TEST(Joins, an_approval_that_another_partition_brings_behind_the_deploy_is_waited_for_where_somebody_approves) {
+  const std::vector<Made> habit = {approve("bb", "joe")};
+  const Outcome outcome = approved_behind(habit, second);
+  ASSERT_EQ(outcome.joins.size(), 1u);
+  EXPECT_EQ(outcome.joins[0]["explanation"]["verdict"], "attested");
+  EXPECT_EQ(outcome.joins[0]["explanation"]["approved_by"], "jane");
+  EXPECT_TRUE(outcome.alerts.empty());
+}
+
+TEST(Joins, an_attested_deploy_is_told_at_once_where_nobody_decides_about_artifacts_or_somebody_has_decided) {
+  const auto told_at_once = [](const std::vector<Made>& before) {
+    Stream stream;
+    stream.policy(policy(""));
+    stream.tick(0, {}, {0});
+    for (const Made& made : before) stream.add(made);
+    stream.add(attest("aa", "verified"));
+    stream.add(deploy("aa"));
+    return sorted(judge(stream)).joins.size() == 1;
+  };
+  EXPECT_TRUE(told_at_once({}));
+  EXPECT_FALSE(told_at_once({approve("bb", "joe")}));
+  EXPECT_TRUE(told_at_once({approve("aa", "jane")}));
+  EXPECT_TRUE(told_at_once({approve("aa", "jane", "rejected")}));
+  Made elsewhere = approve("bb", "joe");
+  elsewhere.tenant = "us";
+  EXPECT_TRUE(told_at_once({elsewhere})) << "the habits of one tenant say nothing of another";
+}
+
+TEST(Joins, a_deploy_that_waits_in_vain_for_an_approval_is_told_once_without_one) {
+  const Outcome outcome = approved_behind({approve("bb", "joe")}, 10 * minute);
+  ASSERT_EQ(outcome.joins.size(), 1u);
+  EXPECT_EQ(outcome.joins[0]["explanation"]["verdict"], "attested");
+  EXPECT_FALSE(outcome.joins[0]["explanation"].contains("approved_by")) << outcome.joins[0];
+}
+
 TEST(Joins, one_verified_statement_counts_whatever_forgeries_come_beside_it) {
   const Outcome outcome = after({attest("aa", "failed"), attest("aa", "verified"), attest("aa", "failed", monday, "https://evil.example"),
                                  attest("aa", "unverified", monday, "https://evil.example"), deploy("aa")});
