@@ -47,6 +47,7 @@ class Approvals {
   /// Actions whose time has come and that lack an approval, in order of due time and arrival.
   void close(std::int64_t watermark_ns, const Policy::Compiled& policy, std::vector<Verdict>& out);
   std::int64_t next_close_ns() const;
+  bool overflowing() const { return overflowing_; }
 
   std::uint64_t pending() const { return pending_.size(); }
   std::uint64_t judged_early() const { return judged_early_; }

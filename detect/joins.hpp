@@ -39,6 +39,7 @@ class Joins {
   /// What has waited long enough, in order of due time and arrival.
   void close(std::int64_t watermark_ns, const Policy::Compiled* policy);
   std::int64_t next_close_ns() const;
+  bool overflowing() const { return overflowing_; }
 
   std::uint64_t pending() const { return waiting_.size(); }
   std::uint64_t told() const { return told_; }

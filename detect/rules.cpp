@@ -50,6 +50,8 @@ void Rules::observe(const EventKeys& keys, const Seen& seen, std::int64_t waterm
   asked_.clear();
   if (policy_) judge_rules(keys, seen, use, watermark_ns);
   if (use != ArtifactUse::none) joins_.observe(use, keys, seen, asked_, compiled(), watermark_ns);
+  // More wait than there is room for: at once, since a watermark that stands still would let them grow.
+  if (joins_.overflowing() || approvals_.overflowing()) close(watermark_ns);
 }
 
 void Rules::judge_rules(const EventKeys& keys, const Seen& seen, ArtifactUse use, std::int64_t watermark_ns) {

@@ -131,7 +131,7 @@ struct Connector::State {
   std::int64_t handed_out_ns = 0;
   // Counted where they happen, apart from each other: their balance is a check and no definition.
   std::uint64_t offered = 0, delivered = 0, dead_lettered = 0, expired = 0, redelivered = 0, sampled_out = 0;
-  std::deque<LeftOut> left_out;  // not behind a cursor that was handed out yet
+  LeftOut left_out;  // not behind a cursor that was handed out yet
   struct InForce {
     std::uint64_t from_commit;
     Sampling sampling;
@@ -176,21 +176,22 @@ struct Connector::State {
     show_rates();
   }
 
-  void count_left_out(std::size_t known) {
-    for (; known < left_out.size(); ++known)
-      for (std::size_t tier = 0; tier < risk_tiers; ++tier) {
-        sampled_out += left_out[known].by_tier[tier];
-        instruments.sampled_out[tier]->add(left_out[known].by_tier[tier]);
-      }
+  void count_left_out(const LeftOut::ByTier& before) {
+    for (std::size_t tier = 0; tier < risk_tiers; ++tier) {
+      const std::uint64_t count = left_out.total()[tier] - before[tier];
+      sampled_out += count;
+      instruments.sampled_out[tier]->add(count);
+    }
+    if (config.redelivery) left_out.clear();  // no cursor will come that they are counted with
   }
 
   void fill() {
     while (commit && has_room()) {
       std::vector<Envelope> envelopes;
       const std::size_t room = std::min(encode_items, config.pending_items_max - courier.pending());
-      const std::size_t known = left_out.size();
+      const LeftOut::ByTier before = left_out.total();
       const bool whole = selection.take(*commit, log_names, sends_head, in_force.back().sampling, scan, room, envelopes, left_out);
-      count_left_out(known);
+      count_left_out(before);
       std::vector<std::string> encoded;
       encoded.reserve(envelopes.size());
       sink->encode(envelopes, encoded);
@@ -256,10 +257,10 @@ struct Connector::State {
   void make_cursor(StepResult& result) {
     handed_out = cursor();
     while (in_force.size() > 1 && in_force[1].from_commit <= handed_out.commit) in_force.pop_front();
-    for (; !left_out.empty() && left_out.front().place < handed_out; left_out.pop_front())
-      for (std::size_t tier = 0; tier < risk_tiers; ++tier)
-        if (const std::uint64_t count = left_out.front().by_tier[tier]; count > 0)
-          result.counts[config.name + "/sampled_out/" + std::string(enums::risk_tier.word(tier))] += count;
+    const LeftOut::ByTier counts = left_out.take_before(handed_out);
+    for (std::size_t tier = 0; tier < risk_tiers; ++tier)
+      if (counts[tier] > 0)
+        result.counts[config.name + "/sampled_out/" + std::string(enums::risk_tier.word(tier))] += counts[tier];
     result.cursor = {Connector::cursor_name(config.name), write_cursor(handed_out, in_force.front().sampling, config.name)};
   }
 

@@ -20,6 +20,27 @@ std::string_view log_name(const std::vector<std::string>& names, std::uint16_t l
 
 }  // namespace
 
+void LeftOut::add(const Place& place, std::uint64_t tier) {
+  if (!open_) runs_.push_back({place, {}});
+  open_ = true;
+  const std::size_t known = std::min<std::uint64_t>(tier, risk_tiers - 1);
+  ++runs_.back().by_tier[known];
+  ++total_[known];
+}
+
+LeftOut::ByTier LeftOut::take_before(const Place& end) {
+  ByTier taken{};
+  for (; !runs_.empty() && runs_.front().first < end; runs_.pop_front())
+    for (std::size_t tier = 0; tier < risk_tiers; ++tier) taken[tier] += runs_.front().by_tier[tier];
+  open_ = open_ && !runs_.empty();
+  return taken;
+}
+
+void LeftOut::clear() {
+  runs_.clear();
+  open_ = false;
+}
+
 Result<Selection> Selection::compile(std::string_view alerts, std::string_view events, std::int64_t now_ns) {
   Selection selection;
   TRY_ASSIGN(selection.alerts_, compile_one("select_alerts", alerts, now_ns));
@@ -35,36 +56,32 @@ bool Selection::wants_alert(const Commit& commit, const Record& record) const {
 
 bool Selection::take(const Commit& commit, const std::vector<std::string>& log_names, bool with_head,
                      const Sampling& sampling, Place& from, std::size_t items_max, std::vector<Envelope>& out,
-                     std::deque<LeftOut>& left_out) const {
+                     LeftOut& left_out) const {
   std::size_t taken = 0;
-  std::optional<std::size_t> taken_before_gap;
-  const auto leave_out = [&](std::uint64_t tier) {
-    if (taken_before_gap != taken) left_out.push_back({from, {}});
-    taken_before_gap = taken;
-    ++left_out.back().by_tier[std::min<std::uint64_t>(tier, risk_tiers - 1)];
+  const auto take_one = [&](Envelope envelope) {
+    out.push_back(std::move(envelope));
+    left_out.end_run();
+    ++taken;
   };
   for (; from.record < commit.records.size(); ++from.record, from.sub = 0) {
     const Record& record = commit.records[from.record];
     if (wants_alert(commit, record) && from.sub == 0) {
       if (taken == items_max) return false;
-      out.push_back(alert_envelope(commit, from.record, log_name(log_names, record.log)));
-      ++taken;
+      take_one(alert_envelope(commit, from.record, log_name(log_names, record.log)));
     } else if (with_head && from.record + 1 == commit.records.size() && from.sub == 0) {
       if (taken == items_max) return false;
-      out.push_back(checkpoint_envelope(commit, from.record, log_name(log_names, record.log)));
-      ++taken;
+      take_one(checkpoint_envelope(commit, from.record, log_name(log_names, record.log)));
     } else if (events_ && holds_events(record.kind)) {
       for (; from.sub < record.event_count; ++from.sub) {
         const Event& event = commit.events[record.first_event + from.sub];
         if (!events_->matches(event)) continue;
         if (!sampling.forwards(record, event)) {
-          leave_out(event.get(Num::risk_tier));
+          left_out.add(from, event.get(Num::risk_tier));
           continue;
         }
         if (taken == items_max) return false;
-        out.push_back(event_envelope(commit, from.record, from.sub, log_name(log_names, record.log)));
+        take_one(event_envelope(commit, from.record, from.sub, log_name(log_names, record.log)));
         out.back().sample_rate = sampling.forward_rate(event.get(Num::risk_tier));
-        ++taken;
       }
     }
   }

@@ -19,10 +19,31 @@
 
 namespace tidewaiter::forward {
 
-/// Selected events that sampling left out, with nothing else wanted between them.
-struct LeftOut {
-  Place place;  // of the first
-  std::array<std::uint64_t, risk_tiers> by_tier{};
+/// Selected events that sampling left out, in runs: those with nothing else wanted between them are one. So there are no
+/// more runs than items that wait, and one.
+class LeftOut {
+ public:
+  using ByTier = std::array<std::uint64_t, risk_tiers>;
+
+  void add(const Place& place, std::uint64_t tier);
+  /// Something wanted stands behind the last run.
+  void end_run() { open_ = false; }
+  /// Of all runs that begin before `end`, which must lie behind them as a whole; they are forgotten.
+  ByTier take_before(const Place& end);
+  void clear();
+
+  /// Since the beginning.
+  const ByTier& total() const { return total_; }
+  std::size_t runs() const { return runs_.size(); }
+
+ private:
+  struct Run {
+    Place first;
+    ByTier by_tier{};
+  };
+  std::deque<Run> runs_;
+  ByTier total_{};
+  bool open_ = false;
 };
 
 class Selection {
@@ -37,7 +58,7 @@ class Selection {
   /// True when the commit has been walked to its end. `with_head`: the commit's head is wanted as well,
   /// at its last record. Events that `sampling` leaves out are counted in `left_out`.
   bool take(const Commit& commit, const std::vector<std::string>& log_names, bool with_head, const Sampling& sampling,
-            Place& from, std::size_t items_max, std::vector<Envelope>& out, std::deque<LeftOut>& left_out) const;
+            Place& from, std::size_t items_max, std::vector<Envelope>& out, LeftOut& left_out) const;
 
  private:
   bool wants_alert(const Commit& commit, const Record& record) const;

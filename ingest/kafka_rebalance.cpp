@@ -64,7 +64,7 @@ void KafkaSource::State::assign(rd_kafka_topic_partition_list_t* list) {
   else if (const auto error = rd_kafka_assign(client.get(), list); error != RD_KAFKA_RESP_ERR_NO_ERROR)
     log_line(Level::error, "kafka assignment failed", {{"reason", kafka_error_text(error)}});
   if (is_paused && list->cnt > 0) rd_kafka_pause_partitions(client.get(), list);
-  if (known) accepted();
+  if (known && refused.empty()) accepted();
   last_topic_check_ns = clock.now_ns();
   unassigned_since_ns = known ? 0 : clock.now_ns();
   if (known) unassigned_tries = 0;
@@ -89,7 +89,9 @@ void KafkaSource::State::enter(rd_kafka_topic_partition_t& entry, const rd_kafka
     }
   } else {
     const bool from_end = starts_at_end(options.properties) && !holds_older_partition(*partition.origin, number);
-    entry.offset = from_end ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+    const auto before = stalled.find(Name(entry.topic, entry.partition));  // began at an end that lies behind us now
+    entry.offset = !from_end ? RD_KAFKA_OFFSET_BEGINNING
+                   : before != stalled.end() ? static_cast<std::int64_t>(before->second.first) : RD_KAFKA_OFFSET_END;
     partition.anywhere = from_end;
   }
   partition.moved_ns = clock.now_ns();
@@ -355,6 +357,7 @@ void KafkaSource::State::tell_topic_changed(const std::string& topic, const Topi
                                             const Unconfirmed& unconfirmed) {
   log_line(Level::warn, "kafka topic was deleted and made anew: reading the new one from its beginning",
            {{"topic", topic}, {"old_topic_id", hex_of(before)}, {"new_topic_id", hex_of(id)}});
+  std::erase_if(stalled, [&](const auto& one) { return one.first.first == topic; });
   if (!options.record_control) return;
   std::string doubtful;
   for (const auto& [name, range] : unconfirmed) {

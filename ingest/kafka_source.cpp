@@ -139,12 +139,15 @@ void KafkaSource::State::take(rd_kafka_message_t* message) {
     if (partition != nullptr) {
       partition->at_end = true;
       moved(*partition, message->offset);
+      if (!refused.empty()) refused.erase(Name(rd_kafka_topic_name(message->rkt), message->partition));
     }
   } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    if (partition != nullptr && is_refusal(message->err)) refused.emplace(rd_kafka_topic_name(message->rkt), message->partition);
     on_error(message->err, rd_kafka_message_errstr(message));
   } else if (partition != nullptr) {
     const auto offset = static_cast<std::uint64_t>(message->offset);
     moved(*partition, message->offset + 1);
+    if (!refused.empty()) refused.erase(Name(rd_kafka_topic_name(message->rkt), message->partition));
     if (partition->look_until != 0 && looked_at(message, *partition)) return rd_kafka_message_destroy(message);
     if (offset < partition->next_offset && !partition->backwards_allowed) {
       partition->backwards_allowed = is_same_topic(rd_kafka_topic_name(message->rkt), message->partition, offset);

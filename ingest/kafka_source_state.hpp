@@ -126,6 +126,8 @@ struct KafkaSource::State {
   int unassigned_tries = 0;
   bool brokers_lost = false;                 // no answer from any of them since it was last seen
   std::int64_t bootstrapped_ns = 0;
+  int bootstrap_tries = 0;
+  std::set<Name> refused;                    // partitions that we may not read, until something comes from them
   std::int64_t ends_asked_ns = 0;
   bool drained = false;                      // since then librdkafka's queue was empty once
   std::map<Name, std::pair<std::uint64_t, int>> stalled;  // what it had reached, and the tries

@@ -546,17 +546,17 @@ TEST(Connector, a_forwarded_event_of_a_sampled_tier_says_the_share_that_is_forwa
   const Sampling sampling = *Sampling::parse(low_at_half);
   Place from;
   std::vector<Envelope> envelopes;
-  std::deque<LeftOut> left_out;
+  LeftOut left_out;
   ASSERT_TRUE(selection->take(*commit, log_names(), false, sampling, from, 1000, envelopes, left_out));
-  std::uint64_t out = 0;
-  for (std::size_t i = 0; i < left_out.size(); ++i) {
-    out += left_out[i].by_tier[static_cast<std::size_t>(RiskTier::low)];
-    if (i > 0) { EXPECT_LT(left_out[i - 1].place, left_out[i].place); }
-    const auto between = std::ranges::count_if(envelopes, [&](const Envelope& e) {
-      return e.place > left_out[i].place && (i + 1 == left_out.size() || e.place < left_out[i + 1].place);
-    });
-    if (i + 1 < left_out.size()) { EXPECT_GT(between, 0) << "neighbours are one entry"; }
+  std::size_t runs = 0;
+  bool in_run = false;
+  for (const Record& record : commit->records) {
+    const bool left = !sampling.forwards(record, commit->events[record.first_event]);
+    runs += left && !in_run;
+    in_run = left;
   }
+  EXPECT_EQ(left_out.runs(), runs) << "neighbours are one run, and no others";
+  const std::uint64_t out = left_out.total()[static_cast<std::size_t>(RiskTier::low)];
   EXPECT_EQ(envelopes.size() + out, 40u);
   bool low = false;
   for (const Envelope& envelope : envelopes) {

@@ -342,7 +342,7 @@ TEST_F(KafkaSourceTest, the_lag_and_the_end_of_each_partition_are_known) {
 }
 
 constexpr std::int16_t fetch = 1, join_group = 11, heartbeat = 12;
-constexpr int group_authorization_failed = 30, fenced_instance_id = 82, storage_error = 56;
+constexpr int group_authorization_failed = 30, fenced_instance_id = 82, storage_error = 56, topic_authorization_failed = 29;
 
 TEST_F(KafkaSourceTest, a_missing_right_parks_the_source_with_the_reason_until_it_is_given) {
   produce(0, 30);
@@ -402,6 +402,29 @@ TEST_F(KafkaSourceTest, a_partition_that_gives_nothing_of_what_there_is_has_the_
   broker_->answer_requests(fetch);
   EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 60; }));
   EXPECT_EQ(store.duplicates, 0u);
+}
+
+TEST_F(KafkaSourceTest, a_topic_that_may_not_be_read_parks_the_source_and_is_no_stall) {
+  produce(0, 30);
+  TinyStore store;
+  std::size_t assignments = 0;
+  auto wanted = options(store);
+  wanted.stall_ms = 2'000;
+  wanted.position_for = [&](const Origin& origin, std::uint32_t partition) {
+    ++assignments;
+    return store.position(origin, partition);
+  };
+  auto source = open(wanted);
+  ASSERT_TRUE(run_until(*source, store, [&] { return store.size() == 30; }));
+  broker_->fail_requests(fetch, topic_authorization_failed, 100'000);
+  produce(30, 60);
+  ASSERT_TRUE(run_until(*source, store, [&] { return source->status().state == SourceState::parked; }));
+  run_until(*source, store, [] { return false; }, 5s);
+  EXPECT_EQ(assignments, 3u);
+  EXPECT_EQ(source->status().state, SourceState::parked);
+  broker_->answer_requests(fetch);
+  EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 60; }));
+  EXPECT_EQ(source->status().state, SourceState::running);
 }
 
 TEST_F(KafkaSourceTest, partitions_that_have_nothing_more_are_left_in_peace) {
