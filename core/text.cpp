@@ -151,8 +151,8 @@ std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
   if (!zone) return std::nullopt;
   const std::int64_t days = days_from_civil(year, static_cast<unsigned>(month), static_cast<unsigned>(day));
   const std::int64_t seconds = days * 86400 + hour * 3600 + minute * 60 + second - *zone;
-  constexpr std::int64_t limit = 9'223'372'035;
-  if (seconds > limit || seconds < -limit) return std::nullopt;
+  constexpr std::int64_t limit = 9'223'372'036, rest_ns = 854'775'807;  // together the largest int64
+  if (seconds > limit || seconds < -limit || (seconds == limit && fraction_ns > rest_ns)) return std::nullopt;
   return seconds * 1'000'000'000 + fraction_ns;
 }
 

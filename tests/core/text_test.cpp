@@ -43,6 +43,10 @@ TEST(Ip, leading_zeros_are_decimal_and_never_octal) {
 }
 
 TEST(Rfc3339, fractions_offsets_and_leap_days) {
+  EXPECT_EQ(format_rfc3339(INT64_MAX), "2262-04-11T23:47:16.854775807Z");
+  EXPECT_EQ(parse_rfc3339("2262-04-11T23:47:16.854775807Z"), INT64_MAX);
+  EXPECT_FALSE(parse_rfc3339("2262-04-11T23:47:16.854775808Z"));
+  EXPECT_FALSE(parse_rfc3339("2262-04-11T23:47:17Z"));
   EXPECT_EQ(parse_rfc3339("1970-01-01T00:00:00Z"), 0);
   EXPECT_EQ(parse_rfc3339("2024-02-29T23:59:59.5+01:00"), parse_rfc3339("2024-02-29T22:59:59.500Z"));
   EXPECT_EQ(format_rfc3339(*parse_rfc3339("2026-03-04T05:06:07.123456789Z")), "2026-03-04T05:06:07.123456789Z");
