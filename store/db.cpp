@@ -253,6 +253,39 @@ Result<std::shared_ptr<Db>> Db::open_primary(const DbOptions& options) {
   return std::shared_ptr<Db>(new Db(std::move(state)));
 }
 
+namespace {
+
+// A turned bit can make a write-ahead log's record look like one of a recycled log (types 5 to 8). We recycle none, and
+// RocksDB's reader for secondaries never gets past such a record of another log's number: it must not see it.
+// Layout: blocks of 32 KiB, in each records of checksum (4), length (2), type (1) and payload (RocksDB wiki, WAL format).
+Result<void> refuse_recycled_records(const std::filesystem::path& file) {
+  constexpr std::uint64_t block_bytes = 32'768, header_bytes = 7;
+  std::ifstream in(file, std::ios::binary);
+  std::uint64_t at = 0;
+  std::array<unsigned char, header_bytes> header;
+  while (in.seekg(static_cast<std::streamoff>(at)) && in.read(reinterpret_cast<char*>(header.data()), header_bytes)) {
+    const std::uint64_t length = header[4] | header[5] << 8, left = block_bytes - at % block_bytes;
+    if (left < header_bytes || (length == 0 && header[6] == 0)) {
+      at += left;  // padding
+      continue;
+    }
+    if (header[6] >= 5 && header[6] <= 8)
+      return fail(Code::corruption, file.string() + ": byte " + std::to_string(at + 6) +
+                                        ": a record of a recycled log, which this store never writes: the write-ahead log is damaged");
+    at += std::min(header_bytes + length, left);
+  }
+  return {};
+}
+
+Result<void> refuse_recycled_records_in(const std::string& directory) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error))
+    if (entry.path().extension() == ".log") TRY(refuse_recycled_records(entry.path()));
+  return {};  // a directory that cannot be listed is RocksDB's to refuse
+}
+
+}  // namespace
+
 Result<std::shared_ptr<Db>> Db::open_secondary(const DbOptions& options) {
   auto state = std::make_unique<State>();
   state->options = options;
@@ -261,6 +294,7 @@ Result<std::shared_ptr<Db>> Db::open_secondary(const DbOptions& options) {
   state->use_file_system(db_opts);
   if (!std::filesystem::exists(options.directory + "/CURRENT"))
     return fail(Code::not_found, "there is no store in " + options.directory);
+  TRY(refuse_recycled_records_in(options.directory));
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status = rocksdb::DB::OpenAsSecondary(db_opts, options.directory, options.directory,
                                                               descriptors(), &state->handles, &db);
