@@ -64,7 +64,8 @@ void KafkaSource::State::assign(rd_kafka_topic_partition_list_t* list) {
   else if (const auto error = rd_kafka_assign(client.get(), list); error != RD_KAFKA_RESP_ERR_NO_ERROR)
     log_line(Level::error, "kafka assignment failed", {{"reason", kafka_error_text(error)}});
   if (is_paused && list->cnt > 0) rd_kafka_pause_partitions(client.get(), list);
-  if (known && refused.empty()) accepted();
+  std::erase_if(refused, [&](const Name& name) { return !partitions.contains(name); });  // another member's to ask for
+  if (known) accepted();
   last_topic_check_ns = clock.now_ns();
   unassigned_since_ns = known ? 0 : clock.now_ns();
   if (known) unassigned_tries = 0;

@@ -117,11 +117,12 @@ void KafkaSource::State::consume(int timeout_ms) {
 }
 
 /// The partition has given something, or said that there is nothing, up to here.
-void KafkaSource::State::moved(Partition& partition, std::int64_t offset) {
+void KafkaSource::State::moved(Partition& partition, const rd_kafka_message_t* message, std::int64_t offset) {
   partition.moved_ns = receive_ns;
   brokers_lost = false;
   partition.reached = static_cast<std::uint64_t>(offset);
   if (partition.reached > partition.stalled_at) partition.tries = 0;
+  if (!refused.empty() && refused.erase(Name(rd_kafka_topic_name(message->rkt), message->partition)) != 0) accepted();
 }
 
 /// Appends or answers one message of `held`, and lets go of it.
@@ -138,16 +139,14 @@ void KafkaSource::State::take(rd_kafka_message_t* message) {
   if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
     if (partition != nullptr) {
       partition->at_end = true;
-      moved(*partition, message->offset);
-      if (!refused.empty()) refused.erase(Name(rd_kafka_topic_name(message->rkt), message->partition));
+      moved(*partition, message, message->offset);
     }
   } else if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
     if (partition != nullptr && is_refusal(message->err)) refused.emplace(rd_kafka_topic_name(message->rkt), message->partition);
     on_error(message->err, rd_kafka_message_errstr(message));
   } else if (partition != nullptr) {
     const auto offset = static_cast<std::uint64_t>(message->offset);
-    moved(*partition, message->offset + 1);
-    if (!refused.empty()) refused.erase(Name(rd_kafka_topic_name(message->rkt), message->partition));
+    moved(*partition, message, message->offset + 1);
     if (partition->look_until != 0 && looked_at(message, *partition)) return rd_kafka_message_destroy(message);
     if (offset < partition->next_offset && !partition->backwards_allowed) {
       partition->backwards_allowed = is_same_topic(rd_kafka_topic_name(message->rkt), message->partition, offset);
@@ -274,12 +273,12 @@ void KafkaSource::State::on_error(rd_kafka_resp_err_t error, const char* text) {
   if (public_status.state != SourceState::parked) public_status.reason = reason;
 }
 
-/// The brokers answer us: whatever refused us before does so no more.
+/// The brokers answer us: whatever refused us before does so no more, unless it is a topic that we still may not read.
 void KafkaSource::State::accepted() {
   {
     std::lock_guard lock(mutex);
     const bool trouble = public_status.state == SourceState::parked || !public_status.reason.empty();
-    if (fenced || !trouble) return;
+    if (fenced || !trouble || !refused.empty()) return;
   }
   set_state(is_paused ? SourceState::paused : SourceState::running, "");
 }

@@ -50,7 +50,7 @@ struct KafkaSource::State {
   // kafka_source.cpp
   void consume(int timeout_ms);
   void take(rd_kafka_message_t* message);
-  void moved(Partition& partition, std::int64_t offset);
+  void moved(Partition& partition, const rd_kafka_message_t* message, std::int64_t offset);
   bool append(rd_kafka_message_t* message, Partition& partition);
   void note_gap(Partition& partition, std::uint32_t number, std::uint64_t found);
   void note_skip(Partition& partition, std::uint32_t number, std::uint64_t found);

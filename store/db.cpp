@@ -271,7 +271,8 @@ Result<void> refuse_recycled_records(const std::filesystem::path& file) {
     }
     if (header[6] >= 5 && header[6] <= 8)
       return fail(Code::corruption, file.string() + ": byte " + std::to_string(at + 6) +
-                                        ": a record of a recycled log, which this store never writes: the write-ahead log is damaged");
+                                        ": a record of a recycled log, which this store never writes: the write-ahead log "
+                                        "is damaged; starting the service recovers what stands before it");
     at += std::min(header_bytes + length, left);
   }
   return {};
@@ -331,6 +332,7 @@ std::unique_ptr<Iterator> Db::iterate(Cf cf) const {
 
 Result<void> Db::catch_up() {
   CHECK(state_->secondary);
+  TRY(refuse_recycled_records_in(state_->options.directory));
   const rocksdb::Status status = state_->db->TryCatchUpWithPrimary();
   if (!status.ok()) return error_of(status, state_->options.directory);
   return {};

@@ -79,6 +79,16 @@ class KafkaSourceTest : public ::testing::Test {
     made.record_control = [this](std::string json) { control_.push_back(std::move(json)); };
     return made;
   }
+  /// With this patience; `assignments` counts those of each partition.
+  KafkaSourceOptions counting(TinyStore& store, int stall_ms, std::size_t& assignments) {
+    KafkaSourceOptions made = options(store);
+    made.stall_ms = stall_ms;
+    made.position_for = [&](const Origin& origin, std::uint32_t partition) {
+      ++assignments;
+      return store.position(origin, partition);
+    };
+    return made;
+  }
   std::unique_ptr<KafkaSource> open(KafkaSourceOptions wanted) {
     auto source = KafkaSource::open(std::move(wanted), clock_);
     EXPECT_TRUE(source.has_value()) << (source ? "" : source.error().message);
@@ -385,14 +395,8 @@ TEST_F(KafkaSourceTest, a_broker_that_goes_away_and_comes_back_loses_nothing) {
 TEST_F(KafkaSourceTest, a_partition_that_gives_nothing_of_what_there_is_has_the_group_joined_anew) {
   produce(0, 30);
   TinyStore store;
-  std::size_t assignments = 0;  // of the three partitions
-  auto wanted = options(store);
-  wanted.stall_ms = 300;
-  wanted.position_for = [&](const Origin& origin, std::uint32_t partition) {
-    ++assignments;
-    return store.position(origin, partition);
-  };
-  auto source = open(wanted);
+  std::size_t assignments = 0;
+  auto source = open(counting(store, 300, assignments));
   ASSERT_TRUE(run_until(*source, store, [&] { return store.size() == 30; }));
   ASSERT_EQ(assignments, 3u);
   broker_->fail_requests(fetch, storage_error, 100'000);
@@ -408,13 +412,7 @@ TEST_F(KafkaSourceTest, a_topic_that_may_not_be_read_parks_the_source_and_is_no_
   produce(0, 30);
   TinyStore store;
   std::size_t assignments = 0;
-  auto wanted = options(store);
-  wanted.stall_ms = 2'000;
-  wanted.position_for = [&](const Origin& origin, std::uint32_t partition) {
-    ++assignments;
-    return store.position(origin, partition);
-  };
-  auto source = open(wanted);
+  auto source = open(counting(store, 2'000, assignments));
   ASSERT_TRUE(run_until(*source, store, [&] { return store.size() == 30; }));
   broker_->fail_requests(fetch, topic_authorization_failed, 100'000);
   produce(30, 60);
@@ -431,13 +429,7 @@ TEST_F(KafkaSourceTest, partitions_that_have_nothing_more_are_left_in_peace) {
   produce(0, 20);
   TinyStore store;
   std::size_t assignments = 0;
-  auto wanted = options(store);
-  wanted.stall_ms = 50;
-  wanted.position_for = [&](const Origin& origin, std::uint32_t partition) {
-    ++assignments;
-    return store.position(origin, partition);
-  };
-  auto source = open(wanted);
+  auto source = open(counting(store, 50, assignments));
   ASSERT_TRUE(run_until(*source, store, [&] { return store.size() == 20; }));
   run_until(*source, store, [] { return false; }, 1500ms);
   source->pause();
