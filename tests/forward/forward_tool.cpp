@@ -121,7 +121,7 @@ int list_uids(const Setup& setup) {
     const CommitPtr commit = commit_of(setup, number);
     std::vector<Envelope> envelopes;
     Place place{number, 0, 0};
-    std::deque<LeftOut> left_out;
+    LeftOut left_out;
     selection->take(*commit, test::log_names(), setup.connector.select_checkpoints, {}, place, SIZE_MAX, envelopes, left_out);
     for (const Envelope& envelope : envelopes) std::cout << item_uid(envelope) << "\n";
   }
