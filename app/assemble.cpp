@@ -128,6 +128,10 @@ detect::EngineConfig engine_config(const Config& config) {
   engine.flow = d.flow;
   engine.volume = d.volume;
   engine.silence = d.silence;
+  engine.burst = d.burst;
+  engine.sequence = d.sequence;
+  engine.rhythm = d.rhythm;
+  engine.health = d.health;
   return engine;
 }
 

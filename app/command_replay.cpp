@@ -97,17 +97,15 @@ Result<Outcome> replay(const ReplayOptions& options) {
 }  // namespace
 
 std::string encode_detect_config(const detect::EngineConfig& c) {
-  return nlohmann::json{{"memory_bytes", c.memory_bytes},
-                        {"alerts_per_day_max", c.alerts_per_day_max},
-                        {"out_of_order_ns", c.out_of_order_ns},
-                        {"approval_grace_ns", c.approval_grace_ns},
-                        {"attestation_grace_ns", c.attestation_grace_ns},
-                        {"false_alerts_per_day", c.false_alerts_per_day},
-                        {"volume_min_bytes", c.volume_min_bytes},
-                        {"flow", c.flow},
-                        {"volume", c.volume},
-                        {"silence", c.silence}}
-      .dump();
+  nlohmann::json json{{"memory_bytes", c.memory_bytes},
+                      {"alerts_per_day_max", c.alerts_per_day_max},
+                      {"out_of_order_ns", c.out_of_order_ns},
+                      {"approval_grace_ns", c.approval_grace_ns},
+                      {"attestation_grace_ns", c.attestation_grace_ns},
+                      {"false_alerts_per_day", c.false_alerts_per_day},
+                      {"volume_min_bytes", c.volume_min_bytes}};
+  for (const auto& [name, on] : detect::detector_switches) json[std::string(name)] = c.*on;
+  return json.dump();
 }
 
 Result<detect::EngineConfig> decode_detect_config(std::string_view text) {
@@ -121,9 +119,8 @@ Result<detect::EngineConfig> decode_detect_config(std::string_view text) {
   c.attestation_grace_ns = json.value("attestation_grace_ns", c.attestation_grace_ns);
   c.false_alerts_per_day = json.value("false_alerts_per_day", c.false_alerts_per_day);
   c.volume_min_bytes = json.value("volume_min_bytes", c.volume_min_bytes);
-  c.flow = json.value("flow", c.flow);
-  c.volume = json.value("volume", c.volume);
-  c.silence = json.value("silence", c.silence);
+  // What a store does not name did not exist when it was scored.
+  for (const auto& [name, on] : detect::detector_switches) c.*on = json.value(std::string(name), false);
   return c;
 }
 

@@ -129,6 +129,10 @@ void read_detect(const Section& section, DetectConfig& detect) {
   section.read("flow", detect.flow);
   section.read("volume", detect.volume);
   section.read("silence", detect.silence);
+  section.read("burst", detect.burst);
+  section.read("sequence", detect.sequence);
+  section.read("rhythm", detect.rhythm);
+  section.read("health", detect.health);
 }
 
 void read_attestation(const Section& section, AttestationConfig& attestation) {

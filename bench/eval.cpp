@@ -48,7 +48,7 @@ data set. Each row of edges is scored before it is learnt. Docs: docs/detectors.
       --detector NAME    service (default), or all: the baselines too, each at 10 incidents a day and at as many as the
                          service makes: static-threshold, windowed-gaussian, half-space-trees, random-cut-forest, midas-f,
                          count, never-seen
-      --without NAME     an ablation: the service without flow, volume or silence; repeatable
+      --without NAME     an ablation: the service without one of its detectors; repeatable
 
 With labels the figures of edges are printed: area under the ROC curve, average precision, recall of episodes at 1, 5 and 10 incidents a
 day, minutes to detect. Always: ns per row of the detectors, rows per second of the whole.

@@ -41,6 +41,12 @@ Result<detect::Policy> default_policy(std::string& json) {
   return detect::Policy::parse(json);
 }
 
+std::string detector_names() {
+  std::string names;
+  for (const auto& known : detect::detector_switches) names.append(names.empty() ? "" : ", ").append(known.name);
+  return names;
+}
+
 // One detector that others use: rows or hours in, findings out.
 struct Baseline {
   Baseline(std::string_view name_, std::int64_t from_ns)
@@ -68,9 +74,10 @@ class ScenariosRun {
     run->parser_ = std::move(*parser);
     detect::EngineConfig config;
     for (const std::string& name : options.without) {
-      bool* flag = name == "flow" ? &config.flow : name == "volume" ? &config.volume : name == "silence" ? &config.silence : nullptr;
-      if (flag == nullptr) return Error{Code::invalid_argument, "--without " + name + ": it is one of flow, volume, silence"};
-      *flag = false;
+      const auto known = std::ranges::find(detect::detector_switches, name, &detect::DetectorSwitch::name);
+      if (known == std::end(detect::detector_switches))
+        return Error{Code::invalid_argument, "--without " + name + ": it is one of " + detector_names()};
+      config.*known->on = false;
     }
     auto engine = detect::Engine::create(config, run->metrics_);
     if (!engine) return engine.error();

@@ -124,7 +124,8 @@ std::string significant(double value) {
 }  // namespace
 
 std::string_view detector_name(Detector detector) {
-  static constexpr std::array<std::string_view, detector_count> names = {"policy", "flow", "volume", "silence"};
+  static constexpr std::array<std::string_view, detector_count> names = {"policy", "flow",     "volume", "silence",
+                                                                            "burst",  "sequence", "rhythm", "health"};
   return names[static_cast<std::size_t>(detector)];
 }
 

@@ -47,8 +47,8 @@ struct Seen {
   }
 };
 
-enum class Detector : std::uint8_t { policy, flow, volume, silence };
-inline constexpr std::size_t detector_count = 4;
+enum class Detector : std::uint8_t { policy, flow, volume, silence, burst, sequence, rhythm, health };
+inline constexpr std::size_t detector_count = 8;
 std::string_view detector_name(Detector detector);
 
 /// Key-value pairs of the explanation; values are JSON already.
@@ -81,6 +81,7 @@ struct Alert {
   std::int64_t time_ns = 0;  // event time at which it is known
   std::int64_t window_start_ns = 0, window_end_ns = 0;
   bool late = false;
+  double rate_per_day = 0, p_value = 1, score_nats = 0;  // of statistical detectors, as calibrated
   double sample_rate = 1;    // share of the principals of its tier that its statistics went by
   Explanation explanation;
   std::vector<EvidenceRef> evidence;  // most telling first

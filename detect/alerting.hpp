@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,7 +47,7 @@ class Alerting {
   std::int64_t next_close_ns() const { return next_close_ns_; }
 
   std::uint64_t emitted(Detector detector) const { return emitted_[static_cast<std::size_t>(detector)]; }
-  std::uint64_t emitted() const { return emitted_[0] + emitted_[1] + emitted_[2] + emitted_[3]; }
+  std::uint64_t emitted() const { return std::accumulate(emitted_.begin(), emitted_.end(), std::uint64_t{0}); }
   std::uint64_t suppressed() const { return suppressed_; }
   std::uint64_t exceptions_used() const { return exceptions_used_; }
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint64_t memory_min = 16ull << 20;
 constexpr std::string_view magic = "tidewaiter-detect";
-constexpr std::uint32_t snapshot_version = 4;
+constexpr std::uint32_t snapshot_version = 5;
 constexpr std::size_t block_events = 32;  // hashed and prefetched before they are judged
 
 // Shares of the memory bound and of the false alert budget.
@@ -62,6 +62,8 @@ struct Engine::State {
   void judge_block();
   void judge(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part);
   void close();
+  template <class Make>
+  void tell(Detector detector, Key entity, std::int64_t time_ns, Make make);
   void tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part);
   void tell_volume();
   void publish();
@@ -203,11 +205,17 @@ void Engine::State::close() {
   if (config.silence && now >= silence.next_close_ns()) {
     silence.close(now, silence_findings);
     for (const Silence::Finding& finding : silence_findings)
-      if (!alerting.repeated(Detector::silence, "silence", finding.source, finding.now_ns))
-        alerting.emit(silence_alert(finding), "silence", finding.source);
+      tell(Detector::silence, finding.source, finding.now_ns, [&] { return silence_alert(finding); });
     silence_findings.clear();
   }
   alerting.close(now);
+}
+
+// Every finding of a statistical detector passes here. `make` writes its text, which repeats are spared.
+template <class Make>
+void Engine::State::tell(Detector detector, Key entity, std::int64_t time_ns, Make make) {
+  const std::string_view name = detector_name(detector);
+  if (!alerting.repeated(detector, name, entity, time_ns)) alerting.emit(make(), name, entity);
 }
 
 void Engine::State::tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part) {
@@ -215,18 +223,17 @@ void Engine::State::tell_flow(const EventKeys& keys, const Seen& seen, const Sco
   if (part.rate == 0) return sample.leave_out(*seen.event);
   const Flow::Verdict verdict = flow.observe(keys, *seen.event, part.share);
   if (verdict.rule.empty()) return;
-  if (alerting.repeated(Detector::flow, "flow", keys.principal, seen.event->time_ns())) return;
-  Alert alert = flow_alert(verdict, seen);
-  alert.sample_rate = part.rate;
-  alerting.emit(alert, "flow", keys.principal);
+  tell(Detector::flow, keys.principal, seen.event->time_ns(), [&] {
+    Alert alert = flow_alert(verdict, seen);
+    alert.sample_rate = part.rate;
+    return alert;
+  });
 }
 
 void Engine::State::tell_volume() {
   for (const Volume::Finding& finding : volume_findings) {
-    const Key entity = volume_entity(finding);
-    const std::int64_t end_ns = finding.window.end_s() * 1'000'000'000;
-    if (!alerting.repeated(Detector::volume, "volume", entity, end_ns))
-      alerting.emit(volume_alert(finding, names), "volume", entity);
+    tell(Detector::volume, volume_entity(finding), finding.window.end_s() * 1'000'000'000,
+         [&] { return volume_alert(finding, names); });
   }
   volume_findings.clear();
 }

@@ -39,7 +39,22 @@ struct EngineConfig {
   bool flow = true;
   bool volume = true;
   bool silence = true;
+  bool burst = true;
+  bool sequence = true;
+  bool rhythm = true;
+  bool health = true;
   std::map<std::uint16_t, std::string> log_names;  // for evidence; a log without a name is given by its number
+};
+
+/// The detectors that can be switched off, by the name in configuration, alerts and metrics.
+struct DetectorSwitch {
+  std::string_view name;
+  bool EngineConfig::*on;
+};
+inline constexpr DetectorSwitch detector_switches[] = {
+    {"flow", &EngineConfig::flow},         {"volume", &EngineConfig::volume}, {"silence", &EngineConfig::silence},
+    {"burst", &EngineConfig::burst},       {"sequence", &EngineConfig::sequence},
+    {"rhythm", &EngineConfig::rhythm},     {"health", &EngineConfig::health},
 };
 
 /// What the engine knows of itself. Counts are since the first commit and part of the snapshot.

@@ -44,7 +44,11 @@ std::string flow_title(const Flow::Verdict& verdict, const Event& event) {
   return who + " sent " + what + "to " + where + ", " + nobody_before(verdict) + history + "destinations";
 }
 
-void add_statistics(Explanation& explanation, double p_value, double rate_per_day, double score) {
+void add_statistics(Alert& alert, double p_value, double rate_per_day, double score) {
+  alert.p_value = p_value;
+  alert.rate_per_day = rate_per_day;
+  alert.score_nats = score;
+  Explanation& explanation = alert.explanation;
   explanation.number("p_value", p_value);
   explanation.number("expected_per_day", rate_per_day);
   explanation.number("score_nats", score);
@@ -70,7 +74,7 @@ Alert flow_alert(const Flow::Verdict& verdict, const Seen& seen) {
   explanation.number("baseline_events", verdict.principal_events);
   explanation.text("baseline_age", format_span(event.time_ns() - verdict.context_first_ns));
   explanation.time("baseline_since", verdict.context_first_ns);
-  add_statistics(explanation, verdict.p_value, verdict.rate_per_day, verdict.score);
+  add_statistics(alert, verdict.p_value, verdict.rate_per_day, verdict.score);
   explanation.text("known_to", verdict.level);
   explanation.count("peers_using", static_cast<std::uint64_t>(std::llround(verdict.peers_using)));
   explanation.count("peers", static_cast<std::uint64_t>(std::llround(verdict.peers)));
@@ -133,7 +137,7 @@ Alert volume_alert(const Volume::Finding& finding, const Names& names) {
   explanation.number("baseline_windows", finding.windows_seen);
   explanation.text("baseline_age", format_span((window.start_s - finding.first_s) * second_ns));
   explanation.time("baseline_since", finding.first_s * second_ns);
-  add_statistics(explanation, finding.p_value, finding.rate_per_day, finding.score);
+  add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score);
   explanation.text("parent", new_edge ? "the principal's other destinations" : "none");
   explanation.count("events", window.events);
   if (window.explained > 0) explanation.count("bytes_alerted_elsewhere", window.explained);
