@@ -24,8 +24,8 @@ class Scenarios : Injector {
     for (int i = 0; i < incidents_each; ++i) {
       forbidden_flow();
       bulk();
-      ramp("low_and_slow_30", 130, -4 - i, 13);
-      ramp("low_and_slow_10", 110, -8 - i, 28);
+      ramp("low_and_slow_30", 130, workday_until(-1 - i), 13);
+      ramp("low_and_slow_10", 110, workday_until(-3 - i), 28);
       off_hours_export();
       new_data_class();
       smurfing();
@@ -68,6 +68,11 @@ class Scenarios : Injector {
     const std::int64_t offset = world_.tenant_hours[world_.apps[agent.app].tenant];
     return config_.start_ns + day * day_ns + (static_cast<std::int64_t>(hour) - offset) * hour_ns +
            static_cast<std::int64_t>(minute) * minute_ns;
+  }
+  /// The last workday up to `day`, both counted from the end of the learning half.
+  std::int64_t workday_until(std::int64_t day) const {
+    while (!world_.workday(learning_day_ + day)) --day;
+    return day;
   }
   /// A workday of the judged half, another one for each call as long as there are some.
   std::int64_t choose_day() {
