@@ -2,11 +2,11 @@
 // look further and prove it.
 #include <algorithm>
 #include <cstdio>
-#include <map>
 
 #include <nlohmann/json.hpp>
 
 #include "app/command_store.hpp"
+#include "app/feedback_records.hpp"
 #include "app/text_table.hpp"
 #include "core/clock.hpp"
 #include "core/text.hpp"
@@ -34,12 +34,6 @@ Json member(const Json& object, const char* key) {
   const auto it = object.find(key);
   return it != object.end() ? *it : Json();
 }
-
-/// An alert as stored, the newest revision of its uid.
-struct StoredAlert {
-  std::uint64_t seq = 0;
-  Json body;
-};
 
 std::string value_text(const Json& value) {
   if (value.is_string()) return value.get<std::string>();
@@ -147,7 +141,14 @@ void print_evidence(const std::vector<EvidenceRow>& evidence, bool mask) {
     std::printf("  and %s more\n", grouped(evidence.size() - evidence_shown_max).c_str());
 }
 
-void print_alert(const AlertsOptions& options, const StoredAlert& alert, const std::vector<EvidenceRow>& evidence) {
+std::string verdict_text(const Json& verdict) {
+  std::string text = text_of(verdict, "verdict");
+  if (const std::string until = text_of(verdict, "until"); !until.empty()) text += " until " + until;
+  return text + ", " + text_of(verdict, "owner") + " at " + text_of(verdict, "time") + ": " + text_of(verdict, "reason");
+}
+
+void print_alert(const AlertsOptions& options, const StoredAlert& alert, const std::vector<Json>& verdicts,
+                 const std::vector<EvidenceRow>& evidence) {
   const auto say = [&](const std::string& text) {
     return printable_text(options.unmask ? text : store::mask_secrets(text));
   };
@@ -165,6 +166,7 @@ void print_alert(const AlertsOptions& options, const StoredAlert& alert, const s
   fact("known at", text_of(alert.body, "time"));
   fact("uid", text_of(alert.body, "uid") + " (revision " + member(alert.body, "revision").dump() + ", alerts " +
                   std::to_string(alert.seq) + ")");
+  for (const Json& verdict : verdicts) fact("verdict", verdict_text(verdict));
   std::fputs(facts.text(true).c_str(), stdout);
 
   const Json explanation = member(alert.body, "explanation");
@@ -178,12 +180,17 @@ void print_alert(const AlertsOptions& options, const StoredAlert& alert, const s
     std::printf("\nevidence\n");
     print_evidence(evidence, !options.unmask);
   }
+  if (text_of(alert.body, "kind") == "alert")
+    std::printf("\nsay what it was: true, false, or benign with --until 14d\n  tidewaiter verdict %s false --store %s --owner NAME --reason TEXT\n",
+                text_of(alert.body, "uid").substr(0, 12).c_str(), shell_quoted(options.store).c_str());
   std::puts("\nlook further, and prove it");
   for (const std::string& command : commands_for(options, alert, evidence)) std::printf("  %s\n", command.c_str());
 }
 
-void print_alert_json(const AlertsOptions& options, const StoredAlert& alert, const std::vector<EvidenceRow>& evidence) {
-  std::string out = "{\"log\":\"alerts\",\"seq\":" + std::to_string(alert.seq) + ",\"alert\":" + alert.body.dump() + ",\"evidence\":[";
+void print_alert_json(const AlertsOptions& options, const StoredAlert& alert, const std::vector<Json>& verdicts,
+                      const std::vector<EvidenceRow>& evidence) {
+  std::string out = "{\"log\":\"alerts\",\"seq\":" + std::to_string(alert.seq) + ",\"alert\":" + alert.body.dump() +
+                    ",\"verdicts\":" + Json(verdicts).dump() + ",\"evidence\":[";
   bool first = true;
   for (const EvidenceRow& item : evidence) {
     if (!item.record) continue;
@@ -202,33 +209,13 @@ void print_alert_json(const AlertsOptions& options, const StoredAlert& alert, co
 }
 
 int show_one(const AlertsOptions& options, const store::Reader& reader) {
-  store::QuerySpec spec;
-  spec.logs = {"alerts"};
-  const auto query = store::Query::compile(spec);
-  if (!query) return report_error(query.error(), options.json);
-  std::map<std::string, StoredAlert> found;  // newest revision by uid
-  const auto outcome = query->run(reader, [&](const store::Row& row) {
-    const std::string_view value = row.record->record.value;
-    if (value.find(options.id) == std::string_view::npos) return true;
-    const Json body = Json::parse(value, nullptr, false);
-    const std::string uid = text_of(body, "uid");
-    if (uid.rfind(options.id, 0) == 0) found[uid] = {row.record->record.seq, body};
-    return true;
-  });
-  if (!outcome) return report_error(outcome.error(), options.json);
-  if (found.empty())
-    return report_error(fail(Code::not_found, "no alert has a uid that begins with '" + options.id +
-                                                  "'; `tidewaiter alerts --store " + shell_quoted(options.store) + "` lists them"),
-                        options.json);
-  if (found.size() > 1) {
-    std::string message = "several alerts begin with '" + options.id + "':";
-    for (const auto& [uid, alert] : found) message += " " + uid;
-    return report_error(fail(Code::invalid_argument, message), options.json);
-  }
-  const StoredAlert& alert = found.begin()->second;
-  const std::vector<EvidenceRow> evidence = evidence_of(reader, alert.body);
-  if (options.json) print_alert_json(options, alert, evidence);
-  else print_alert(options, alert, evidence);
+  const auto alert = find_alert(reader, options.id);
+  if (!alert) return report_error(alert.error(), options.json);
+  const auto verdicts = verdicts_on(reader, text_of(alert->body, "uid"));
+  if (!verdicts) return report_error(verdicts.error(), options.json);
+  const std::vector<EvidenceRow> evidence = evidence_of(reader, alert->body);
+  if (options.json) print_alert_json(options, *alert, *verdicts, evidence);
+  else print_alert(options, *alert, *verdicts, evidence);
   return exit_ok;
 }
 

@@ -7,6 +7,7 @@
 
 #include "app/assemble.hpp"
 #include "app/command_store.hpp"
+#include "app/offline_store.hpp"
 #include "app/text_table.hpp"
 #include "core/sha256.hpp"
 #include "core/text.hpp"
@@ -14,22 +15,6 @@
 
 namespace tidewaiter::app {
 namespace {
-
-/// The logs as the store has them: a remap adds none.
-Result<std::vector<store::LogInfo>> event_logs_of(const store::Reader& reader) {
-  std::vector<store::LogInfo> logs;
-  for (const store::LogInfo& log : reader.logs())
-    if (!store::is_own_log(log.id)) logs.push_back(log);
-  return logs;
-}
-
-/// A head that nobody signs would break the row of signed ones.
-Result<void> check_key(const store::Reader& reader, const Config& config) {
-  if (!config.store.signing_key_file.empty()) return {};
-  TRY_ASSIGN(const auto heads, reader.heads(0));
-  if (heads.empty() || heads.back().note.find("\n\u2014 ") == std::string::npos) return {};
-  return fail(Code::invalid_argument, "the heads of this store are signed: give --config with the store's signing_key_file");
-}
 
 std::string hash_text(std::string_view text) {
   Sha256 sha;
@@ -63,18 +48,11 @@ Result<int> remap(const RemapOptions& options) {
   TRY_ASSIGN(const LoadedTrust trust, load_trust(config));
   TRY_ASSIGN(const LoadedTables tables, load_tables(config.enrichment));
   const PipelineConfig parts = pipeline_config(config, policy, trust, tables);
-  store::Options open = store_options(config);
-  open.create_if_missing = false;
-  {
-    TRY_ASSIGN(const auto reader, open_store(options.store));
-    TRY_ASSIGN(open.event_logs, event_logs_of(*reader));
-    TRY(check_key(*reader, config));
-  }
   Metrics metrics;
   TRY_ASSIGN(const auto parser, parts.make_parser(metrics));
   TRY_ASSIGN(const auto enrich, parts.make_enrichment(parts.policy, parts.tables, metrics));
   parser->judge_by(enrich->trust());
-  TRY_ASSIGN(auto log, store::Log::open(std::move(open), metrics));
+  TRY_ASSIGN(auto log, open_offline(config, metrics));
   store::RemapRequest request;
   request.parse = [&](Batch& batch) {
     parser->parse(batch);

@@ -10,6 +10,7 @@
 #include "app/command_generate.hpp"
 #include "app/command_config.hpp"
 #include "app/command_demo.hpp"
+#include "app/command_feedback.hpp"
 #include "app/command_forward.hpp"
 #include "app/command_normalize.hpp"
 #include "app/command_remap.hpp"
@@ -157,6 +158,45 @@ void add_query_commands(CLI::App& cli, int& code) {
   sub->add_flag("--json", coverage.json, "Print as JSON");
 }
 
+void add_change_options(CLI::App* sub, ChangeTarget& to) {
+  add_store(sub, to.store);
+  sub->add_option("--owner", to.owner, "Who answers for this");
+  sub->add_option("--reason", to.reason, "Why, for whoever reads it later");
+  sub->add_option("--config", to.config, "Configuration of the store's service: signing key, API address, token file");
+  sub->add_option("--api", to.api, "HOST:PORT of the running service's API (default: of the configuration)");
+  sub->add_option("--token-file", to.token_file, "Bearer token for it (default: of the configuration)");
+  sub->add_flag("--json", to.json, "Print as JSON");
+}
+
+void add_feedback_commands(CLI::App& cli, int& code) {
+  static VerdictOptions verdict;
+  auto* sub = command(cli, "verdict", "Say of an alert that it was true, false, or benign and expected until a date", code,
+                      [] { return command_verdict(verdict); });
+  sub->add_option("alert", verdict.alert, "uid of the alert, or an unambiguous beginning of it")->required();
+  sub->add_option("verdict", verdict.verdict, "true: worth it, such findings of this rule and entity may be weaker. false: they must be "
+                                              "stranger. benign: silent, with this destination, until --until")->required();
+  sub->add_option("--until", verdict.until, "End of what is benign: 14d, 2026-03-04, 2026-03-04T05:06:07Z");
+  add_change_options(sub, verdict.to);
+
+  static SuppressOptions suppress;
+  sub = command(cli, "suppress", "Keep findings of statistical detectors about somebody silent until a date, counted", code,
+                [] { return command_suppress(suppress); });
+  sub->add_option("--entity", suppress.entity, "Id of the principal, app or source");
+  sub->add_option("--tenant", suppress.tenant, "Only of this tenant");
+  sub->add_option("--detector", suppress.detector, "Only of this detector, such as volume (default: all but policy)");
+  sub->add_option("--rule", suppress.rule, "Only of this rule, such as volume.destination");
+  sub->add_option("--dst", suppress.dst_host, "Only to this destination");
+  sub->add_option("--until", suppress.until, "Its end: 14d, 2026-03-04, 2026-03-04T05:06:07Z; at most 366 days");
+  sub->add_option("--end", suppress.end, "Lift the suppression with this uid instead");
+  add_change_options(sub, suppress.to);
+
+  static SuppressionsOptions suppressions;
+  sub = command(cli, "suppressions", "List the suppressions in force: what is silent, until when, why, how often used", code,
+                [] { return command_suppressions(suppressions); });
+  add_store(sub, suppressions.store);
+  sub->add_flag("--json", suppressions.json, "Print as JSON");
+}
+
 void add_proof_commands(CLI::App& cli, int& code) {
   static ProveOptions prove;
   auto* sub = command(cli, "prove", "Write a proof that a record is in the log, to be checked without the store", code,
@@ -286,6 +326,7 @@ int main_function(int argc, char** argv) {
   add_config_commands(cli, code);
   add_format_commands(cli, code);
   add_query_commands(cli, code);
+  add_feedback_commands(cli, code);
   add_proof_commands(cli, code);
   add_backtest_command(cli, code);
   add_forward_commands(cli, code);

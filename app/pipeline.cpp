@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <condition_variable>
 #include <filesystem>
+#include <future>
 #include <mutex>
 #include <shared_mutex>
 #include <thread>
 
+#include "app/feedback_records.hpp"
 #include "app/intake.hpp"
 #include "app/life.hpp"
 #include "app/status_metrics.hpp"
@@ -27,6 +29,7 @@ namespace {
 constexpr std::size_t kept_reads_max = 1'000;
 constexpr std::int64_t backoff_max_ms = 10'000;
 constexpr std::int64_t vigil_retry_ns = 2'000'000'000;
+constexpr auto change_wait = std::chrono::seconds(10);  // until a verdict or a suppression is durable
 
 /// glibc keeps what threads free in each other's arenas: after bursts more than is in use. Given back beyond a quarter of a
 /// GiB, looked at once a second; below that it is what the next batches want.
@@ -54,6 +57,7 @@ struct Pipeline::State {
   void try_again();
   void export_now();
   bool keep_access(OwnRecord record);
+  Result<std::uint64_t> write_change(OwnRecord control, OwnRecord access);
   void set(std::string state, std::string reason);
   bool sleep(std::stop_token stop, std::int64_t ms);
   PipelineStatus status() const;
@@ -336,6 +340,49 @@ serve::Health Pipeline::health() const {
   return health;
 }
 
+namespace {
+
+Result<OwnRecord> record_of_change(const store::Reader& reader, const serve::Change& change, std::int64_t now_ns) {
+  const auto request = nlohmann::json::parse(change.body, nullptr, false);
+  const Asked asked{change.who, now_ns};
+  switch (change.kind) {
+    case serve::Change::Kind::verdict: return verdict_record(reader, change.uid, request, asked);
+    case serve::Change::Kind::suppression: return suppression_record(reader, request, asked);
+    case serve::Change::Kind::suppression_end: break;
+  }
+  return suppression_end_record(reader, change.uid, request, asked);
+}
+
+Result<std::string> list_suppressions(const store::Reader& reader, std::int64_t now_ns) {
+  TRY_ASSIGN(const auto in_force, suppressions_in_force(reader, now_ns));
+  auto list = nlohmann::ordered_json::array();
+  for (const SuppressionInForce& one : in_force) list.push_back(suppression_json(one));
+  return list.dump();
+}
+
+}  // namespace
+
+/// Both in one commit; the number of it once it is durable.
+Result<std::uint64_t> Pipeline::State::write_change(OwnRecord control, OwnRecord access) {
+  std::future<std::uint64_t> commit;
+  {
+    std::shared_lock lock(mutex);
+    WriterWork work;
+    commit = work.durable.emplace_back().get_future();
+    work.control.push_back(std::move(control));
+    work.own.push_back(std::move(access));
+    if (!life || life->failed() || !life->submit(std::move(work)))
+      return fail(Code::unavailable, "the store takes no records right now: nothing was written");
+  }
+  if (commit.wait_for(change_wait) != std::future_status::ready)
+    return fail(Code::unavailable, "the store has not answered yet: look whether it was written before asking again");
+  try {
+    return commit.get();
+  } catch (const std::future_error&) {
+    return fail(Code::unavailable, "the store failed: nothing was written");
+  }
+}
+
 serve::Backend Pipeline::backend() {
   serve::Backend backend;
   backend.open_reader = [this]() -> Result<std::unique_ptr<store::Reader>> {
@@ -356,6 +403,13 @@ serve::Backend Pipeline::backend() {
       return fail(Code::unavailable, "the store takes no records right now: reads cannot be written down");
     return {};
   };
+  backend.make_change = [this](const store::Reader& reader, const serve::Change& change) {
+    return record_of_change(reader, change, state_->clock.now_ns());
+  };
+  backend.record_change = [this](OwnRecord control, OwnRecord access) {
+    return state_->write_change(std::move(control), std::move(access));
+  };
+  backend.suppressions = [this](const store::Reader& reader) { return list_suppressions(reader, state_->clock.now_ns()); };
   backend.metrics = &state_->metrics;
   backend.clock = &state_->clock;
   backend.checkpoint_interval_ns = state_->config.writer.checkpoint_interval_ms * 1'000'000;

@@ -73,6 +73,7 @@ WriterWork Writer::gather(WriterWork first) {
     move_append(first.control, next->control);
     move_append(first.own, next->own);
     move_append(first.cursors, next->cursors);
+    move_append(first.durable, next->durable);
     for (const auto& [name, count] : next->connector_counts) first.connector_counts[name] += count;
     if (next->snapshot) first.snapshot = std::move(next->snapshot);
   }
@@ -118,6 +119,7 @@ void Writer::tell_ends() {
 
 /// Begins to write a commit; the one before it is durable when this returns.
 Result<void> Writer::append_commit(WriterWork work, Flying made) {
+  made.waiting = std::move(work.durable);
   auto commit = log_.append(std::move(work.batch), std::move(work.control), std::move(work.own),
                             std::move(work.cursors), std::move(work.connector_counts));
   if (!commit) {
@@ -151,6 +153,7 @@ void Writer::finish(Flying made) {
     std::lock_guard lock(positions_mutex_);
     positions_ = log_.positions();
   }
+  for (auto& waiting : made.waiting) waiting.set_value(made.commit->number);
   const std::int64_t now = clock_.now_ns();
   last_commit_ns_.store(now);
   ticker_.observe(*made.commit, now);

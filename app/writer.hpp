@@ -71,6 +71,7 @@ class Writer {
     CommitPtr commit;
     ingest::Source* source = nullptr;
     std::vector<ingest::DurableOffset> ends;
+    std::vector<std::promise<std::uint64_t>> waiting;
   };
   Result<void> append_commit(WriterWork work, Flying made);
   Result<void> settle();

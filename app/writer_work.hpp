@@ -2,6 +2,7 @@
 // counters that must become durable together with them.
 #pragma once
 
+#include <future>
 #include <map>
 #include <memory>
 #include <optional>
@@ -25,6 +26,7 @@ struct WriterWork {
   std::vector<CursorUpdate> cursors;
   std::map<std::string, std::uint64_t> connector_counts;
   std::optional<SnapshotPut> snapshot;
+  std::vector<std::promise<std::uint64_t>> durable;  // get the commit number; broken when the commit did not happen
   bool fence = false;  // not into a commit with a batch that was handed over before it
 
   /// Needs no commit number and no sync of its own (semantics 9).

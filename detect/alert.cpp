@@ -180,6 +180,10 @@ void Explanation::range(std::string_view key, double low, double high) {
   add(key) += '[' + format_number(low) + ',' + format_number(high) + ']';
 }
 void Explanation::time(std::string_view key, std::int64_t time_ns) { text(key, format_rfc3339(time_ns)); }
+void Explanation::feedback(std::uint64_t trues, std::uint64_t falses, double factor) {
+  add("feedback") += "{\"true\":" + std::to_string(trues) + ",\"false\":" + std::to_string(falses) + ",\"factor\":" +
+                     format_number(factor) + '}';
+}
 
 OwnRecord alert_record(const Alert& alert, const Watermark& watermark, const LogNames& logs,
                        std::int64_t receive_ns) {

@@ -60,6 +60,8 @@ class Explanation {
   void flag(std::string_view key, bool value);
   void range(std::string_view key, double low, double high);
   void time(std::string_view key, std::int64_t time_ns);
+  /// What people have said of such alerts before, and by what that multiplies the rate.
+  void feedback(std::uint64_t trues, std::uint64_t falses, double factor);
   const std::string& json() const { return json_; }  // members without the braces
 
  private:
@@ -82,6 +84,7 @@ struct Alert {
   std::int64_t window_start_ns = 0, window_end_ns = 0;
   bool late = false;
   double rate_per_day = 0, p_value = 1, score_nats = 0;  // of statistical detectors, as calibrated
+  double bar_per_day = 0;    // rates below it are worth an alert; 0 = this detector has none
   double sample_rate = 1;    // share of the principals of its tier that its statistics went by
   Explanation explanation;
   std::vector<EvidenceRef> evidence;  // most telling first
@@ -105,9 +108,9 @@ struct NoteColumns {
   std::string_view provenance_status;
 };
 
-/// Counted digests, uses of exceptions and joins of artifacts are records of the same schema.
+/// Counted digests, uses of exceptions and suppressions, and joins of artifacts are records of the same schema.
 struct Note {
-  std::string_view kind;  // "suppressed_digest", "exception_used" or "attestation_join"
+  std::string_view kind;  // "suppressed_digest", "exception_used", "suppression_used" or "attestation_join"
   Detector detector = Detector::policy;
   std::string rule;
   std::string title;

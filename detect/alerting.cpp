@@ -26,7 +26,7 @@ std::string times(std::uint64_t count) { return count == 1 ? "once" : std::to_st
 bool Alerting::repeated(Detector detector, std::string_view alert_class, Key entity, std::int64_t time_ns) {
   const std::pair key(floor_to(time_ns, hour_ns), class_key(detector, alert_class, entity));
   if (!seen_.contains(key)) return false;
-  hold(detector, alert_class, time_ns, {});
+  hold(detector, alert_class, time_ns, Why::repeat);
   return true;
 }
 
@@ -37,17 +37,18 @@ void Alerting::emit(const Alert& alert, std::string_view alert_class, Key entity
   if (seen_.size() > seen_max) seen_.erase(seen_.begin());
   std::uint32_t& count = days_[day][static_cast<std::size_t>(alert.detector)];
   if (alert.detector != Detector::policy && count >= per_day_max_)
-    return hold(alert.detector, alert_class, alert.time_ns, alert.title);
+    return hold(alert.detector, alert_class, alert.time_ns, Why::over_cap, alert.title);
   ++count;
   ++emitted_[static_cast<std::size_t>(alert.detector)];
   push(alert_record(alert, watermark_, logs_, receive_ns_));
 }
 
-void Alerting::hold(Detector detector, std::string_view rule, std::int64_t time_ns, std::string_view over_cap) {
+void Alerting::hold(Detector detector, std::string_view rule, std::int64_t time_ns, Why why, std::string_view title) {
   const std::int64_t day = floor_to(time_ns, day_ns);
   Held& held = held_[day][Rule(detector, rule)];
-  ++(over_cap.empty() ? held.repeats : held.over_cap);
-  if (held.first_over_cap.empty()) held.first_over_cap = over_cap;
+  ++(why == Why::repeat ? held.repeats : why == Why::over_cap ? held.over_cap : held.by_verdicts);
+  if (why == Why::over_cap && held.over_cap == 1) held.first_over_cap = title;
+  if (why == Why::verdicts && held.by_verdicts == 1) held.first_by_verdicts = title;
   ++suppressed_;
   want_close((day + 1) * day_ns);
 }
@@ -98,12 +99,17 @@ void Alerting::write_digest(std::int64_t day, const Rule& rule, const Held& held
   note.entity = rule.second;
   note.window_start_ns = day * day_ns;
   note.window_end_ns = (day + 1) * day_ns;
-  note.title = rule.second + " held back " + std::to_string(held.repeats + held.over_cap) +
+  note.title = rule.second + " held back " + std::to_string(held.repeats + held.over_cap + held.by_verdicts) +
                " alerts this day: " + std::to_string(held.repeats) + " repeats within the hour, " +
                std::to_string(held.over_cap) + " over the daily cap";
+  if (held.by_verdicts > 0) note.title += ", " + std::to_string(held.by_verdicts) + " like others that were called false";
   note.explanation.count("repeats", held.repeats);
   note.explanation.count("over_daily_cap", held.over_cap);
   if (!held.first_over_cap.empty()) note.explanation.text("first_over_daily_cap", held.first_over_cap);
+  if (held.by_verdicts > 0) {
+    note.explanation.count("by_verdicts", held.by_verdicts);
+    note.explanation.text("first_by_verdicts", held.first_by_verdicts);
+  }
   push(note_record(note, watermark_, logs_, receive_ns_));
 }
 
@@ -145,7 +151,9 @@ void Alerting::save(SnapshotWriter& out) const {
       out.put_text(rule.second);
       out.put(held.repeats);
       out.put(held.over_cap);
+      out.put(held.by_verdicts);
       out.put_text(held.first_over_cap);
+      out.put_text(held.first_by_verdicts);
     }
   }
   out.put<std::uint64_t>(used_.size());
@@ -178,12 +186,14 @@ void Alerting::load(SnapshotReader& in) {
   }
   for (std::uint64_t n = in.get_count(16); n > 0 && in.ok(); --n) {
     auto& rules = held_[in.get<std::int64_t>()];
-    for (std::uint64_t m = in.get_count(33); m > 0 && in.ok(); --m) {
+    for (std::uint64_t m = in.get_count(49); m > 0 && in.ok(); --m) {
       const auto detector = in.get<Detector>();
       Held& held = rules[Rule(detector, in.get_text())];
       held.repeats = in.get<std::uint64_t>();
       held.over_cap = in.get<std::uint64_t>();
+      held.by_verdicts = in.get<std::uint64_t>();
       held.first_over_cap = in.get_text();
+      held.first_by_verdicts = in.get_text();
     }
   }
   for (std::uint64_t n = in.get_count(16); n > 0 && in.ok(); --n) {

@@ -1,6 +1,6 @@
 // Alerting: which findings become alert records. One per (rule or detector class, entity, hour of event time); at most
 // alerts_per_day_max per statistical detector and UTC day of event time; policy stands outside that cap. What is held
-// back is counted and told in a digest when the watermark passes the end of the day. Uses of policy exceptions are
+// back, also for the verdicts of people, is counted and told in a digest when the watermark passes the end of the day. Uses of policy exceptions are
 // told once per exception and hour, with their number.
 #pragma once
 
@@ -35,6 +35,11 @@ class Alerting {
   /// Emits the alert unless the day is full. Class and entity as in repeated().
   void emit(const Alert& alert, std::string_view alert_class, Key entity);
 
+  /// A finding that verdicts on others like it keep from being told: counted in the digest.
+  void held_by_verdicts(const Alert& alert, std::string_view alert_class) {
+    hold(alert.detector, alert_class, alert.time_ns, Why::verdicts, alert.title);
+  }
+
   /// A record that is no alert and knows no repeats: the join of an artifact.
   void tell(const Note& note) { push(note_record(note, watermark_, logs_, receive_ns_)); }
 
@@ -56,8 +61,8 @@ class Alerting {
 
  private:
   struct Held {
-    std::uint64_t repeats = 0, over_cap = 0;
-    std::string first_over_cap;  // its sentence
+    std::uint64_t repeats = 0, over_cap = 0, by_verdicts = 0;
+    std::string first_over_cap, first_by_verdicts;  // their sentences
   };
   struct Used {
     std::uint64_t count = 0;
@@ -66,7 +71,8 @@ class Alerting {
   };
   using Rule = std::pair<Detector, std::string>;
 
-  void hold(Detector detector, std::string_view rule, std::int64_t time_ns, std::string_view over_cap);
+  enum class Why : std::uint8_t { repeat, over_cap, verdicts };
+  void hold(Detector detector, std::string_view rule, std::int64_t time_ns, Why why, std::string_view title = {});
   void push(OwnRecord record);
   void want_close(std::int64_t time_ns) { next_close_ns_ = std::min(next_close_ns_, time_ns); }
   void write_digest(std::int64_t day, const Rule& rule, const Held& held);

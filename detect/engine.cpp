@@ -5,6 +5,7 @@
 
 #include "core/text.hpp"
 #include "detect/explain.hpp"
+#include "detect/feedback.hpp"
 #include "detect/rules.hpp"
 #include "detect/scoring_sample.hpp"
 
@@ -13,7 +14,7 @@ namespace {
 
 constexpr std::uint64_t memory_min = 16ull << 20;
 constexpr std::string_view magic = "tidewaiter-detect";
-constexpr std::uint32_t snapshot_version = 5;
+constexpr std::uint32_t snapshot_version = 6;
 constexpr std::size_t block_events = 32;  // hashed and prefetched before they are judged
 
 // Shares of the memory bound and of the false alert budget.
@@ -31,11 +32,16 @@ struct Engine::State {
         alerting(config.alerts_per_day_max, config.log_names, watermark),
         rules({config.memory_bytes / rules_memory, config.memory_bytes / joins_memory},
               {config.approval_grace_ns, config.attestation_grace_ns}, alerting),
-        flow(config.memory_bytes / flow_memory, config.false_alerts_per_day * flow_budget),
-        volume(config.memory_bytes / volume_memory, config.false_alerts_per_day * volume_budget, config.volume_min_bytes, names),
+        flow(config.memory_bytes / flow_memory, config.false_alerts_per_day * flow_budget, Feedback::lowered_max),
+        volume(config.memory_bytes / volume_memory, config.false_alerts_per_day * volume_budget, config.volume_min_bytes, names,
+               Feedback::lowered_max),
         silence(config.memory_bytes / silence_memory),
         events_total(metrics.counter("tidewaiter_detect_events_total", "Events judged")),
         late_total(metrics.counter("tidewaiter_detect_late_events_total", "Events behind the watermark, judged by policy only")),
+        suppressions_gauge(metrics.gauge("tidewaiter_detect_suppressions", "Suppressions in force")),
+        by_people_gauge(metrics.gauge("tidewaiter_detect_suppressed_by_people", "Findings that suppressions kept silent; each is counted in a record")),
+        verdicts_gauge(metrics.gauge("tidewaiter_detect_verdicts", "Verdicts that detection goes by")),
+        by_verdicts_gauge(metrics.gauge("tidewaiter_detect_held_by_verdicts", "Findings held back because others like them were called false; counted in digests")),
         suppressed_gauge(metrics.gauge("tidewaiter_detect_suppressed_alerts", "Alerts held back and counted in digests")),
         watermark_gauge(metrics.gauge("tidewaiter_detect_watermark_seconds", "Event time that has surely been reached")),
         slots_gauge(metrics.gauge("tidewaiter_detect_slots_used", "Slots in use over all tables")),
@@ -64,6 +70,7 @@ struct Engine::State {
   void close();
   template <class Make>
   void tell(Detector detector, Key entity, std::int64_t time_ns, Make make);
+  void tell_suppressed() { feedback.close(watermark.now(), [this](const Note& note) { alerting.tell(note); }); }
   void tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part);
   void tell_volume();
   void publish();
@@ -84,6 +91,7 @@ struct Engine::State {
   Watermark watermark;
   Names names;
   Alerting alerting;
+  Feedback feedback;
   Rules rules;
   ScoringSample sample;
   Flow flow;
@@ -104,6 +112,10 @@ struct Engine::State {
 
   Counter& events_total;
   Counter& late_total;
+  Gauge& suppressions_gauge;
+  Gauge& by_people_gauge;
+  Gauge& verdicts_gauge;
+  Gauge& by_verdicts_gauge;
   Gauge& suppressed_gauge;
   Gauge& watermark_gauge;
   Gauge& slots_gauge;
@@ -145,6 +157,10 @@ void Engine::State::control(const Record& record) {
     if (type == "tick") tick(json);
     if (type == "policy" && json.contains("content") && rules.set_policy(json["content"].dump()))
       sample.set(rules.sampling(), watermark.now() == Watermark::none ? 0 : watermark.now());
+    if (type == "verdict" || type == "suppression" || type == "suppression_end") {
+      feedback.apply(json, watermark.now());
+      tell_suppressed();
+    }
   } catch (const nlohmann::json::exception&) {
     return;  // a member of another type than ours
   }
@@ -208,14 +224,22 @@ void Engine::State::close() {
       tell(Detector::silence, finding.source, finding.now_ns, [&] { return silence_alert(finding); });
     silence_findings.clear();
   }
+  tell_suppressed();
   alerting.close(now);
 }
 
-// Every finding of a statistical detector passes here. `make` writes its text, which repeats are spared.
+// Every finding of a statistical detector passes here.
 template <class Make>
 void Engine::State::tell(Detector detector, Key entity, std::int64_t time_ns, Make make) {
   const std::string_view name = detector_name(detector);
-  if (!alerting.repeated(detector, name, entity, time_ns)) alerting.emit(make(), name, entity);
+  Alert alert = make();
+  switch (feedback.rule_on(alert)) {
+    case Feedback::Ruling::usual: return;
+    case Feedback::Ruling::held_by_verdicts: return alerting.held_by_verdicts(alert, name);
+    case Feedback::Ruling::suppressed: return tell_suppressed();
+    case Feedback::Ruling::tell: break;
+  }
+  if (!alerting.repeated(detector, name, entity, time_ns)) alerting.emit(alert, name, entity);
 }
 
 void Engine::State::tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part) {
@@ -239,6 +263,10 @@ void Engine::State::tell_volume() {
 }
 
 void Engine::State::publish() {
+  suppressions_gauge.set(static_cast<double>(feedback.suppressions().size()));
+  by_people_gauge.set(static_cast<double>(feedback.suppressed()));
+  verdicts_gauge.set(static_cast<double>(feedback.verdicts()));
+  by_verdicts_gauge.set(static_cast<double>(feedback.held_by_verdicts()));
   suppressed_gauge.set(static_cast<double>(alerting.suppressed()));
   if (watermark.now() != Watermark::none) watermark_gauge.set(static_cast<double>(watermark.now()) / 1e9);
   slots_gauge.set(static_cast<double>(slots_used()));
@@ -307,6 +335,7 @@ std::string Engine::snapshot() const {
   state_->watermark.save(out);
   state_->names.table().save(out);
   state_->alerting.save(out);
+  state_->feedback.save(out);
   state_->rules.save(out);
   state_->sample.save(out);
   state_->flow.save(out);
@@ -329,6 +358,7 @@ Result<void> Engine::restore(std::string_view snapshot) {
   state_->watermark.load(in);
   bool good = state_->names.table().load(in);
   state_->alerting.load(in);
+  state_->feedback.load(in);
   good = good && state_->rules.load(in) && state_->sample.load(in) && state_->flow.load(in) && state_->volume.load(in) && state_->silence.load(in);
   if (!good || in.get_text() != magic || !in.ok() || !in.at_end())
     return fail(Code::corruption, "the snapshot of detection is damaged");

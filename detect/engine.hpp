@@ -5,10 +5,11 @@
 // Who may call: one thread owns an Engine. create() allocates all state for good (EngineConfig::memory_bytes);
 // process() costs well under a microsecond per event and never waits. Other threads read the metrics.
 //
-// It reads event and control records (policy, tick) and skips alert, receipt and access records. Control records it
+// It reads event and control records (policy, tick, verdicts and suppressions) and skips alert, receipt and access records. Control records it
 // understands, others are ignored:
 //   {"type":"policy","content":{...schemas/policy.schema.json...}}   takes effect at its place in the commit
 //   {"type":"tick","idle":[{"cluster":"..","topic_id":"32 hex digits","partition":0}],"active":[..],"event_time_ns":N}
+//   {"type":"verdict",..}, {"type":"suppression",..}, {"type":"suppression_end",..}: feedback.hpp
 // A tick names the partitions that became idle or active and the event time reached. Name every assigned partition
 // as active before its first event: else the first partition that is read runs ahead and the others' events are late.
 // When all partitions are idle the watermark moves to event_time_ns, which is how windows close and silence is seen

@@ -74,6 +74,7 @@ Alert flow_alert(const Flow::Verdict& verdict, const Seen& seen) {
   explanation.number("baseline_events", verdict.principal_events);
   explanation.text("baseline_age", format_span(event.time_ns() - verdict.context_first_ns));
   explanation.time("baseline_since", verdict.context_first_ns);
+  alert.bar_per_day = verdict.bar_per_day;
   add_statistics(alert, verdict.p_value, verdict.rate_per_day, verdict.score);
   explanation.text("known_to", verdict.level);
   explanation.count("peers_using", static_cast<std::uint64_t>(std::llround(verdict.peers_using)));
@@ -137,6 +138,7 @@ Alert volume_alert(const Volume::Finding& finding, const Names& names) {
   explanation.number("baseline_windows", finding.windows_seen);
   explanation.text("baseline_age", format_span((window.start_s - finding.first_s) * second_ns));
   explanation.time("baseline_since", finding.first_s * second_ns);
+  alert.bar_per_day = finding.bar_per_day;
   add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score);
   explanation.text("parent", new_edge ? "the principal's other destinations" : "none");
   explanation.count("events", window.events);

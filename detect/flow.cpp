@@ -42,11 +42,12 @@ Key class_symbol(std::uint64_t data_class) { return data_class + 1; }
 
 }  // namespace
 
-Flow::Flow(std::uint64_t memory_bytes, double false_alerts_per_day)
+Flow::Flow(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over)
     : edges_(memory_bytes * 2 / 3),
       nodes_(memory_bytes / 3),
       tails_{make_tail(), make_tail(), make_tail(), make_tail()},
-      false_alerts_per_day_(false_alerts_per_day) {}
+      false_alerts_per_day_(false_alerts_per_day),
+      handed_over_(handed_over) {}
 
 Flow::Context Flow::context_of(const EventKeys& keys, std::uint64_t question, std::uint64_t data_class, Key symbol,
                                std::int64_t time_ns, float weight) {
@@ -244,15 +245,24 @@ void Flow::judge(std::size_t question, const Context& context, std::uint64_t dat
     return;
   const double rate = tail.rate_per_day(scored.score);
   const bool hot = rate < rate_max && tail.days() >= calibrated_days;
-  if (!hot) return tail.learn(scored.score, context.time_ns, context.weight);
+  const bool finding = tail.days() >= calibrated_days && rate < rate_max * handed_over_;
   const double p_value = tail.p_value(scored.score);
-  const auto today = static_cast<std::uint16_t>(context.time_ns / day_ns);
-  if (scored.node->hot_day != today) tail.learn(tail.bar(scored.score, rate_max), context.time_ns, context.weight);
-  scored.node->hot_day = today;
-  if (!verdict.rule.empty() && rate >= verdict.rate_per_day) return;
+  if (hot) {
+    const auto today = static_cast<std::uint16_t>(context.time_ns / day_ns);
+    if (scored.node->hot_day != today) tail.learn(tail.bar(scored.score, rate_max), context.time_ns, context.weight);
+    scored.node->hot_day = today;
+  } else {
+    tail.learn(scored.score, context.time_ns, context.weight);
+  }
+  if (!finding) return;
+  if (!verdict.rule.empty()) {  // one that is hot comes before all that are not
+    const bool other_hot = verdict.rate_per_day < verdict.bar_per_day;
+    if (hot == other_hot ? rate >= verdict.rate_per_day : other_hot) return;
+  }
   verdict.rule = rules[question];
   verdict.score = scored.score;
   verdict.rate_per_day = rate;
+  verdict.bar_per_day = rate_max;
   verdict.p_value = p_value;
   verdict.data_class = data_class;
   verdict.level = level_names[scored.known_level];

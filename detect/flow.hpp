@@ -43,7 +43,8 @@ namespace tidewaiter::detect {
 
 class Flow {
  public:
-  Flow(std::uint64_t memory_bytes, double false_alerts_per_day);
+  /// What is up to `handed_over` times as frequent as its bar is a finding, too: verdicts of people may lower its rate.
+  Flow(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over = 1);
 
   /// In two steps, some events apart: the second needs what the first asked for.
   void prefetch(const EventKeys& keys, const Event& event) const;
@@ -53,6 +54,7 @@ class Flow {
   struct Verdict {
     std::string_view rule;
     double score = 0, rate_per_day = 0, p_value = 1;
+    double bar_per_day = 0;             // rates below it are worth an alert
     std::uint64_t data_class = 0;       // of u,c -> d and u -> c
     std::string_view level;             // first level that knows the symbol: "role", "tenant", "company", "nobody"
     double principal_events = 0;        // seen in this context
@@ -146,7 +148,7 @@ class Flow {
   SlotTable<Edge> edges_;
   SlotTable<Node> nodes_;
   std::array<TailCalibrator, tails> tails_;
-  const double false_alerts_per_day_;
+  const double false_alerts_per_day_, handed_over_;
 };
 
 }  // namespace tidewaiter::detect

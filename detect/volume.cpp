@@ -51,9 +51,10 @@ std::int64_t first_start_s(const Event& event) { return event.time_ns() / second
 
 }  // namespace
 
-Volume::Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double bytes_min, Names& names)
+Volume::Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double bytes_min, Names& names, double handed_over)
     : false_alerts_per_day_(false_alerts_per_day),
       bytes_min_(bytes_min),
+      handed_over_(handed_over),
       names_(names),
       series_(memory_bytes / 2),
       windows_(memory_bytes / 3),
@@ -300,15 +301,16 @@ bool Volume::alerts(Window& window, const Expectation& expected, const Standing&
   const bool matters = tail.days() >= calibrated_days && at.r > double{expected.own->largest} &&
                        static_cast<double>(window.net_bytes()) >= bytes_min_;
   const double rate = matters ? tail.rate_per_day(at.score) : rate_max;
-  if (rate >= rate_max) {
-    if (first_high) tail.learn(at.score, end_ns);
-    return false;
+  const bool hot = rate < rate_max;
+  const double bar = hot ? tail.bar(at.score, rate_max) : at.score;
+  if (matters && rate < rate_max * handed_over_) {
+    Finding& finding = out.emplace_back(find(window, expected, at, bar));
+    finding.rate_per_day = rate;
+    finding.bar_per_day = rate_max;
+    finding.p_value = tail.p_value(at.score);
   }
-  const double bar = tail.bar(at.score, rate_max);
-  Finding& finding = out.emplace_back(find(window, expected, at, bar));
-  finding.rate_per_day = rate;
-  finding.p_value = tail.p_value(at.score);
   if (first_high) tail.learn(bar, end_ns);
+  if (!hot) return false;
   const double usual = std::max(0.0, std::expm1(expected.quantile + at.season + at.shock));
   if (const auto kept = static_cast<std::uint64_t>(usual); kept < window.net_bytes())
     explain_away(window, window.net_bytes() - kept);

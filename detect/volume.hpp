@@ -32,7 +32,8 @@ namespace tidewaiter::detect {
 
 class Volume {
  public:
-  Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double bytes_min, Names& names);
+  /// What is up to `handed_over` times as frequent as its bar is a finding, too: verdicts of people may lower its rate.
+  Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double bytes_min, Names& names, double handed_over = 1);
 
   /// A window beyond its expectation; all sums in bytes.
   struct Finding {
@@ -41,6 +42,7 @@ class Volume {
     double largest_before = 0;
     double not_below = 0;            // no alert below so many bytes
     double score = 0, rate_per_day = 0, p_value = 1;
+    double bar_per_day = 0;          // rates below it are worth an alert
     double windows_seen = 0;
     std::int64_t first_s = 0;
     bool from_pool = false;          // a new destination, judged by the principal's others
@@ -132,7 +134,7 @@ class Volume {
                   bool& named);
   static Key pool_key(const Window& window);
 
-  const double false_alerts_per_day_, bytes_min_;
+  const double false_alerts_per_day_, bytes_min_, handed_over_;
   Names& names_;
   SlotTable<Series> series_;
   WindowTable windows_;

@@ -144,7 +144,7 @@ OwnRecord access_record(const Access& access) {
   event.set(Num::time, static_cast<std::uint64_t>(access.time_ns));
   event.set(Num::family, static_cast<std::uint64_t>(Family::control));
   event.set(Str::principal, keep(cut(access.who, info(Str::principal).limit_bytes)));
-  event.set(Num::action, *enums::action.find("read"));
+  event.set(Num::action, *enums::action.find(access.method == "POST" ? "create" : "read"));
   event.set(Str::operation, keep(cut(access.method + " " + access.path, info(Str::operation).limit_bytes)));
   event.set(Str::resource, keep(cut(access.query, info(Str::resource).limit_bytes)));
   event.set(Num::resource_count, access.rows);

@@ -21,12 +21,9 @@ int status_of(Code code) {
     case Code::not_found: return 404;
     case Code::permission: return 403;
     case Code::unavailable: return 503;
+    case Code::conflict: return 409;
     default: return 500;
   }
-}
-
-HttpResponse refusal(const Error& error) {
-  return error_response(status_of(error.code), code_name(error.code), error.message, {});
 }
 
 std::optional<std::uint64_t> number(std::string_view text) {
@@ -145,7 +142,7 @@ std::string health_json(std::string_view key, bool good, const Health& health) {
   return out + "]}\n";
 }
 
-constexpr std::string_view read_routes[] = {"/v1/events", "/v1/alerts", "/v1/proof", "/v1/checkpoint"};
+constexpr std::string_view read_routes[] = {"/v1/events", "/v1/alerts", "/v1/proof", "/v1/checkpoint", "/v1/suppressions"};
 
 HttpResponse unknown_route(std::string_view path, std::span<const std::string_view> routes) {
   const std::string_view near = nearest_word(path, routes);
@@ -172,6 +169,10 @@ HttpResponse error_response(int status, std::string_view code, std::string_view 
   return response;
 }
 
+HttpResponse refusal(const Error& error) {
+  return error_response(status_of(error.code), code_name(error.code), error.message, {});
+}
+
 Api::Api(ServeConfig config, Backend backend, AccessRule rule)
     : config_(std::move(config)), backend_(std::move(backend)), rule_(std::move(rule)) {}
 
@@ -188,7 +189,8 @@ void Api::count(std::string_view route, int status) const {
 HttpResponse Api::read(const HttpRequest& request) const {
   const bool known =
       std::find(std::begin(read_routes), std::end(read_routes), request.path) != std::end(read_routes);
-  const std::string_view route_name = known ? std::string_view(request.path) : std::string_view("other");
+  const auto change = change_route(request.path);
+  const std::string_view route_name = known ? std::string_view(request.path) : change ? change->route : "other";
   const auto who = rule_.who(request.authorization, request.host);
   if (!who) {
     const bool token = rule_.needs_token();
@@ -201,18 +203,28 @@ HttpResponse Api::read(const HttpRequest& request) const {
     refused.headers.emplace_back("WWW-Authenticate", "Bearer realm=\"tidewaiter\"");
     return refused;
   }
-  Answer answer = route(request);
-  if (const auto recorded = record(request, *who, answer); !recorded) {
+  const bool writes = change && request.method == "POST";
+  HttpResponse response = writes ? write(request, {change->change.kind, change->change.uid, request.body, *who})
+                                 : recorded(request, *who, route(request));
+  count(route_name, response.status);
+  return response;
+}
+
+HttpResponse Api::recorded(const HttpRequest& request, const std::string& who, Answer answer) const {
+  if (const auto recorded = record(request, who, answer); !recorded) {
     log_line(Level::error, "a read was refused because it could not be recorded", {{"reason", recorded.error().message}});
-    answer.response = error_response(503, "unavailable", "the read could not be recorded, so it is not answered",
-                                     "see /readyz of the service");
+    return error_response(503, "unavailable", "the read could not be recorded, so it is not answered",
+                          "see /readyz of the service");
   }
-  count(route_name, answer.response.status);
   return std::move(answer.response);
 }
 
 Result<void> Api::record(const HttpRequest& request, const std::string& who, const Answer& answer) const {
   if (!backend_.record_access) return fail(Code::unavailable, "no writer");
+  return backend_.record_access(access_record(access_of(request, who, answer)));
+}
+
+Access Api::access_of(const HttpRequest& request, const std::string& who, const Answer& answer) const {
   Access access;
   access.who = who;
   access.remote = request.remote;
@@ -223,12 +235,12 @@ Result<void> Api::record(const HttpRequest& request, const std::string& who, con
   access.status = answer.response.status;
   access.rows = answer.rows;
   access.time_ns = now_ns();
-  return backend_.record_access(access_record(access));
+  return access;
 }
 
 Api::Answer Api::route(const HttpRequest& request) const {
   if (request.method != "GET" && request.method != "HEAD") {
-    Answer answer{error_response(405, "invalid_argument", "this API only reads", "use GET")};
+    Answer answer{error_response(405, "invalid_argument", "this route only reads", "use GET")};
     answer.response.headers.emplace_back("Allow", "GET, HEAD");
     return answer;
   }
@@ -236,6 +248,12 @@ Api::Answer Api::route(const HttpRequest& request) const {
   if (request.path == "/v1/alerts") return alerts(request);
   if (request.path == "/v1/proof") return proof(request);
   if (request.path == "/v1/checkpoint") return checkpoint(request);
+  if (request.path == "/v1/suppressions") return suppressions(request);
+  if (change_route(request.path)) {
+    Answer answer{error_response(405, "invalid_argument", "this route only writes", "use POST")};
+    answer.response.headers.emplace_back("Allow", "POST");
+    return answer;
+  }
   return {unknown_route(request.path, read_routes)};
 }
 

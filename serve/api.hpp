@@ -5,11 +5,15 @@
 //   /v1/alerts     where from to limit order page, or uid
 //   /v1/proof      log seq
 //   /v1/checkpoint log
+//   /v1/suppressions                                 those in force; POST: one more
+//   POST /v1/alerts/UID/verdict                      what somebody says of an alert
+//   POST /v1/suppressions/UID/end                    alerts come again
 // Errors are {"error":{"code","message","hint"}}. Secrets are masked; raw bytes are not served.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,6 +32,9 @@ struct HttpRequest {
   std::string authorization;  // the header's value
   std::string host;           // the Host header
   std::string remote;         // address of the client
+  std::string content_type;   // the header's value
+  std::string origin;         // the Origin header: set by browsers
+  std::string body;
 };
 
 struct HttpResponse {
@@ -41,7 +48,7 @@ class Api {
  public:
   Api(ServeConfig config, Backend backend, AccessRule rule);
 
-  /// The /v1 routes: checks who asks, answers, and has the read recorded before it returns the answer.
+  /// The /v1 routes: checks who asks, answers, and has the read or the change recorded before it returns the answer.
   HttpResponse read(const HttpRequest& request) const;
 
   /// The operations routes.
@@ -54,14 +61,19 @@ class Api {
     bool whole = true;  // nothing is left out because it could not be read
   };
   Answer route(const HttpRequest& request) const;
+  HttpResponse write(const HttpRequest& request, Change change) const;
+  Result<OwnRecord> make_change(const Change& change) const;
   Answer events(const HttpRequest& request) const;
   Answer alerts(const HttpRequest& request) const;
   Answer proof(const HttpRequest& request) const;
   Answer checkpoint(const HttpRequest& request) const;
+  Answer suppressions(const HttpRequest& request) const;
   Answer rows(const store::QuerySpec& spec, std::string_view key, std::string_view uid) const;
   Answer groups(const store::QuerySpec& spec) const;
   Result<store::QuerySpec> spec_of(const HttpRequest& request) const;
+  Access access_of(const HttpRequest& request, const std::string& who, const Answer& answer) const;
   Result<void> record(const HttpRequest& request, const std::string& who, const Answer& answer) const;
+  HttpResponse recorded(const HttpRequest& request, const std::string& who, Answer answer) const;
   void count(std::string_view route, int status) const;
   std::int64_t now_ns() const;
 
@@ -71,6 +83,14 @@ class Api {
   SystemClock system_clock_;
 };
 
+/// The change that a path stands for, and its route as documented, such as "/v1/alerts/{uid}/verdict".
+struct ChangeRoute {
+  Change change;
+  std::string_view route;
+};
+std::optional<ChangeRoute> change_route(std::string_view path);
+
+HttpResponse refusal(const Error& error);
 HttpResponse error_response(int status, std::string_view code, std::string_view message, std::string_view hint);
 
 }  // namespace tidewaiter::serve

@@ -21,6 +21,9 @@ HttpRequest to_request(const httplib::Request& from) {
   request.authorization = from.get_header_value("Authorization");
   request.host = from.get_header_value("Host");
   request.remote = from.remote_addr;
+  request.content_type = from.get_header_value("Content-Type");
+  request.origin = from.get_header_value("Origin");
+  request.body = from.body;
   return request;
 }
 

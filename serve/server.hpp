@@ -1,5 +1,6 @@
 // Server: the HTTP side of the service. Two listeners: operations (/metrics, /healthz, /readyz) on one address, the
-// read API (/v1/...) on another. It only reads; each /v1 read is handed to `record_access` before it is answered.
+// API (/v1/...) on another. It reads, and takes verdicts and suppressions; each /v1 read is handed to `record_access` before
+// it is answered, each change is written down with its access record and durable before it is.
 // start() and stop() are called by app/; the callbacks are called from HTTP threads, several at a time.
 // Cost: a bounded pool of threads per listener; one store view per /v1 request.
 // Beyond loopback /v1 needs a bearer token from a file, else start() refuses.
@@ -45,6 +46,15 @@ struct Health {
   std::vector<PartHealth> parts;
 };
 
+/// What somebody wants written down: a verdict on an alert, a suppression, or its end.
+struct Change {
+  enum class Kind : std::uint8_t { verdict, suppression, suppression_end };
+  Kind kind = Kind::verdict;
+  std::string uid;   // of the alert or the suppression; "" of a new suppression
+  std::string body;  // as it came: should be one JSON object
+  std::string who;   // name of the token, or "local"
+};
+
 /// What the service lends to the server.
 struct Backend {
   /// A view of the newest commit; called once per /v1 request.
@@ -53,6 +63,12 @@ struct Backend {
   /// Takes the record of a read (kind access) for the next commit. An error refuses the read: what cannot be
   /// written down is not shown.
   std::function<Result<void>(OwnRecord)> record_access;
+  /// The control record of a change; nothing is written yet. Errors: invalid_argument, not_found, conflict.
+  std::function<Result<OwnRecord>(const store::Reader&, const Change&)> make_change;  // null: the API only reads
+  /// Writes both records in one commit and gives its number once it is durable. Error: unavailable.
+  std::function<Result<std::uint64_t>(OwnRecord control, OwnRecord access)> record_change;
+  /// The suppressions in force, as a JSON array.
+  std::function<Result<std::string>(const store::Reader&)> suppressions;
   Metrics* metrics = nullptr;
   const Clock* clock = nullptr;                      // null = the system's
   std::int64_t checkpoint_interval_ns = 0;           // lets /v1/proof say when the next head is due; 0 = unknown

@@ -29,6 +29,7 @@
 #include "core/check.hpp"
 #include "core/log_line.hpp"
 #include "core/text.hpp"
+#include "store/log.hpp"
 
 namespace tidewaiter::store {
 namespace {
@@ -354,10 +355,8 @@ Result<void> Db::flush() {
   return {};
 }
 
-namespace {
-
-/// A running owner of the store has files in the making, which cannot be read yet. Asked of the kernel's list: to open
-/// and close the lock file here would release the lock, were the owner in this process.
+// A running owner has files in the making, which cannot be read yet. Asked of the kernel's list: to open and close the
+// lock file here would release the lock, were the owner in this process.
 bool is_owned(const std::string& directory) {
   struct stat status {};
   if (::stat((directory + "/LOCK").c_str(), &status) != 0) return false;
@@ -367,6 +366,8 @@ bool is_owned(const std::string& directory) {
     if (line.find(inode) != std::string::npos) return true;
   return false;
 }
+
+namespace {
 
 /// What a killed process was still writing is no part of the store: no manifest names it, the write-ahead log has what
 /// was to be in it, and the next open removes it. It lacks the number with which every finished table file ends; a few

@@ -34,6 +34,9 @@ enum class Recover {
 /// control, alerts, receipts, access and rejects: the store's own, whose ids come before those of event logs.
 bool is_own_log(std::uint16_t id);
 
+/// Whether a process of this machine has the store open to write, such as a running service.
+bool is_owned(const std::string& directory);
+
 /// A head that somebody else has kept, and where: the newest ones in the group's commits.
 struct KnownHead {
   std::string place, note;

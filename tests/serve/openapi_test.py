@@ -13,6 +13,7 @@ class OpenApi(unittest.TestCase):
     def setUp(self):
         self.document = yaml.safe_load((ROOT / "schemas/openapi.yaml").read_text())
         self.source = (ROOT / "serve/api.cpp").read_text()
+        self.changes = (ROOT / "serve/api_changes.cpp").read_text()
 
     def resolve(self, node):
         if "$ref" not in node:
@@ -23,12 +24,23 @@ class OpenApi(unittest.TestCase):
         return found
 
     def test_the_routes_are_those_of_the_api(self):
-        routes = re.search(r"read_routes\[\] = \{(.*?)\}", self.source, re.S).group(1)
-        self.assertEqual(sorted(re.findall(r'"([^"]+)"', routes)), sorted(self.document["paths"]))
+        for method, name, source in [("get", "read_routes", self.source), ("post", "write_routes", self.changes)]:
+            routes = re.search(name + r"\[\] = \{(.*?)\};", source, re.S).group(1)
+            documented = [path for path, item in self.document["paths"].items() if method in item]
+            self.assertEqual(sorted(re.findall(r'"([^"]+)"', routes)), sorted(documented), method)
+        self.assertEqual({method for item in self.document["paths"].values() for method in item}, {"get", "post"})
 
     def test_the_parameters_are_those_that_the_api_takes(self):
         for path, item in self.document["paths"].items():
+            for parameter in item.get("post", {"parameters": []})["parameters"]:
+                self.assertEqual(self.resolve(parameter)["in"], "path", path)  # the rest is in the body
+            if "get" not in item:
+                continue
             function = path.removeprefix("/v1/")
+            if function == "suppressions":
+                self.assertEqual(item["get"]["parameters"], [])
+                self.assertRegex(self.changes, r"Api::suppressions\(.*\) const \{\n  if \(!request.params.empty\(\)\) return \{refusal")
+                continue
             body = re.search(r"Api::Answer Api::%s\(.*?only_params\(request, \{(.*?)\}\)" % function, self.source, re.S)
             documented = [self.resolve(p)["name"] for p in item["get"]["parameters"]]
             self.assertEqual(sorted(re.findall(r'"(\w+)"', body.group(1))), sorted(documented), path)
