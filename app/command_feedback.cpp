@@ -20,6 +20,8 @@ namespace {
 using Json = nlohmann::json;
 using serve::Change;
 
+constexpr std::int64_t second_ns = 1'000'000'000;
+
 /// A change that was written: its control record and the commit from which on it holds.
 struct Written {
   std::uint64_t commit = 0;
@@ -58,16 +60,25 @@ Result<Written> write_offline(const Config& config, const Change& change, const 
   return written;
 }
 
-/// The first token of a file: "name:token" or "token" a line, '#' begins a comment.
-Result<std::string> first_token(const std::string& file) {
+std::string trimmed(const std::string& text) {
+  const std::size_t first = text.find_first_not_of(" \t\r"), last = text.find_last_not_of(" \t\r");
+  return first == std::string::npos ? "" : text.substr(first, last - first + 1);
+}
+
+/// The first token of a file that may write, else its first: "write name:token" a line, '#' begins a comment.
+Result<std::string> writing_token(const std::string& file) {
   TRY_ASSIGN(const std::string text, read_text_file(file));
   std::istringstream lines(text);
+  std::string first;
   for (std::string line; std::getline(lines, line);) {
-    std::erase_if(line, [](char c) { return c == ' ' || c == '\t' || c == '\r'; });
+    line = trimmed(line);
     if (line.empty() || line.front() == '#') continue;
-    return line.substr(line.find(':') == std::string::npos ? 0 : line.find(':') + 1);
+    std::string token = trimmed(line.substr(line.find(':') == std::string::npos ? 0 : line.find(':') + 1));
+    if (line.starts_with("write ")) return token.starts_with("write ") ? trimmed(token.substr(6)) : token;
+    if (first.empty()) first = std::move(token);
   }
-  return fail(Code::invalid_argument, "no token in " + file);
+  if (first.empty()) return fail(Code::invalid_argument, "no token in " + file);
+  return first;
 }
 
 std::string path_of(const Change& change) {
@@ -94,7 +105,7 @@ Result<Written> write_by_service(const ChangeTarget& to, const Config& config, c
   if (url.find("://") == std::string::npos) url = "http://" + url;
   std::vector<std::string> headers = {"Content-Type: application/json"};
   if (const std::string& file = to.token_file.empty() ? config.http.token_file : to.token_file; !file.empty()) {
-    TRY_ASSIGN(const std::string token, first_token(file));
+    TRY_ASSIGN(const std::string token, writing_token(file));
     headers.push_back("Authorization: Bearer " + token);
   }
   forward::HttpClient client({});
@@ -195,10 +206,10 @@ int command_suppressions(const SuppressionsOptions& options) {
     fmt::print("{}\n", json.dump());
     return exit_ok;
   }
-  TextTable table({"uid", "until", "silent", "used", "owner", "reason"}, 48);
+  TextTable table({"uid", "until", "silent", "used", "owner", "reason"}, 72);
   table.align_right(3);
   for (const SuppressionInForce& one : *list)
-    table.add({one.uid.substr(0, 12), format_rfc3339(one.suppression.until_ns), printable_text(describe(one.suppression.target)),
+    table.add({one.uid.substr(0, 12), format_rfc3339(one.suppression.until_ns / second_ns * second_ns), printable_text(describe(one.suppression.target)),
                grouped(one.uses), printable_text(one.suppression.owner), printable_text(one.suppression.reason)});
   fmt::print("{}", table.rows() > 0 ? table.text() : std::string("no suppressions in force\n"));
   fmt::print(stderr, "{} in force at commit {}; uses of the running day are counted at its end\n", grouped(list->size()),

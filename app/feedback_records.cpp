@@ -18,6 +18,7 @@ using detect::Feedback;
 
 constexpr std::size_t owner_bytes_max = 128, reason_bytes_max = 1024, text_bytes_max = 1024;
 constexpr std::size_t uid_digits = 32;
+constexpr std::int64_t millisecond_ns = 1'000'000, second_ns = 1'000'000'000;
 constexpr std::string_view verdict_words[] = {"true", "false", "benign"};
 
 std::string text_of(const Json& object, const char* name) {
@@ -56,7 +57,7 @@ Result<std::int64_t> end_of(const Json& request, std::int64_t now_ns) {
   TRY_ASSIGN(const std::string text, needed(request, "until", "a suppression has an end; give a time, a date, or a span such as 14d", 64));
   std::optional<std::int64_t> end = parse_rfc3339(text);
   if (!end) end = parse_rfc3339(text + "T00:00:00Z");
-  if (const auto span = parse_span(text); !end && span) end = now_ns + *span;
+  if (const auto span = parse_span(text); !end && span) end = (now_ns + *span) / second_ns * second_ns;
   if (!end) return wrong("'until': '" + text + "' is no time; give 2026-03-04T05:06:07Z, 2026-03-04, or a span from now such as 14d");
   if (*end <= now_ns) return wrong("'until': " + format_rfc3339(*end) + " is in the past");
   if (*end > now_ns + suppression_span_max_ns)
@@ -152,7 +153,7 @@ std::string uid_of(const Json& record) {
 }
 
 Json begin_record(const char* type, const Asked& asked) {
-  return {{"type", type}, {"by", asked.by}, {"time", format_rfc3339(asked.now_ns)}};
+  return {{"type", type}, {"by", asked.by}, {"time", format_rfc3339(asked.now_ns / millisecond_ns * millisecond_ns)}};
 }
 
 /// Rows of our own logs, oldest first.

@@ -13,6 +13,7 @@ namespace tidewaiter::serve {
 namespace {
 
 constexpr std::size_t token_characters_min = 16;
+constexpr std::string_view write_word = "write ";
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -76,8 +77,10 @@ Result<AccessRule> AccessRule::from_file(const std::string& path) {
   AccessRule rule;
   std::string line;
   for (int number = 1; std::getline(file, line); ++number) {
-    const std::string_view text = trim(line);
+    std::string_view text = trim(line);
     if (text.empty() || text.front() == '#') continue;
+    const bool may_write = text.starts_with(write_word);
+    if (may_write) text = trim(text.substr(write_word.size()));
     const std::size_t colon = text.find(':');
     const std::string name =
         colon == std::string_view::npos ? "token " + std::to_string(number) : std::string(trim(text.substr(0, colon)));
@@ -86,7 +89,7 @@ Result<AccessRule> AccessRule::from_file(const std::string& path) {
       return fail(Code::invalid_argument, path + ":" + std::to_string(number) + ": a token needs at least " +
                                               std::to_string(token_characters_min) +
                                               " characters; make one with: openssl rand -hex 24");
-    rule.tokens_.push_back({name, sha256(token)});
+    rule.tokens_.push_back({name, sha256(token), may_write});
   }
   if (rule.tokens_.empty())
     return fail(Code::invalid_argument, "no token in " + path + "; make one with: openssl rand -hex 24 > " + path);
@@ -95,13 +98,24 @@ Result<AccessRule> AccessRule::from_file(const std::string& path) {
 
 std::optional<std::string> AccessRule::who(std::string_view authorization, std::string_view host) const {
   if (tokens_.empty()) return is_loopback(host_name(host)) ? std::optional<std::string>("local") : std::nullopt;
+  const Token* found = find(authorization);
+  return found ? std::optional(found->name) : std::nullopt;
+}
+
+bool AccessRule::may_write(std::string_view authorization) const {
+  if (tokens_.empty()) return true;
+  const Token* found = find(authorization);
+  return found != nullptr && found->may_write;
+}
+
+const AccessRule::Token* AccessRule::find(std::string_view authorization) const {
   constexpr std::string_view scheme = "Bearer ";
-  if (authorization.substr(0, scheme.size()) != scheme) return std::nullopt;
+  if (authorization.substr(0, scheme.size()) != scheme) return nullptr;
   const Hash digest = sha256(trim(authorization.substr(scheme.size())));
   const Token* found = nullptr;
   for (const Token& token : tokens_)
     if (equal_in_constant_time(token.digest, digest)) found = &token;
-  return found ? std::optional(found->name) : std::nullopt;
+  return found;
 }
 
 std::string printable(std::string_view text) {

@@ -1,4 +1,4 @@
-// Who may read: listen addresses, bearer tokens, and the record that each read leaves behind. Pure but for reading the
+// Who may read, and write: listen addresses, bearer tokens, and the record that each read leaves behind. Pure but for reading the
 // token file. Tokens are compared by digest in constant time and are never logged.
 #pragma once
 
@@ -26,7 +26,8 @@ class AccessRule {
  public:
   /// No tokens: everybody on this machine may read.
   static AccessRule open_to_this_machine() { return AccessRule(); }
-  /// One token a line, "name:token" or "token"; '#' starts a comment. Errors: invalid_argument (none in it, shorter
+  /// One token a line, "name:token" or "token", which may read; with "write " before it, it may also give verdicts and
+  /// suppress. '#' starts a comment. Errors: invalid_argument (none in it, shorter
   /// than 16 characters), permission (readable by others), not_found.
   static Result<AccessRule> from_file(const std::string& path);
 
@@ -34,12 +35,16 @@ class AccessRule {
   /// Name of who asks, or nothing when refused. Without tokens only requests that name this machine as their host are
   /// served, so that no web page can read through a visitor's browser.
   std::optional<std::string> who(std::string_view authorization, std::string_view host) const;
+  /// Whether who asks may also write; for a request that who() lets in.
+  bool may_write(std::string_view authorization) const;
 
  private:
   struct Token {
     std::string name;
     Hash digest;
+    bool may_write = false;
   };
+  const Token* find(std::string_view authorization) const;
   std::vector<Token> tokens_;
 };
 

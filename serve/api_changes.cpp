@@ -43,6 +43,8 @@ HttpResponse Api::write(const HttpRequest& request, Change change) const {
   // A web page can make a visitor's browser send plain forms to this machine, but neither JSON nor without an Origin.
   if (!rule_.needs_token() && !request.origin.empty())
     return refuse(error_response(403, "permission", "without a token web pages may not write", "configure a token file"));
+  if (!rule_.may_write(request.authorization))
+    return refuse(error_response(403, "permission", "this token may only read", "begin its line in the token file with: write"));
   if (!request.content_type.starts_with("application/json"))
     return refuse(error_response(415, "invalid_argument", "the body must be JSON", "send the header: Content-Type: application/json"));
   if (!request.params.empty())

@@ -23,7 +23,7 @@ namespace tidewaiter::serve {
 struct ServeConfig {
   std::string operations_listen = "127.0.0.1:8471";  // host:port or [v6]:port; port 0 = any free one; "" = off
   std::string api_listen = "127.0.0.1:8470";
-  std::string token_file;                            // one token a line, "name:token" or "token"; read at start
+  std::string token_file;                            // one token a line, "name:token" or "token"; "write " before it: may write; read at start
   std::uint32_t threads = 4;                         // per listener
   std::uint64_t request_bytes_max = 64 * 1024;
   std::uint64_t rows_max = 10'000;                   // of one page of /v1/events and /v1/alerts

@@ -15,7 +15,7 @@ from servers.kafka import Kafka, require_kafka
 from servers.process import Scratch, wait_until
 
 TOPIC = "spoken-of"
-TOKEN = "0123456789abcdef0123456789abcdef"
+TOKEN, READER = "0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210"
 AGENTS, DAYS = 20, 16
 WHY = ["--owner", "ann", "--reason", "known migration"]
 
@@ -184,7 +184,7 @@ def run(bench):
     # Another life, with tokens: nobody writes without one, and the command line takes it from the configuration.
     service.kill()
     token_file = bench.folder / "tokens"
-    token_file.write_text(f"soc: {TOKEN}\n")
+    token_file.write_text(f"reader: {READER}\nwrite soc: {TOKEN}\n")
     token_file.chmod(0o600)
     merge(service.settings, {"http": {"token_file": str(token_file)}})
     service.write()
@@ -192,6 +192,8 @@ def run(bench):
     body = {"verdict": "false", "owner": "ann", "reason": "a test"}
     bench.api("POST", f"/v1/alerts/{third['uid']}/verdict", body, status=401)
     bench.api("POST", f"/v1/alerts/{third['uid']}/verdict", body, token="wrong" * 8, status=401)
+    bench.api("POST", f"/v1/alerts/{third['uid']}/verdict", body, token=READER, status=403)
+    assert bench.api("GET", "/v1/suppressions", token=READER)["suppressions"] == []
     assert bench.api("POST", f"/v1/alerts/{third['uid']}/verdict", body, token=TOKEN)["record"]["by"] == "soc"
     ends_by_itself(bench)
     fifth = bench.alerts(7, "new-5.example")[0]
@@ -203,7 +205,7 @@ def run(bench):
     accesses = tidewaiter("query", "--store", service.store, "--log", "access", "--where",
                           'operation startswith "POST "', "--format", "ndjson")
     statuses = [json.loads(line)["body"]["status"] for line in accesses.splitlines() if line.startswith("{")]
-    assert statuses.count(200) == 6 and {400, 404, 409, 415} <= set(statuses), statuses
+    assert statuses.count(200) == 6 and {400, 403, 404, 409, 415} <= set(statuses), statuses
 
     # Nobody owns the store now.
     done = tidewaiter_json("verdict", fifth["uid"], "true", *WHY, "--store", service.store, status=2)

@@ -129,7 +129,7 @@ TEST_F(ApiChangesTest, web_pages_cannot_write_through_a_visitors_browser) {
 
 TEST_F(ApiChangesTest, with_tokens_a_write_needs_one_and_carries_its_name) {
   const std::string file = store_.file("tokens");
-  std::ofstream(file) << "soc: 0123456789abcdef0123\n";
+  std::ofstream(file) << "reader: fedcba98765432100123\nwrite soc: 0123456789abcdef0123\n";
   ::chmod(file.c_str(), 0600);
   rule_ = *AccessRule::from_file(file);
   HttpRequest made = request("/v1/alerts/ab/verdict");
@@ -138,6 +138,12 @@ TEST_F(ApiChangesTest, with_tokens_a_write_needs_one_and_carries_its_name) {
   made.authorization = "Bearer wrong-wrong-wrong-wrong";
   EXPECT_EQ(send(made).status, 401);
   EXPECT_EQ(last_commit(), before);
+  made.authorization = "Bearer fedcba98765432100123";
+  const HttpResponse only_reads = send(made);
+  EXPECT_EQ(only_reads.status, 403);
+  EXPECT_NE(only_reads.body.find("may only read"), std::string::npos) << only_reads.body;
+  EXPECT_TRUE(newest(RecordKind::control).empty());
+  EXPECT_EQ(newest(RecordKind::access).at(0)["who"], "reader");
   made.authorization = "Bearer 0123456789abcdef0123";
   EXPECT_EQ(send(made).status, 200);
   EXPECT_EQ(newest(RecordKind::control).at(0)["by"], "soc");
