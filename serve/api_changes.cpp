@@ -59,7 +59,7 @@ HttpResponse Api::write(const HttpRequest& request, Change change) const {
   const auto commit = backend_.record_change(std::move(*control), access_record(access_of(request, who, answer)));
   if (!commit) {
     log_line(Level::error, "a change could not be written down", {{"reason", commit.error().message}});
-    return error_response(503, "unavailable", commit.error().message, "see /readyz of the service");
+    return refuse(error_response(503, "unavailable", commit.error().message, "see /readyz of the service"));
   }
   answer.response.body = "{\"commit\":" + std::to_string(*commit) + ",\"record\":" + body + "}\n";
   return std::move(answer.response);

@@ -6,7 +6,7 @@ import json
 import time
 import urllib.error
 
-from e2e.service import Service, positions, tidewaiter
+from e2e.service import Service, positions, tidewaiter, tidewaiter_json
 from servers.disk import FAILING_SYNCS, FAILING_WRITES, FULL, READ_ONLY, Disk
 from servers.hec import TOKEN, HecReceiver
 from servers.kafka import Kafka, require_kafka
@@ -88,6 +88,10 @@ def pause_and_resume(bench, name, faults, word):
     held = bench.events_held()
     assert held >= before + EACH * 0.9, (held, before)
     assert len(json.loads(service.get("/v1/events?limit=10"))["rows"]) == 10
+    # Who wants something kept silent is told that it was not written.
+    refused = tidewaiter_json("suppress", "--store", service.store, "--config", service.config, "--entity", "agent:x",
+                              "--until", "1d", "--owner", "ann", "--reason", name, "--api", f"127.0.0.1:{service.api_port}", status=3)
+    assert "nothing was written" in refused["error"]["message"], refused
     ends = positions(service.coverage())
     assert all(ends[key] >= end for key, end in stored.items()), (ends, stored)
     time.sleep(2)  # longer than a retry
@@ -98,6 +102,7 @@ def pause_and_resume(bench, name, faults, word):
     wait_until(lambda: bench.probe("/readyz")[0] == 200, f"{name}: to be ready again", 30)
     wait_until(lambda: bench.kafka.committed(GROUP) == bench.ends(), f"{name}: the offsets to be committed", 20)
     assert bench.assignments() == assigned, "the consumer has left its group"
+    assert tidewaiter_json("suppressions", "--store", service.store) == []
     print(f"  ok: {name}: {reason}; {len(forwarded)} items were at the receiver during the pause", flush=True)
 
 
