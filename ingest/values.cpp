@@ -196,7 +196,7 @@ std::optional<std::int64_t> TimeReader::rfc3339(std::string_view text) {
   return result;
 }
 
-/// "Y-m-d H:M:S[.f][ UTC|Z| +0200]", as some vendors write beside RFC 3339. No zone means UTC.
+/// "Y-m-d H:M:S[.f][ UTC|Z|+0200| +0200]", as some vendors and ISO 8601's basic zone write it. No zone means UTC.
 std::optional<std::int64_t> TimeReader::civil(std::string_view text) {
   if (text.ends_with(" UTC")) text.remove_suffix(4);
   if (const auto whole = rfc3339(text)) return whole;
@@ -204,12 +204,13 @@ std::optional<std::int64_t> TimeReader::civil(std::string_view text) {
   char buffer[48];
   if (const std::size_t size = from_access_log(text, buffer)) return rfc3339({buffer, size});
   const std::size_t zone = text.size() - 5;
-  if (text[zone - 1] == ' ' && (text[zone] == '+' || text[zone] == '-')) {
-    std::memcpy(buffer, text.data(), zone - 1);
-    std::memcpy(buffer + zone - 1, text.data() + zone, 3);
-    buffer[zone + 2] = ':';
-    std::memcpy(buffer + zone + 3, text.data() + zone + 3, 2);
-    return rfc3339({buffer, text.size()});
+  if (text[zone] == '+' || text[zone] == '-') {
+    const std::size_t clock = text[zone - 1] == ' ' ? zone - 1 : zone;
+    std::memcpy(buffer, text.data(), clock);
+    std::memcpy(buffer + clock, text.data() + zone, 3);
+    buffer[clock + 3] = ':';
+    std::memcpy(buffer + clock + 4, text.data() + zone + 3, 2);
+    return rfc3339({buffer, clock + 6});
   }
   std::memcpy(buffer, text.data(), text.size());
   buffer[text.size()] = 'Z';

@@ -1,4 +1,5 @@
-// The corpus of a fuzz target, and changes to it at random, in an ordinary test. TIDEWAITER_CORPUS names the folder.
+// The corpus of a fuzz target, and changes to it at random, in an ordinary test. TIDEWAITER_CORPUS names the folder,
+// TIDEWAITER_CORPUS_ROUNDS how many changes are tried.
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -10,6 +11,10 @@
 #include <vector>
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
+
+#ifndef TIDEWAITER_CORPUS_ROUNDS
+#define TIDEWAITER_CORPUS_ROUNDS 30'000
+#endif
 
 namespace {
 
@@ -27,7 +32,7 @@ TEST(Corpus, kept_inputs_and_changes_to_them_keep_what_the_fuzz_target_promises)
   ASSERT_GE(texts.size(), 6u);
   for (const std::string& text : texts) run(text);
   std::mt19937 random(5);
-  for (int round = 0; round < 30'000; ++round) {
+  for (int round = 0; round < TIDEWAITER_CORPUS_ROUNDS; ++round) {
     std::string text = texts[random() % texts.size()];
     for (auto changes = 1 + random() % 4; changes > 0 && !text.empty(); --changes) {
       const std::size_t at = random() % text.size();

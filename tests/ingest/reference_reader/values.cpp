@@ -56,8 +56,9 @@ std::optional<std::int64_t> civil(std::string text) {
     }
   }
   if (text.size() > 40) return std::nullopt;
-  static const std::regex zone(R"((.{14,}) ([-+]..)(..))");
-  if (std::regex_match(text, parts, zone)) return parse_rfc3339(parts[1].str() + parts[2].str() + ":" + parts[3].str());
+  static const std::regex spaced(R"((.{13,}) ([-+]..)(..))"), zone(R"((.{14,})([-+]..)(..))");
+  if (std::regex_match(text, parts, spaced) || std::regex_match(text, parts, zone))
+    return parse_rfc3339(parts[1].str() + parts[2].str() + ":" + parts[3].str());
   return parse_rfc3339(text + "Z");
 }
 
