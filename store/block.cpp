@@ -368,7 +368,10 @@ class BlockParser {
   bool string_column(std::size_t c) {
     const auto& at = having(&Event::strings_present, c);
     if (!get_strings(in_, uncompressed_, at.size(), strings_, unpacked_)) return false;
-    for (std::size_t i = 0; i < at.size(); ++i) block_.events[at[i]].strings[c] = strings_[i];
+    for (std::size_t i = 0; i < at.size(); ++i) {
+      if (strings_[i].size() > ColumnText::size_max) return false;
+      block_.events[at[i]].strings[c] = strings_[i];
+    }
     return true;
   }
   bool number_column(std::size_t c) {

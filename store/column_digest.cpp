@@ -28,7 +28,7 @@ char* put_event(char* to, const Event& event) {
   std::memcpy(to, &event.numbers_present, sizeof event.numbers_present);
   to += sizeof event.numbers_present;
   each_bit(event.strings_present, [&](std::size_t c) {
-    const std::string_view text = event.strings[c];
+    const ColumnText text = event.strings[c];
     to = copy_text(put_varint(to, text.size()), text.data(), text.size());
   });
   each_bit(event.numbers_present, [&](std::size_t c) {

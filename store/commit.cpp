@@ -117,10 +117,10 @@ void prefetch_ahead(const Commit& made, const std::vector<std::uint32_t>& of_log
   if (const Event* event = ahead(columns_ahead)) {
     prefetch_numbers(*event);
     prefetch_line(event->addresses.data());
-    each_string(*event, [](const std::string_view& text) { prefetch_line(&text); });
+    each_string(*event, [](const ColumnText& text) { prefetch_line(&text); });
   }
   if (const Event* event = ahead(texts_ahead))
-    each_string(*event, [](const std::string_view& text) { prefetch_line(text.data()); });
+    each_string(*event, [](const ColumnText& text) { prefetch_line(text.data()); });
 }
 
 std::uint64_t monotonic_ns() {
