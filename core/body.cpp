@@ -73,20 +73,33 @@ char* write_body(const BodyParts& parts, char* out) {
   return value + 4;
 }
 
-Result<BodyParts> read_body(std::string_view body) {
+namespace {
+
+template <class TakeHeader>
+Result<BodyParts> read_parts(std::string_view body, TakeHeader take) {
   BodyCursor in{body};
   BodyParts parts;
   parts.key = in.string();
   const auto header_count = in.integer<std::uint32_t>();
   for (std::uint32_t i = 0; in.ok && i < header_count; ++i) {
-    auto name = in.string();
-    parts.headers.push_back({name.value_or(std::string_view()), in.string()});
+    const auto name = in.string();
+    take(parts, Header{name.value_or(std::string_view()), in.string()});
   }
   parts.kafka_time_ms = in.integer<std::int64_t>();
   parts.receive_time_ns = in.integer<std::int64_t>();
   parts.value = in.string();
   if (!in.ok || !in.rest.empty()) return fail(Code::corruption, "body of a record has a wrong length");
   return parts;
+}
+
+}  // namespace
+
+Result<BodyParts> read_body(std::string_view body) {
+  return read_parts(body, [](BodyParts& parts, const Header& header) { parts.headers.push_back(header); });
+}
+
+Result<BodyParts> read_body_but_headers(std::string_view body) {
+  return read_parts(body, [](BodyParts&, const Header&) {});
 }
 
 bool append_message(Batch& batch, const Origin* origin, std::uint32_t partition, std::uint64_t offset,

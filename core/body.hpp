@@ -32,6 +32,8 @@ std::size_t body_size(const BodyParts& parts);
 char* write_body(const BodyParts& parts, char* out);
 /// Views into `body`. Error: corruption.
 Result<BodyParts> read_body(std::string_view body);
+/// The same without the headers, which are passed over: allocates nothing.
+Result<BodyParts> read_body_but_headers(std::string_view body);
 
 /// Appends a message to the batch: copies it once into the arena and adds a Record of kind event (or
 /// tombstone) with its views set. False when the arena is full: the batch must be cut first.

@@ -1,6 +1,8 @@
 #include "core/sha256.hpp"
 
-#include <openssl/evp.h>
+// The functions below EVP are marked as deprecated, but EVP of OpenSSL 3.0 allocates for every digest.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
 
 #include "core/check.hpp"
 #include "core/record.hpp"
@@ -9,25 +11,19 @@
 namespace tidewaiter {
 
 struct Sha256::State {
-  EVP_MD* md = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-  ~State() {
-    EVP_MD_CTX_free(context);
-    EVP_MD_free(md);
-  }
+  SHA256_CTX context;
 };
 
-Sha256::Sha256() : state_(std::make_unique<State>()) { CHECK(state_->md && state_->context); }
+Sha256::Sha256() : state_(std::make_unique<State>()) {}
 Sha256::~Sha256() = default;
 
 Hash Sha256::digest(std::string_view a, std::string_view b, std::string_view c) {
   Hash hash;
-  EVP_MD_CTX* context = state_->context;
-  CHECK(EVP_DigestInit_ex2(context, state_->md, nullptr) == 1);
-  EVP_DigestUpdate(context, a.data(), a.size());
-  if (!b.empty()) EVP_DigestUpdate(context, b.data(), b.size());
-  if (!c.empty()) EVP_DigestUpdate(context, c.data(), c.size());
-  CHECK(EVP_DigestFinal_ex(context, hash.data(), nullptr) == 1);
+  SHA256_CTX& context = state_->context;
+  SHA256_Init(&context);
+  for (const std::string_view part : {a, b, c})
+    if (!part.empty()) SHA256_Update(&context, part.data(), part.size());
+  SHA256_Final(hash.data(), &context);
   return hash;
 }
 

@@ -443,7 +443,7 @@ Result<void> attach_bodies(Block& block, std::string_view raw) {
     Record& record = block.records[i];
     record.body = rest.substr(0, block.body_sizes[i]);
     rest.remove_prefix(record.body.size());
-    TRY_ASSIGN(const BodyParts parts, read_body(record.body));
+    TRY_ASSIGN(const BodyParts parts, read_body_but_headers(record.body));
     record.key = parts.key.value_or(std::string_view());
     record.value = parts.value.value_or(std::string_view());
   }

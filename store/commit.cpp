@@ -3,7 +3,6 @@
 #include <time.h>
 
 #include <algorithm>
-#include <bit>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -87,19 +86,13 @@ OwnRecord salt_key_record(const LogInfo& log, const NewUnit& unit, std::int64_t 
   return record;
 }
 
-/// Another core has written the records: what a loop over them reads is asked for some records ahead, first the line that
-/// says which columns there are, then these, then the texts they point to.
-constexpr std::size_t presence_ahead = 9, columns_ahead = 6, texts_ahead = 3;
+/// Another core has written the records: what a loop over them reads is asked for some records ahead, first their columns,
+/// then the bodies that most texts are in.
+constexpr std::size_t columns_ahead = 6, texts_ahead = 3;
 
 const Event* event_at(const std::vector<Record>& records, const std::vector<Event>& events, std::size_t at) {
   if (at >= records.size() || records[at].event_count == 0) return nullptr;
   return &events[records[at].first_event];
-}
-
-template <class Visit>
-void each_string(const Event& event, Visit visit) {
-  for (std::uint64_t left = event.strings_present; left != 0; left &= left - 1)
-    visit(event.strings[static_cast<std::size_t>(std::countr_zero(left))]);
 }
 
 /// What routes mostly ask for.
@@ -109,18 +102,16 @@ void prefetch_numbers(const Event& event) {
   for (std::size_t at = 0; at < sizeof event.numbers; at += 64) prefetch_line(numbers + at);
 }
 
+/// Longer ones are read in order, which the processor sees by itself.
+void prefetch_body(std::string_view body) {
+  constexpr std::size_t bytes_max = 2048;
+  for (std::size_t at = 0; at < std::min(body.size(), bytes_max); at += 64) prefetch_line(body.data() + at);
+}
+
 void prefetch_ahead(const Commit& made, const std::vector<std::uint32_t>& of_log, std::size_t at) {
-  const auto ahead = [&](std::size_t records) {
-    return at + records < of_log.size() ? event_at(made.records, made.events, of_log[at + records]) : nullptr;
-  };
-  if (const Event* event = ahead(presence_ahead)) prefetch_line(event);
-  if (const Event* event = ahead(columns_ahead)) {
-    prefetch_numbers(*event);
-    prefetch_line(event->addresses.data());
-    each_string(*event, [](const ColumnText& text) { prefetch_line(&text); });
-  }
-  if (const Event* event = ahead(texts_ahead))
-    each_string(*event, [](const ColumnText& text) { prefetch_line(text.data()); });
+  if (at + columns_ahead < of_log.size())
+    if (const Event* event = event_at(made.records, made.events, of_log[at + columns_ahead])) prefetch(*event);
+  if (at + texts_ahead < of_log.size()) prefetch_body(made.records[of_log[at + texts_ahead]].body);
 }
 
 std::uint64_t monotonic_ns() {

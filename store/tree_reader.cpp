@@ -9,29 +9,48 @@ namespace tidewaiter::store {
 
 Result<Hash> TreeReader::node(unsigned height, std::uint64_t index) {
   if (const auto known = known_.find({height, index}); known != known_.end()) return known->second;
-  Hash hash;
-  if (height == 0) {
-    TRY(read_leaves(index >> tile_height));
-    const auto leaf = known_.find({0, index});
-    if (leaf == known_.end())
-      return fail(Code::corruption, "log " + std::to_string(log_) + ": leaf " + std::to_string(index) + " is missing");
-    return leaf->second;
+  const unsigned above = height % tile_height, stored = height - above;
+  std::uint64_t count = std::uint64_t{1} << above;
+  run_.clear();
+  TRY(stored == 0 ? append_leaves(index << above, count) : append_stored(stored, index << above, count));
+  for (; count > 1; count /= 2)
+    for (std::size_t i = 0; i < count / 2; ++i) run_[i] = node_hash(sha_, run_[2 * i], run_[2 * i + 1]);
+  known_[{height, index}] = run_[0];
+  return run_[0];
+}
+
+Result<void> TreeReader::append_leaves(std::uint64_t first, std::uint64_t count) {
+  const std::uint64_t number = first >> tile_height;
+  auto tile = tiles_.find(number);
+  if (tile == tiles_.end()) {
+    TRY_ASSIGN(const Tile read, read_tile(number));
+    tile = tiles_.emplace(number, read).first;
   }
-  if (height % tile_height == 0) {
-    TRY_ASSIGN(const auto bytes, db_.get(Cf::tree, tree_key(log_, static_cast<std::uint8_t>(height), index)));
-    const std::string place = "tree, log " + std::to_string(log_) + ", height " + std::to_string(height) +
-                              ", index " + std::to_string(index);
-    if (!bytes) return fail(Code::corruption, place + ": the node is missing");
-    auto stored = decode_hash(*bytes);
-    if (!stored) return fail(Code::corruption, place + ": the node cannot be decoded");
-    hash = *stored;
-  } else {
-    TRY_ASSIGN(const Hash left, node(height - 1, index * 2));
-    TRY_ASSIGN(const Hash right, node(height - 1, index * 2 + 1));
-    hash = node_hash(sha_, left, right);
+  for (std::uint64_t leaf = first; leaf < first + count; ++leaf) {
+    const std::size_t at = leaf % tile_leaves;
+    if (!tile->second.there[at])
+      return fail(Code::corruption, "log " + std::to_string(log_) + ": leaf " + std::to_string(leaf) + " is missing");
+    run_.push_back(tile->second.leaves[at]);
   }
-  known_[{height, index}] = hash;
-  return hash;
+  return {};
+}
+
+Result<void> TreeReader::append_stored(unsigned height, std::uint64_t first, std::uint64_t count) {
+  const auto it = db_.iterate(Cf::tree);
+  it->seek(tree_key(log_, static_cast<std::uint8_t>(height), first));
+  for (std::uint64_t index = first; index < first + count; ++index, it->next()) {
+    TRY(it->status());
+    const auto wrong = [&](const char* what) {
+      return fail(Code::corruption, "tree, log " + std::to_string(log_) + ", height " + std::to_string(height) +
+                                        ", index " + std::to_string(index) + what);
+    };
+    const Key key = tree_key(log_, static_cast<std::uint8_t>(height), index);
+    if (!it->valid() || it->key() != std::string_view(key)) return wrong(": the node is missing");
+    const auto hash = decode_hash(it->value());
+    if (!hash) return wrong(": the node cannot be decoded");
+    run_.push_back(*hash);
+  }
+  return {};
 }
 
 Result<SaltKey> TreeReader::salt_key(std::uint64_t unit) const {
@@ -59,8 +78,9 @@ Result<std::string> TreeReader::leaf(std::uint64_t seq) const {
   return leaf_bytes(block->records[seq - block->header.first_seq], store_id_, bytes);
 }
 
-Result<void> TreeReader::read_leaves(std::uint64_t tile) {
-  const std::uint64_t from = tile << tile_height, to = std::min(size_, (tile + 1) << tile_height);
+Result<TreeReader::Tile> TreeReader::read_tile(std::uint64_t number) {
+  const std::uint64_t from = number << tile_height, to = std::min(size_, (number + 1) << tile_height);
+  Tile tile;
   std::string salts;
   const auto hash_block = [&](const BlockHeader& header, const BlockStore::Range& range,
                               const BlockStore::Decode& decode) -> Result<bool> {
@@ -68,13 +88,16 @@ Result<void> TreeReader::read_leaves(std::uint64_t tile) {
     TRY_ASSIGN(const SaltKey key, salt_key(header.unit));
     salts.resize((range.to - range.from) * salt_size);
     make_salts(key, log_, range.from, range.to - range.from, salts.data());
-    for (std::uint64_t seq = range.from; seq < range.to; ++seq)
-      known_[{0, seq}] =
+    for (std::uint64_t seq = range.from; seq < range.to; ++seq) {
+      tile.leaves[seq % tile_leaves] =
           record_leaf_hash(sha_, block->records[seq - block->header.first_seq], store_id_,
                            std::string_view(salts).substr((seq - range.from) * salt_size, salt_size));
+      tile.there.set(seq % tile_leaves);
+    }
     return true;
   };
-  return blocks_.each(log_, from, to, true, hash_block);
+  TRY(blocks_.each(log_, from, to, true, hash_block));
+  return tile;
 }
 
 }  // namespace tidewaiter::store

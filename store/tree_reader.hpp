@@ -1,8 +1,11 @@
 // Merkle nodes of a log as stored: completed hashes at heights 8, 16, 24 ..., everything below recomputed from bodies
-// and salts, everything between from its children. One per question: it remembers what it has computed.
+// and salts, everything between from its children. One per question: it remembers the nodes it was asked for and the
+// leaves of their tiles.
 // Cost: a leaf costs decoding its blocks and hashing the 256 leaves of its tile.
 #pragma once
 
+#include <array>
+#include <bitset>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -31,7 +34,16 @@ class TreeReader {
   Result<std::string> leaf(std::uint64_t seq) const;
 
  private:
-  Result<void> read_leaves(std::uint64_t tile);
+  static constexpr std::size_t tile_leaves = std::size_t{1} << tile_height;
+  struct Tile {
+    std::array<Hash, tile_leaves> leaves;
+    std::bitset<tile_leaves> there;
+  };
+
+  /// Appends [first, first + count) of a level to `run_`: leaves of one tile, or stored nodes.
+  Result<void> append_leaves(std::uint64_t first, std::uint64_t count);
+  Result<void> append_stored(unsigned height, std::uint64_t first, std::uint64_t count);
+  Result<Tile> read_tile(std::uint64_t tile);
 
   const Db& db_;
   const BlockStore& blocks_;
@@ -40,6 +52,8 @@ class TreeReader {
   const std::uint64_t size_;
   Sha256 sha_;
   std::map<std::pair<unsigned, std::uint64_t>, Hash> known_;
+  std::map<std::uint64_t, Tile> tiles_;
+  std::vector<Hash> run_;
 };
 
 }  // namespace tidewaiter::store

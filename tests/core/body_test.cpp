@@ -40,6 +40,25 @@ TEST(Body, every_cut_and_every_extra_byte_is_corruption) {
   EXPECT_FALSE(read_body(bytes + "x"));
 }
 
+TEST(Body, what_is_read_without_headers_is_the_rest_and_their_damage_is_still_seen) {
+  BodyParts parts;
+  parts.key = "key";
+  parts.headers = {{"name", "value"}, {"other", std::nullopt}};
+  parts.kafka_time_ms = 5;
+  parts.receive_time_ns = 6;
+  parts.value = "payload";
+  const std::string bytes = encode(parts);
+  const auto back = read_body_but_headers(bytes);
+  ASSERT_TRUE(back);
+  EXPECT_TRUE(back->headers.empty());
+  EXPECT_EQ(back->key, "key");
+  EXPECT_EQ(back->kafka_time_ms, 5);
+  EXPECT_EQ(back->receive_time_ns, 6);
+  EXPECT_EQ(back->value, "payload");
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_FALSE(read_body_but_headers(bytes.substr(0, size))) << size;
+}
+
 TEST(Batch, a_message_is_refused_when_the_arena_is_full_and_nothing_moves) {
   Batch batch(64);
   BodyParts parts;

@@ -22,6 +22,17 @@ TEST(Columns, have_unique_names_and_are_found_by_them) {
   EXPECT_FALSE(find_column("nonsense"));
 }
 
+TEST(ColumnText, is_the_text_it_was_made_of_up_to_the_longest) {
+  const std::string longest(ColumnText::size_max, 'x');
+  for (const std::string_view text : {std::string_view("a"), std::string_view("agent 7"), std::string_view(longest)}) {
+    const ColumnText kept = text;
+    EXPECT_EQ(std::string_view(kept), text);
+    EXPECT_EQ(kept.data(), text.data());
+    EXPECT_EQ(kept.size(), text.size());
+  }
+  EXPECT_TRUE(std::string_view(ColumnText(std::string_view())).empty());
+}
+
 TEST(Event, absent_is_neither_empty_nor_zero) {
   Event event;
   EXPECT_FALSE(event.has(Str::app));
