@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -9,23 +10,33 @@
 
 namespace tidewaiter::store {
 
+/// Keys of numbers alone fit in place; only names can be longer.
 class Key {
  public:
   template <class T>
   Key& num(T value) {
     char bytes[sizeof(T)];
     put_be<T>(bytes, value);
-    text_.append(bytes, sizeof bytes);
-    return *this;
+    return str({bytes, sizeof bytes});
   }
   Key& str(std::string_view text) {
-    text_.append(text);
+    if (long_.empty() && size_ + text.size() <= sizeof short_) {
+      if (!text.empty()) std::memcpy(short_ + size_, text.data(), text.size());
+      size_ += text.size();
+    } else {
+      if (long_.empty()) long_.assign(short_, size_);
+      long_.append(text);
+    }
     return *this;
   }
-  operator std::string_view() const { return text_; }  // NOLINT: a key is used as its bytes
+  operator std::string_view() const {  // NOLINT: a key is used as its bytes
+    return long_.empty() ? std::string_view(short_, size_) : std::string_view(long_);
+  }
 
  private:
-  std::string text_;
+  char short_[32];
+  std::size_t size_ = 0;  // of short_
+  std::string long_;
 };
 
 /// raw: the bodies of the block that starts at `first_seq`.

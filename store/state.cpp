@@ -222,10 +222,11 @@ Result<OriginEntry> decode_origin(std::string_view bytes) {
   return origin;
 }
 
-std::string encode_number(std::uint64_t value) {
-  Bytes out = start();
-  out.fixed(value);
-  return out.str();
+FixedValue<8> encode_number(std::uint64_t value) {
+  FixedValue<8> out;
+  out.bytes[0] = static_cast<char>(format_version);
+  std::memcpy(out.bytes.data() + 1, &value, sizeof value);
+  return out;
 }
 
 Result<std::uint64_t> decode_number(std::string_view bytes) {
@@ -253,7 +254,12 @@ Result<std::string_view> decode_checked(std::string_view bytes) {
   return decode_bytes(value);
 }
 
-std::string encode_hash(const Hash& hash) { return encode_bytes(as_view(hash)); }
+FixedValue<32> encode_hash(const Hash& hash) {
+  FixedValue<32> out;
+  out.bytes[0] = static_cast<char>(format_version);
+  std::memcpy(out.bytes.data() + 1, hash.data(), hash.size());
+  return out;
+}
 
 Result<Hash> decode_hash(std::string_view bytes) {
   ByteReader in = open_value(bytes);

@@ -2,6 +2,7 @@
 // Pure encoding; every value starts with its format version. Errors: corruption.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,6 +16,13 @@
 namespace tidewaiter::store {
 
 inline constexpr std::uint64_t no_unit = ~std::uint64_t{0};
+
+/// A stored value of `n` bytes behind its format version, in place.
+template <std::size_t n>
+struct FixedValue {
+  std::array<char, n + 1> bytes;
+  operator std::string_view() const { return {bytes.data(), bytes.size()}; }  // NOLINT: used as its bytes
+};
 
 struct LogState {
   LogInfo info;
@@ -71,7 +79,7 @@ std::string encode_origin(const OriginEntry& origin);
 Result<OriginEntry> decode_origin(std::string_view bytes);
 
 /// Values with nothing but a version in front: positions, sealed marks, hashes, salt keys.
-std::string encode_number(std::uint64_t value);
+FixedValue<8> encode_number(std::uint64_t value);
 Result<std::uint64_t> decode_number(std::string_view bytes);
 std::string encode_bytes(std::string_view value);
 Result<std::string_view> decode_bytes(std::string_view bytes);
@@ -79,7 +87,7 @@ Result<std::string_view> decode_bytes(std::string_view bytes);
 /// SHA-256 of both. The state of the store and heads end in the same way.
 std::string encode_checked(std::string_view value);
 Result<std::string_view> decode_checked(std::string_view bytes);
-std::string encode_hash(const Hash& hash);
+FixedValue<32> encode_hash(const Hash& hash);
 Result<Hash> decode_hash(std::string_view bytes);
 
 std::string encode_head(const Head& head);
