@@ -14,13 +14,13 @@ namespace {
 
 constexpr std::uint64_t memory_min = 16ull << 20;
 constexpr std::string_view magic = "tidewaiter-detect";
-constexpr std::uint32_t snapshot_version = 6;
+constexpr std::uint32_t snapshot_version = 7;
 constexpr std::size_t block_events = 32;  // hashed and prefetched before they are judged
 
 // Shares of the memory bound and of the false alert budget.
 constexpr std::uint64_t flow_memory = 3, volume_memory = 3, rules_memory = 8, names_memory = 8, silence_memory = 32,
-                        joins_memory = 24;
-constexpr double flow_budget = 0.4, volume_budget = 0.6;
+                        joins_memory = 24, rhythm_memory = 16;
+constexpr double flow_budget = 0.4, volume_budget = 0.5, rhythm_budget = 0.1;
 
 }  // namespace
 
@@ -36,6 +36,7 @@ struct Engine::State {
         volume(config.memory_bytes / volume_memory, config.false_alerts_per_day * volume_budget, config.volume_min_bytes, names,
                Feedback::lowered_max),
         silence(config.memory_bytes / silence_memory),
+        rhythm(config.memory_bytes / rhythm_memory, config.false_alerts_per_day * rhythm_budget, Feedback::lowered_max),
         events_total(metrics.counter("tidewaiter_detect_events_total", "Events judged")),
         late_total(metrics.counter("tidewaiter_detect_late_events_total", "Events behind the watermark, judged by policy only")),
         suppressions_gauge(metrics.gauge("tidewaiter_detect_suppressions", "Suppressions in force")),
@@ -73,18 +74,20 @@ struct Engine::State {
   void tell_suppressed() { feedback.close(watermark.now(), [this](const Note& note) { alerting.tell(note); }); }
   void tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part);
   void tell_volume();
+  void tell_rhythm(const EventKeys& keys, const Seen& seen);
   void publish();
 
   std::uint64_t memory_bytes() const {
     return names.table().memory_bytes() + rules.memory_bytes() + flow.memory_bytes() + volume.memory_bytes() +
-           silence.memory_bytes();
+           silence.memory_bytes() + rhythm.memory_bytes();
   }
   std::uint64_t evictions() const {
     return names.table().evictions() + rules.evictions() + flow.evictions() + volume.evictions() +
-           volume.closed_early() + silence.untracked();
+           volume.closed_early() + silence.untracked() + rhythm.evictions();
   }
   std::uint64_t slots_used() const {
-    return names.table().used() + rules.slots_used() + flow.slots_used() + volume.slots_used();
+    return names.table().used() + rules.slots_used() + flow.slots_used() + volume.slots_used() +
+           rhythm.slots_used();
   }
 
   const EngineConfig config;
@@ -97,6 +100,7 @@ struct Engine::State {
   Flow flow;
   Volume volume;
   Silence silence;
+  Rhythm rhythm;
   std::uint64_t commit_number = 0, events = 0, late_events = 0;
 
   // Scratch, empty between commits.
@@ -109,6 +113,7 @@ struct Engine::State {
   std::vector<Pending> block;
   std::vector<Volume::Finding> volume_findings;
   std::vector<Silence::Finding> silence_findings;
+  Rhythm::Findings rhythm_findings;
 
   Counter& events_total;
   Counter& late_total;
@@ -182,6 +187,7 @@ void Engine::State::judge_block() {
     if (config.flow && pending.part.rate > 0) flow.prefetch(pending.keys, *pending.event);
     if (config.volume) volume.prefetch(pending.keys, *pending.event);
     if (config.silence) silence.prefetch(pending.keys);
+    if (config.rhythm) rhythm.prefetch(pending.keys, *pending.event);
   }
   for (const Pending& pending : block) {
     if (config.flow && pending.part.rate > 0) flow.prefetch_parents(pending.keys, *pending.event);
@@ -203,6 +209,7 @@ void Engine::State::judge(const EventKeys& keys, const Seen& seen, const Scoring
   if (!seen.late) {
     if (config.flow) tell_flow(keys, seen, part);
     if (config.volume) volume.observe(keys, seen, volume_findings);
+    if (config.rhythm) tell_rhythm(keys, seen);
   }
   if (config.silence) silence.observe(keys, seen, watermark);
   if (!volume_findings.empty()) tell_volume();
@@ -260,6 +267,18 @@ void Engine::State::tell_volume() {
          [&] { return volume_alert(finding, names); });
   }
   volume_findings.clear();
+}
+
+void Engine::State::tell_rhythm(const EventKeys& keys, const Seen& seen) {
+  rhythm.observe(keys, seen, rhythm_findings);
+  if (rhythm_findings.empty()) return;
+  const Key entity = keys.principal != 0 ? keys.principal : keys.app;
+  const std::int64_t time_ns = seen.event->time_ns();
+  for (const OddHours::Finding& finding : rhythm_findings.odd_hours)
+    tell(Detector::rhythm, entity, time_ns, [&] { return odd_hours_alert(finding, seen); });
+  for (const Beacon::Finding& finding : rhythm_findings.beacons)
+    tell(Detector::rhythm, entity, time_ns, [&] { return beacon_alert(finding, seen); });
+  rhythm_findings.clear();
 }
 
 void Engine::State::publish() {
@@ -341,6 +360,7 @@ std::string Engine::snapshot() const {
   state_->flow.save(out);
   state_->volume.save(out);
   state_->silence.save(out);
+  state_->rhythm.save(out);
   out.put_text(magic);
   return std::move(out.bytes());
 }
@@ -359,7 +379,8 @@ Result<void> Engine::restore(std::string_view snapshot) {
   bool good = state_->names.table().load(in);
   state_->alerting.load(in);
   state_->feedback.load(in);
-  good = good && state_->rules.load(in) && state_->sample.load(in) && state_->flow.load(in) && state_->volume.load(in) && state_->silence.load(in);
+  good = good && state_->rules.load(in) && state_->sample.load(in) && state_->flow.load(in) && state_->volume.load(in) && state_->silence.load(in) &&
+         state_->rhythm.load(in);
   if (!good || in.get_text() != magic || !in.ok() || !in.at_end())
     return fail(Code::corruption, "the snapshot of detection is damaged");
   return {};

@@ -11,11 +11,6 @@ constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr std::string_view scale_words[scales] = {"5 minutes", "an hour", "a day"};
 constexpr std::string_view volume_rules[series_kinds] = {"volume.destination", "volume.principal", "volume.app"};
 
-Severity flow_severity(const Event& event) {
-  const auto tier = static_cast<RiskTier>(event.get(Num::risk_tier));
-  return tier == RiskTier::high || tier == RiskTier::critical ? Severity::high : Severity::medium;
-}
-
 std::string count_text(double count) { return std::to_string(static_cast<std::uint64_t>(std::llround(count))); }
 
 std::string nobody_before(const Flow::Verdict& verdict) {
@@ -44,6 +39,12 @@ std::string flow_title(const Flow::Verdict& verdict, const Event& event) {
   return who + " sent " + what + "to " + where + ", " + nobody_before(verdict) + history + "destinations";
 }
 
+}  // namespace
+
+Severity severity_of(std::uint64_t risk_tier) {
+  return risk_tier >= static_cast<std::uint64_t>(RiskTier::high) ? Severity::high : Severity::medium;
+}
+
 void add_statistics(Alert& alert, double p_value, double rate_per_day, double score) {
   alert.p_value = p_value;
   alert.rate_per_day = rate_per_day;
@@ -54,15 +55,13 @@ void add_statistics(Alert& alert, double p_value, double rate_per_day, double sc
   explanation.number("score_nats", score);
 }
 
-}  // namespace
-
 Alert flow_alert(const Flow::Verdict& verdict, const Seen& seen) {
   const Event& event = *seen.event;
   Alert alert;
   alert.about(seen);
   alert.detector = Detector::flow;
   alert.rule = verdict.rule;
-  alert.severity = flow_severity(event);
+  alert.severity = severity_of(event.get(Num::risk_tier));
   alert.title = flow_title(verdict, event);
   Explanation& explanation = alert.explanation;
   const bool by_class = verdict.rule == "flow.data_class";
@@ -100,7 +99,7 @@ Alert volume_alert(const Volume::Finding& finding, const Names& names) {
   Alert alert;
   alert.detector = Detector::volume;
   alert.rule = volume_rule(finding);
-  alert.severity = window.risk_tier >= static_cast<std::uint8_t>(RiskTier::high) ? Severity::high : Severity::medium;
+  alert.severity = severity_of(window.risk_tier);
   alert.tenant = names.of(window.tenant);
   if (window.app != 0) alert.app = names.of(window.app);
   if (window.destination != 0) alert.dst_host = names.of(window.destination);

@@ -5,6 +5,7 @@
 #include "detect/alert.hpp"
 #include "detect/flow.hpp"
 #include "detect/names.hpp"
+#include "detect/rhythm.hpp"
 #include "detect/silence.hpp"
 #include "detect/volume.hpp"
 
@@ -13,9 +14,17 @@ namespace tidewaiter::detect {
 Alert flow_alert(const Flow::Verdict& verdict, const Seen& seen);
 Alert volume_alert(const Volume::Finding& finding, const Names& names);
 Alert silence_alert(const Silence::Finding& finding);
+/// `seen`: the event at which it became a finding.
+Alert odd_hours_alert(const OddHours::Finding& finding, const Seen& seen);
+Alert beacon_alert(const Beacon::Finding& finding, const Seen& seen);
 
 /// Whom the alert of a volume finding is about: the principal, or the app.
 Key volume_entity(const Volume::Finding& finding);
 std::string_view volume_rule(const Volume::Finding& finding);
+
+/// High for high and critical risk tiers, else medium.
+Severity severity_of(std::uint64_t risk_tier);
+/// What every statistical detector says of its score, into the alert and its explanation.
+void add_statistics(Alert& alert, double p_value, double rate_per_day, double score);
 
 }  // namespace tidewaiter::detect
