@@ -91,7 +91,7 @@ Key volume_entity(const Volume::Finding& finding) {
 }
 
 std::string_view volume_rule(const Volume::Finding& finding) {
-  return volume_rules[static_cast<std::size_t>(finding.window.kind)];
+  return finding.ramp ? "volume.ramp" : volume_rules[static_cast<std::size_t>(finding.window.kind)];
 }
 
 Alert volume_alert(const Volume::Finding& finding, const Names& names) {
@@ -122,9 +122,10 @@ Alert volume_alert(const Volume::Finding& finding, const Names& names) {
                               : format_principal(enums::principal_type.word(window.principal_type), alert.principal);
   const bool new_edge = finding.from_pool;
   alert.title = who + " sent " + format_bytes(observed) + (classes.empty() ? "" : " of " + classes + " data") +
-                (alert.dst_host.empty() ? " out" : " to " + alert.dst_host) + " in " + std::string(span) + "; it sends " +
-                format_bytes(finding.expected) + " in such a time " +
-                (alert.dst_host.empty() ? "" : new_edge ? "to its other destinations" : "there") + ", 99 % below " +
+                (alert.dst_host.empty() ? " out" : " to " + alert.dst_host) + " in " + std::string(span) +
+                (finding.ramp ? ", one of several days that together are too much" : "") + "; it sends " +
+                format_bytes(finding.expected) + " in such a time" +
+                (alert.dst_host.empty() ? "" : new_edge ? " to its other destinations" : " there") + ", 99 % below " +
                 format_bytes(finding.upper);
   Explanation& explanation = alert.explanation;
   explanation.number("observed", observed);

@@ -26,10 +26,21 @@ void TailCalibrator::advance(std::int64_t time_ns) {
   pending_days_ = 0;
 }
 
+std::size_t TailCalibrator::bin_of(double score) {
+  return static_cast<std::size_t>(std::clamp(score / bin_nats, 0.0, static_cast<double>(bins - 1)));
+}
+
+void TailCalibrator::raise(double from, double to) {
+  const std::size_t low = bin_of(from), high = bin_of(to);
+  if (high <= low) return;
+  const float moved = std::min(counts_[low], 1.0f);  // it has decayed a little since
+  counts_[low] -= moved;
+  counts_[high] += moved;
+}
+
 void TailCalibrator::learn(double score, std::int64_t time_ns, float weight) {
   advance(time_ns);
-  const double bin = std::clamp(score / bin_nats, 0.0, static_cast<double>(bins - 1));
-  counts_[static_cast<std::size_t>(bin)] += weight;
+  counts_[bin_of(score)] += weight;
   if (score < floor_nats_) return;
   weights_ += double{weight};
   squares_ += double{weight} * double{weight};

@@ -26,6 +26,8 @@ class TailCalibrator {
   /// O(1); a sweep over the bins once in six hours of event time.
   /// `weight`: how many such scores this one of a sample stands for.
   void learn(double score, std::int64_t time_ns, float weight = 1);
+  /// A score that was learnt turned out higher: windows of one series that stay high are one event, at their highest.
+  void raise(double from, double to);
   /// `count` more tests of which nothing is known but that they were unsurprising.
   void learn_ordinary(std::int64_t time_ns, float count = 1);
 
@@ -43,6 +45,7 @@ class TailCalibrator {
   void load(SnapshotReader& in);
 
  private:
+  static std::size_t bin_of(double score);
   void advance(std::int64_t time_ns);
   double above(std::size_t bin) const;
   double independent_share() const;

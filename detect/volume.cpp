@@ -5,28 +5,35 @@
 #include <utility>
 
 #include "core/text.hpp"
+#include "detect/volume_model.hpp"
 
 namespace tidewaiter::detect {
 namespace {
 
+using namespace volume_model;
+
 constexpr std::int64_t second_ns = 1'000'000'000;
-constexpr double quantile_tail = 0.2;                          // mass above the tracked quantile
 const double quantile_nats = -std::log(quantile_tail);
 // Of the false alerts, by kind and scale: most go where a single principal shows best.
-constexpr double budget_share[series_kinds][scales] = {{0.1, 0.2, 0.15}, {0.1, 0.2, 0.15}, {0.03, 0.04, 0.03}};
-constexpr double warm_windows[scales] = {20, 15, 6};
-constexpr double prior_excess[scales] = {0.5, 0.4, 0.3};       // nats, before anything is known
-constexpr double excess_min[scales] = {0.15, 0.12, 0.1};
+constexpr double budget_share[series_kinds][scales] = {{0.06, 0.09, 0.06}, {0.06, 0.09, 0.06}, {0.02, 0.03, 0.02}};
+// Ramps by class: of principals, of pairs that are used day by day with a like amount, of the others. Apps grow by many
+// hands: theirs are left to these.
+constexpr std::size_t ramp_classes = 3;
+constexpr double ramp_share[ramp_classes] = {0.2, 0.29, 0.02};
+constexpr double regular_spread = 0.5, regular_activity = 0.6;
 constexpr double prior_weight[scales] = {6, 10, 20};            // excesses that the pool's scale is worth
-constexpr double step_min[scales] = {0.01, 0.015, 0.02};        // of the trackers, once they have settled
 constexpr std::int64_t warm_age_s = 3 * 86'400;
 constexpr double calibrated_days = 7;
 constexpr double interesting_nats = 3;
 // The upper tail of a sparse series has less season than its mean: nights bring fewer large sums, not none.
 constexpr double season_min = -0.5, season_max = 1.5;
-constexpr double clip_nats = 1.5;
 constexpr double activity_min = 0.2;
 constexpr std::uint32_t shock_members = 3;
+constexpr double shock_shrink[scales] = {3, 2, 1};             // members that say there is none
+constexpr double learnt_beyond_bar_nats = 3;
+// Days: on a day of rest what little is sent tells nothing of the level.
+constexpr std::uint32_t common_members = 8;
+constexpr double rest_nats = -0.7;
 constexpr std::size_t windows_ahead = 8;                       // whose lines are asked for
 
 double log_bytes(std::uint64_t bytes) { return std::log1p(static_cast<double>(bytes)); }
@@ -59,7 +66,7 @@ Volume::Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double b
       series_(memory_bytes / 2),
       windows_(memory_bytes / 3),
       seasons_(memory_bytes / 16),
-      tails_(series_kinds * scales, TailCalibrator(interesting_nats, 1.25)) {}
+      tails_(series_kinds * scales + ramp_classes, TailCalibrator(interesting_nats, 1.25)) {}
 
 // Bytes count as leaving unless the event or the destination tables say that they stay inside.
 bool Volume::leaves(const Event& event) {
@@ -201,7 +208,7 @@ void Volume::place(Judged& judged, std::size_t scale) {
   if (at == KeyIndex::none) {
     at = static_cast<std::uint32_t>(sums_.size());
     const double season = seasons_.of(combine(window.role, scale)).at(features_);
-    sums_.push_back({window.role, std::clamp(season, season_min, season_max), 0, 0});
+    sums_.push_back({window.role, std::clamp(season, season_min, season_max), 0, 0, 0});
     sums_index_.insert(window.role, at);
   }
   RoleSum& role = sums_[at];
@@ -213,18 +220,26 @@ void Volume::place(Judged& judged, std::size_t scale) {
   series->last_s = static_cast<std::uint32_t>(window.start_s);
   const Scale& own = series->scale[scale];
   if (own.windows < warm_windows[scale] / 2) return;
-  judged.deviation = std::clamp(judged.x - judged.season - double{own.level}, -clip_nats, clip_nats);
+  const double season = judged.season * (1 + double{own.amplitude});
+  judged.deviation = std::clamp(judged.x - season - double{own.level}, -clip_nats, clip_nats);
   if (role.members++ == 0) roles_.push_back(at);
   role.sum += judged.deviation;
+  role.seasonal += judged.deviation + season;
 }
 
 // Pairs of one principal rise together, so only members (principals, apps) are compared with each other.
-double Volume::shock_of(const Judged& judged, const Window& window) const {
+double Volume::shock_of(const Judged& judged, const Window& window, std::size_t scale) const {
   if (window.kind == SeriesKind::pair) return 0;
   const RoleSum& role = sums_[judged.role];
   if (role.members <= shock_members) return 0;
   const double others = role.members - 1.0;
-  return std::max(0.0, (role.sum - judged.deviation) / (others + shock_members));
+  return std::max(0.0, (role.sum - judged.deviation) / (others + shock_shrink[scale]));
+}
+
+// Of ramps and levels, where a fall counts as well and of many pairs one does not matter.
+double Volume::common_of(const Judged& judged) const {
+  const RoleSum& role = sums_[judged.role];
+  return role.members <= common_members ? 0 : (role.sum - judged.deviation) / role.members;
 }
 
 Key Volume::pool_key(const Window& window) {
@@ -269,10 +284,11 @@ void Volume::judge(const Judged& judged, std::size_t scale, std::vector<Finding>
   if (inserted) series->first_s = window.start_s;
   const Expectation expected = expect(window, *series, scale);
   Standing at;
-  at.season = judged.season;
-  at.shock = shock_of(judged, window);
+  at.season = judged.season * (1 + double{series->scale[scale].amplitude});
+  at.shock = shock_of(judged, window, scale);
   at.x = log_bytes(window.net_bytes());  // a pair may have explained a part since the first pass
   at.r = at.x - at.season - at.shock;
+  at.common = scale == day_scale ? common_of(judged) : 0;
   bool hot = false;
   if (expected.warm) {
     if (!expected.from_pool) {
@@ -282,40 +298,90 @@ void Volume::judge(const Judged& judged, std::size_t scale, std::vector<Finding>
     const double y = (at.r - expected.quantile) / expected.excess;
     if (y > 0)
       at.score = quantile_nats - std::log(at.active) + expected.weight * std::log1p(y / expected.weight);
-    // Windows of one series that stay high are one event to the tail (declustering), not many.
-    const bool first_high = series->scale[scale].last_score < interesting_nats;
-    hot = alerts(window, expected, at, scale, first_high, out);
+    hot = alerts(window, *series, expected, at, scale, out);
   }
-  learn_window(window, at, scale, hot);
+  if (scale == day_scale && !expected.from_pool) hot = judge_ramp(window, judged, *series, expected, at, hot, out) || hot;
+  learn_window(window, judged, at, scale, hot);
 }
 
-bool Volume::alerts(Window& window, const Expectation& expected, const Standing& at, std::size_t scale,
-                    bool first_high, std::vector<Finding>& out) {
-  TailCalibrator& tail = tails_[static_cast<std::size_t>(window.kind) * scales + scale];
-  const std::int64_t end_ns = window.end_s() * second_ns;
-  if (at.score < interesting_nats) {
-    tail.learn_ordinary(end_ns);
+// What is counted is what may be told: records of their series, of bytes that matter. Windows of one series that stay
+// high are one event, at their highest (declustering).
+bool Volume::alerts(Window& window, Series& series, const Expectation& expected, const Standing& at, std::size_t scale,
+                    std::vector<Finding>& out) {
+  const auto kind = static_cast<std::size_t>(window.kind);
+  TailCalibrator& tail = tails_[kind * scales + scale];
+  float& run = series.scale[scale].run;
+  if (at.score < interesting_nats) run = 0;
+  if (at.score < interesting_nats || at.r <= double{expected.own->largest} ||
+      static_cast<double>(window.net_bytes()) < bytes_min_) {
+    tail.learn_ordinary(window.end_s() * second_ns);
     return false;
   }
-  const double rate_max = false_alerts_per_day_ * budget_share[static_cast<std::size_t>(window.kind)][scale];
-  const bool matters = tail.days() >= calibrated_days && at.r > double{expected.own->largest} &&
-                       static_cast<double>(window.net_bytes()) >= bytes_min_;
-  const double rate = matters ? tail.rate_per_day(at.score) : rate_max;
-  const bool hot = rate < rate_max;
-  const double bar = hot ? tail.bar(at.score, rate_max) : at.score;
-  if (matters && rate < rate_max * handed_over_) {
-    Finding& finding = out.emplace_back(find(window, expected, at, bar));
-    finding.rate_per_day = rate;
+  const double rate_max = false_alerts_per_day_ * budget_share[kind][scale];
+  const Rarity rare = rarity(tail, at.score, rate_max, run, window.end_s() * second_ns);
+  if (rare.rate < rate_max * handed_over_) {
+    Finding& finding = out.emplace_back(find(window, expected, at, rare.bar));
+    finding.rate_per_day = rare.rate;
     finding.bar_per_day = rate_max;
     finding.p_value = tail.p_value(at.score);
   }
-  if (first_high) tail.learn(bar, end_ns);
-  if (!hot) return false;
-  const double usual = std::max(0.0, std::expm1(expected.quantile + at.season + at.shock));
-  if (const auto kept = static_cast<std::uint64_t>(usual); kept < window.net_bytes())
-    explain_away(window, window.net_bytes() - kept);
+  if (rare.rate >= rate_max) return false;
+  explain_usual_away(window, std::expm1(expected.quantile + at.season + at.shock));
   return true;
 }
+
+Volume::Rarity Volume::rarity(TailCalibrator& tail, double score, double rate_max, float& run, std::int64_t time_ns) {
+  const double rate = tail.days() >= calibrated_days ? tail.rate_per_day(score) : std::numeric_limits<double>::infinity();
+  const double bar = rate < rate_max ? tail.bar(score, rate_max) : score;
+  const double learnt = std::min(score, bar + learnt_beyond_bar_nats);
+  if (run == 0)
+    tail.learn(learnt, time_ns);
+  else if (learnt > double{run})
+    tail.raise(double{run}, learnt);
+  run = std::max(run, static_cast<float>(learnt));
+  return {rate, bar};
+}
+
+bool Volume::judge_ramp(const Window& window, const Judged& judged, Series& series, const Expectation& expected,
+                        const Standing& at, bool told, std::vector<Finding>& out) {
+  const Scale& own = series.scale[day_scale];
+  if (window.kind == SeriesKind::app || own.windows < warm_windows[day_scale] || rests(judged, at)) return false;
+  const double r = at.x - at.season - double{own.level} - at.common, days = double{own.windows};
+  const Ramp until_now = series.ramp;
+  const double score = until_now.score(r, days), spread = until_now.spread_after(days);
+  series.ramp.learn(r, days);
+  const bool regular = spread <= regular_spread && at.active >= regular_activity;
+  const std::size_t ramp_class = window.kind == SeriesKind::principal ? 0 : regular ? 1 : 2;
+  TailCalibrator& tail = tails_[series_kinds * scales + ramp_class];
+  const std::int64_t end_ns = window.end_s() * second_ns;
+  if (score < interesting_nats) series.ramp_run = 0;
+  if (score < interesting_nats || r < spread || told || static_cast<double>(window.net_bytes()) < bytes_min_) {
+    tail.learn_ordinary(end_ns);
+    return false;
+  }
+  const double rate_max = false_alerts_per_day_ * ramp_share[ramp_class];
+  const double before = double{series.ramp_run};
+  const Rarity rare = rarity(tail, score, rate_max, series.ramp_run, end_ns);
+  if (score <= before || rare.rate >= rate_max * handed_over_) return false;
+  Finding& finding = out.emplace_back(find(window, expected, at, rare.bar));
+  const double base = double{own.level} + at.season + at.common;
+  finding.ramp = true;
+  finding.score = score;
+  finding.rate_per_day = rare.rate;
+  finding.bar_per_day = rate_max;
+  finding.p_value = tail.p_value(score);
+  finding.expected = std::expm1(base);
+  finding.upper = std::max(finding.expected, std::expm1(base + 2.33 * spread));
+  finding.shock = std::exp(at.common);
+  const double least = std::expm1(base + std::max(spread, until_now.residual_at(rare.bar, days)));
+  finding.not_below = std::min(std::max(least, bytes_min_), static_cast<double>(window.net_bytes()));
+  if (rare.rate >= rate_max) return false;
+  series.ramp.restart();
+  series.ramp_run = 0;
+  return true;
+}
+
+bool Volume::rests(const Judged& judged, const Standing& at) { return judged.season + at.common < rest_nats; }
 
 Volume::Finding Volume::find(const Window& window, const Expectation& expected, const Standing& at, double bar) const {
   const auto to_bytes = [&](double log) { return std::max(0.0, std::expm1(log + at.season + at.shock)); };
@@ -337,58 +403,9 @@ Volume::Finding Volume::find(const Window& window, const Expectation& expected, 
   return finding;
 }
 
-void Volume::learn_window(const Window& window, const Standing& at, std::size_t scale, bool hot) {
-  const auto [pool, new_pool] = series_.find_or_insert(pool_key(window), window.quota);
-  if (new_pool) pool->first_s = window.start_s;
-  pool->last_s = static_cast<std::uint32_t>(window.start_s);
-  learn(pool->scale[scale], at.r, at.x - at.season, prior_excess[scale], scale, hot);
-  const double pool_excess = double{pool->scale[scale].excess};
-  Series* own = series_.find(window.series);
-  if (own == nullptr) return;  // it had to give way to the pool
-  learn(own->scale[scale], at.r, at.x - at.season, pool_excess, scale, hot);
-  own->scale[scale].last_score = static_cast<float>(at.score);
-}
-
-void Volume::learn(Scale& state, double r, double x, double excess_prior, std::size_t scale, bool hot) {
-  const double seen = double{state.windows};
-  double quantile = double{state.quantile}, excess = double{state.excess}, level = double{state.level};
-  if (seen == 0) {
-    quantile = r;
-    level = x;
-    excess = excess_prior;
-  }
-  const double step = std::max(1 / (seen + 1), step_min[scale]);
-  const double level_clip = 3 * std::max(excess, 0.3);
-  level += step * std::clamp(x - level, -level_clip, level_clip);
-  if (seen < 5 && !hot) {
-    quantile = std::max(quantile, r);  // of few values the largest is the best guess
-  } else {
-    // Far above the quantile: a ramp or a shift, learnt at a quarter of the pace and not into the scale.
-    const bool far = r > quantile + 2 * std::max(excess, excess_min[scale]);
-    if (r > quantile && !far) {
-      const double share = std::max(1 / (quantile_tail * seen + 5), step_min[scale]);
-      excess += share * (r - quantile - excess);
-    }
-    const double reach = 4 * std::max(excess, 0.1) * std::max(1 / (seen + 1), step_min[scale]) * (far ? 0.25 : 1);
-    quantile += reach * (r > quantile ? 1 - quantile_tail : -quantile_tail);
-  }
-  // What was alerted is known from then on: only more than that is news.
-  double largest = seen == 0 ? r : double{state.largest};
-  largest -= 0.002 * std::max(0.0, largest - quantile);
-  state.largest = static_cast<float>(std::max(largest, r));
-  state.level = static_cast<float>(level);
-  state.quantile = static_cast<float>(quantile);
-  state.excess = static_cast<float>(std::max(excess, 0.05));
-  state.windows = static_cast<float>(std::min(seen + 1, 1e6));
-}
-
-void Volume::learn_seasons(std::size_t scale) {
-  for (const std::uint32_t role : roles_) {
-    const RoleSum& sum = sums_[role];
-    Season& season = seasons_.of(combine(sum.role, scale));
-    const double mean = sum.sum / sum.members;
-    season.learn(features_, mean + season.at(features_), 1.0 / sum.members);
-  }
+void Volume::explain_usual_away(const Window& window, double usual) {
+  const auto kept = static_cast<std::uint64_t>(std::max(0.0, usual));
+  if (kept < window.net_bytes()) explain_away(window, window.net_bytes() - kept);
 }
 
 // What was alerted here is no news for the principal, the app and the longer windows.

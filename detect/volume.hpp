@@ -12,9 +12,13 @@
 //   tail: exponential excess over q, its scale shrunk to the pool's (principal's pairs, role, tenant); with a gamma
 //         prior its predictive law is Lomax = generalised Pareto (peaks over threshold, Pickands 1975):
 //         P(r > q + y) = 0.2 * active * (1 + y / (m k))^-k,  k = prior weight + excesses seen
+// The season of a role is scaled by an amplitude of the series' own (0 to 1), so who works while its role rests is no
+// surprise. Days are also judged together (ramp.hpp): r against the level, a mean that takes 50 days to follow and is
+// winsorised harder while a ramp is under way, less what the role's other series have in common; a finding restarts it.
 // Score = -ln P. The rate of such scores per kind and scale comes from TailCalibrator. An alert needs a rate below its
-// share of the false alert budget, range novelty (above everything seen in the series), the least bytes that matter,
-// and history; a new destination is judged by the principal's usual destinations; a cold principal is left to policy.
+// share of the false alert budget, where what is counted is what could be told, a run of high windows once; range
+// novelty (above everything seen in the series), the least bytes that matter, and history; a new destination is judged
+// by the principal's usual destinations; a cold principal is left to policy.
 #pragma once
 
 #include <array>
@@ -24,6 +28,7 @@
 
 #include "detect/key_index.hpp"
 #include "detect/names.hpp"
+#include "detect/ramp.hpp"
 #include "detect/season.hpp"
 #include "detect/tail.hpp"
 #include "detect/windows.hpp"
@@ -45,6 +50,7 @@ class Volume {
     double bar_per_day = 0;          // rates below it are worth an alert
     double windows_seen = 0;
     std::int64_t first_s = 0;
+    bool ramp = false;               // the last of days that together are more than usual, none of them by itself
     bool from_pool = false;          // a new destination, judged by the principal's others
     double shock = 0;                // factor that the role's members share in this window
   };
@@ -76,7 +82,9 @@ class Volume {
 
  private:
   struct Scale {
-    float level, quantile, excess, largest, windows, last_score;
+    float level, quantile, excess, largest, windows;
+    float run;        // highest score learnt of the run of high windows that is under way, 0 = none
+    float amplitude;  // of the role's season in this series, less 1
   };
   struct alignas(64) Series {
     Key key;
@@ -84,19 +92,20 @@ class Volume {
     std::uint32_t last_s;
     std::uint16_t quota, unused;
     Scale scale[scales];
-    std::uint64_t reserved[4];
+    Ramp ramp;        // of days
+    float ramp_run;
     std::uint64_t rank() const { return last_s; }
   };
   struct Judged {
     std::uint32_t slot;
     std::uint32_t role;  // in sums_
-    double x, season;
+    double x, season;  // the role's
     double deviation;  // of the member's own level, clipped
   };
   struct RoleSum {
     Key role;
     double season;
-    double sum;
+    double sum, seasonal;  // of deviations, and of what the season should have said
     std::uint32_t members;
   };
   struct Expectation {
@@ -107,6 +116,10 @@ class Volume {
   };
   struct Standing {
     double x = 0, r = 0, season = 0, shock = 0, active = 1, score = 0;
+    double common = 0;  // of days: how much more or less than usual the role sends
+  };
+  struct Rarity {
+    double rate, bar;  // a day, infinite while there is no history; nats
   };
 
   /// Calls visit(kind, series) for each series that the event counts to, in the order of judgement.
@@ -121,13 +134,22 @@ class Volume {
   void judge(const Judged& judged, std::size_t scale, std::vector<Finding>& out);
   Expectation expect(const Window& window, const Series& series, std::size_t scale);
   /// Whether the window is a finding, which goes to `out`; learns the score.
-  bool alerts(Window& window, const Expectation& expected, const Standing& at, std::size_t scale, bool first_high,
+  bool alerts(Window& window, Series& series, const Expectation& expected, const Standing& at, std::size_t scale,
               std::vector<Finding>& out);
+  /// The same for the ramp that ends with this day; `told`: the day itself is a finding.
+  bool judge_ramp(const Window& window, const Judged& judged, Series& series, const Expectation& expected,
+                  const Standing& at, bool told, std::vector<Finding>& out);
+  static bool rests(const Judged& judged, const Standing& at);
+  /// How rare a score is and from where it would be an alert. Learns it; `run`: see Scale.
+  static Rarity rarity(TailCalibrator& tail, double score, double rate_max, float& run, std::int64_t time_ns);
   Finding find(const Window& window, const Expectation& expected, const Standing& at, double bar) const;
-  void learn_window(const Window& window, const Standing& at, std::size_t scale, bool hot);
-  double shock_of(const Judged& judged, const Window& window) const;
-  void learn(Scale& state, double r, double x, double prior_excess, std::size_t scale, bool hot);
+  void learn_window(const Window& window, const Judged& judged, const Standing& at, std::size_t scale, bool hot);
+  double shock_of(const Judged& judged, const Window& window, std::size_t scale) const;
+  double common_of(const Judged& judged) const;
+  static double level_clip(const Series& series, std::size_t scale);
+  void learn(Scale& state, double r, double x, double prior_excess, double level_reach, std::size_t scale, bool hot);
   void learn_seasons(std::size_t scale);
+  void explain_usual_away(const Window& window, double usual);
   void explain_away(const Window& window, std::uint64_t bytes);
   void roll_up(const Window& window);
   void open_named(Window& window, SeriesKind kind, Key series, const EventKeys& keys, const Event& event,

@@ -59,6 +59,19 @@ TEST(Tail, the_bar_is_the_least_score_below_the_rate) {
   EXPECT_GE(tail.rate_per_day(bar - TailCalibrator::bin_nats), 0.05);
 }
 
+TEST(Tail, a_run_of_high_scores_counts_once_at_its_highest) {
+  TailCalibrator once(4, 1.25), run(4, 1.25);
+  for (int i = 0; i < 100; ++i) {
+    once.learn(9, monday + i * hour);
+    run.learn(5, monday + i * hour);
+    run.raise(5, 7);
+    run.raise(7, 9);
+    run.raise(9, 6);  // lower again: nothing new
+  }
+  EXPECT_EQ(run.tests(), once.tests());
+  EXPECT_EQ(run.rate_per_day(8.9), once.rate_per_day(8.9));
+}
+
 TEST(Tail, old_scores_fade) {
   TailCalibrator tail(4, 1.25);
   for (int i = 0; i < 100; ++i) tail.learn(10, monday + i * hour);

@@ -1,0 +1,123 @@
+// Ramps: the e-process alone, and in volume what a ramp does to the level that it is judged by.
+#include "detect/ramp.hpp"
+
+#include <cmath>
+
+#include "detect/volume.hpp"
+#include "tests/detect/support.hpp"
+
+namespace tidewaiter::detect {
+namespace {
+
+struct Normal {
+  std::mt19937_64 random{17};
+  double uniform() { return (static_cast<double>(random() >> 11) + 0.5) * 0x1p-53; }
+  double next(double spread) { return spread * std::sqrt(-2 * std::log(uniform())) * std::cos(2 * std::acos(-1.0) * uniform()); }
+};
+
+TEST(Ramp, quiet_days_reach_a_score_no_more_often_than_its_e_value_allows) {
+  Normal noise;
+  const int series = 3000, days = 60;
+  int high = 0;
+  for (int i = 0; i < series; ++i) {
+    Ramp ramp{};
+    for (int day = 0; day < days; ++day) {
+      const double r = noise.next(0.3);
+      if (day >= 20) high += ramp.score(r, day) >= 6;
+      ramp.learn(r, day);
+    }
+  }
+  EXPECT_LE(high, 1.5 * series * (days - 20) * std::exp(-6.0));
+}
+
+TEST(Ramp, days_of_thirty_and_of_ten_per_cent_more_are_seen_before_they_are_large_and_not_before_the_bound) {
+  Normal noise;
+  for (const auto& [per_cent, latest] : {std::pair{30, 7}, std::pair{10, 13}}) {
+    const double wanted = 9;
+    double delays = 0, information = 0;
+    const int trials = 400;
+    for (int i = 0; i < trials; ++i) {
+      Ramp ramp{};
+      for (int day = 0; day < 28; ++day) ramp.learn(noise.next(0.3), day);
+      for (int day = 1;; ++day) {
+        const double shift = day * std::log(1 + per_cent / 100.0), r = shift + noise.next(0.3);
+        information += shift * shift / (2 * 0.3 * 0.3);
+        if (ramp.score(r, 27 + day) >= wanted || day > 60) {
+          delays += day;
+          break;
+        }
+        ramp.learn(r, 27 + day);
+      }
+    }
+    EXPECT_LE(delays / trials, latest) << per_cent;
+    EXPECT_GE(information / trials, wanted * 0.9) << "Lorden (1971): nobody is faster, " << per_cent;
+  }
+}
+
+TEST(Ramp, one_huge_day_is_left_to_others) {
+  Ramp ramp{};
+  for (int day = 0; day < 28; ++day) ramp.learn(day % 2 == 0 ? 0.3 : -0.3, day);
+  EXPECT_LT(ramp.score(8, 28), 6);
+}
+
+TEST(Ramp, the_residual_that_would_have_been_fine_is_just_below_the_bar) {
+  Ramp ramp{};
+  for (int day = 0; day < 28; ++day) ramp.learn(day % 2 == 0 ? 0.3 : -0.3, day);
+  for (int day = 28; day < 30; ++day) ramp.learn(1.2, day);
+  const double needed = ramp.residual_at(5, 30);
+  EXPECT_GE(ramp.score(needed, 30), 5);
+  EXPECT_LT(ramp.score(needed - 0.01, 30), 5);
+}
+
+/// Twelve principals of a role send to two hosts each, ten times a day; on top of what one of them sends come `growth`
+/// more per day for 30 days from day 14 on, then five times its day within half an hour. The first finding after that.
+Volume::Finding export_after(double growth) {
+  Names names(1 << 20);
+  Volume volume(64 << 20, 5, 1e6, names);
+  Normal noise;
+  std::vector<Volume::Finding> out;
+  const Record record;
+  const std::int64_t start = monday;
+  const auto send = [&](std::uint64_t who, std::uint64_t host, std::int64_t time, double bytes) {
+    Event event;
+    event.set(Num::time, static_cast<std::uint64_t>(time));
+    event.set(Num::bytes_out, static_cast<std::uint64_t>(bytes));
+    event.set(Num::direction, static_cast<std::uint64_t>(Direction::egress));
+    event.set(Str::dst_host, "api.example");
+    EventKeys keys;
+    keys.tenant = 1;
+    keys.role = 2;
+    keys.principal = 1000 + who;
+    keys.destination = 2000 + 10 * who + host;
+    keys.quota = 1;
+    volume.observe(keys, {&event, &record, 0, false}, out);
+  };
+  for (std::int64_t today = 0; today < 45; ++today) {
+    const double factor = today < 14 || today >= 44 ? 1 : std::pow(1 + growth, static_cast<double>(today - 13));
+    for (std::int64_t at = 0; at < 10; ++at) {
+      const std::int64_t time = start + today * day + (8 + at) * hour;
+      if (today == 44 && at == 5) out.clear();
+      for (std::uint64_t who = 0; who < 12; ++who)
+        for (std::uint64_t host = 0; host < 2; ++host) send(who, host, time + std::int64_t(who) * minute, 2e5 * std::exp(noise.next(0.45)));
+      if (factor > 1) send(0, 0, time + 30 * minute, 2.2e5 * (factor - 1));
+      if (today == 44 && at == 5)
+        for (int i = 0; i < 6; ++i) send(0, 0, time + (20 + 5 * i) * minute, 5 * 2.2e6 / 6);
+      volume.close(time - minute, out);
+    }
+  }
+  volume.close(start + 46 * day, out);
+  for (const Volume::Finding& finding : out)
+    if (finding.window.principal == 1000 && finding.window.bytes > 1'500'000) return finding;
+  return {};
+}
+
+TEST(Ramp, thirty_days_of_two_per_cent_inflate_the_level_by_less_than_fifteen) {
+  const Volume::Finding clean = export_after(0), poisoned = export_after(0.02);
+  ASSERT_GT(clean.expected, 0);
+  ASSERT_GT(poisoned.expected, 0) << "the export is not found";
+  EXPECT_LE(poisoned.expected, 1.15 * clean.expected);
+  EXPECT_LE(poisoned.upper, 1.15 * clean.upper);
+}
+
+}  // namespace
+}  // namespace tidewaiter::detect
