@@ -13,16 +13,36 @@ using namespace block_format;
 
 namespace {
 
+/// What a TermReader works in, kept from block to block.
+struct Scratch {
+  std::vector<std::uint64_t> ints, counts, shape_of_event;
+  std::vector<std::uint32_t> seq_of_event, some;
+  std::vector<Shape> shapes;
+  StringIds strings;
+  UnpackedBytes unpacked;
+};
+
 /// Walks through the payload of a block in the order in which it was written.
 class TermReader {
  public:
   TermReader(const BlockHeader& header, const ColumnParts& parts, std::uint64_t segment_first,
-             SegmentIndexBuilder& index)
+             SegmentIndexBuilder& index, Scratch& scratch)
       : header_(header),
         in_(parts.payload.view),
         uncompressed_(parts.uncompressed),
         first_(header.first_seq - segment_first),
-        index_(index) {}
+        index_(index),
+        ints_(scratch.ints),
+        counts_(scratch.counts),
+        shape_of_event_(scratch.shape_of_event),
+        seq_of_event_(scratch.seq_of_event),
+        some_(scratch.some),
+        shapes_(scratch.shapes),
+        strings_(scratch.strings),
+        unpacked_(scratch.unpacked) {
+    seq_of_event_.clear();
+    unpacked_.clear();
+  }
 
   bool read() {
     if (!skip_sources() || !record_columns() || !shapes()) return false;
@@ -119,19 +139,20 @@ class TermReader {
   ByteReader in_, uncompressed_;
   const std::uint64_t first_;
   SegmentIndexBuilder& index_;
-  std::vector<std::uint64_t> ints_, counts_, shape_of_event_;
-  std::vector<std::uint32_t> seq_of_event_, some_;
-  std::vector<Shape> shapes_;
+  std::vector<std::uint64_t>&ints_, &counts_, &shape_of_event_;
+  std::vector<std::uint32_t>&seq_of_event_, &some_;
+  std::vector<Shape>& shapes_;
   std::uint64_t strings_seen_ = 0, numbers_seen_ = 0;
-  StringIds strings_;
-  UnpackedBytes unpacked_;
+  StringIds& strings_;
+  UnpackedBytes& unpacked_;
 };
 
 }  // namespace
 
 Result<void> index_block(std::string_view cols, std::uint64_t segment_first, SegmentIndexBuilder& index) {
   TRY_ASSIGN(const Columns columns_read, get_columns(cols));
-  if (!TermReader(columns_read.header, columns_read.parts, segment_first, index).read())
+  thread_local Scratch scratch;
+  if (!TermReader(columns_read.header, columns_read.parts, segment_first, index, scratch).read())
     return fail(Code::corruption, "block cols: the columns are wrong");
   return {};
 }

@@ -216,23 +216,41 @@ Result<std::string> Log::cursor(const std::string& name) const {
   return std::string(value);
 }
 
+/// Looked up once for each name: to pass over a snapshot in the database is to read it, and they are large.
+Result<std::vector<std::uint64_t>*> Log::State::snapshots_of(const std::string& name) {
+  const auto [known, added] = snapshots.try_emplace(name);
+  if (!added) return &known->second;
+  const Key first = snapshot_key(name, 0);
+  const std::string_view prefix = std::string_view(first).substr(0, name.size() + 1);
+  const auto it = db->iterate(Cf::snapshots);
+  for (it->seek(first); it->valid() && it->key().starts_with(prefix); it->next())
+    if (it->key().size() == prefix.size() + sizeof(std::uint64_t))
+      known->second.push_back(get_be<std::uint64_t>(it->key().data() + prefix.size()));
+  if (auto read = it->status(); !read) {
+    snapshots.erase(known);
+    return std::move(read).error();
+  }
+  return &known->second;
+}
+
 Result<void> Log::put_snapshot(const std::string& name, std::uint64_t commit, std::string_view snapshot, int keep) {
   if (state_->failed) return state_->failed_error();
   TRY(state_->settle());
   CHECK(keep >= 1 && name.find('\0') == std::string::npos);
+  TRY_ASSIGN(std::vector<std::uint64_t>* const kept, state_->snapshots_of(name));
   WriteBatch& batch = *state_->batch;
-  const Key newest = snapshot_key(name, ~std::uint64_t{0});
-  const Key place = snapshot_key(name, commit);
-  const std::size_t prefix = name.size() + 1;
-  const auto it = state_->db->iterate(Cf::snapshots);
-  int kept = 1;
-  for (it->seek_for_prev(newest);
-       it->valid() && it->key().substr(0, prefix) == std::string_view(newest).substr(0, prefix); it->prev()) {
-    if (it->key() == std::string_view(place)) continue;
-    if (++kept > keep) batch.remove(Cf::snapshots, it->key());
+  const auto place = std::lower_bound(kept->begin(), kept->end(), commit);
+  if (place == kept->end() || *place != commit) kept->insert(place, commit);
+  // The one that is being put stays, whatever its commit.
+  for (std::size_t i = 0; kept->size() > static_cast<std::size_t>(keep) && i < kept->size();) {
+    if ((*kept)[i] == commit) {
+      ++i;
+      continue;
+    }
+    batch.remove(Cf::snapshots, snapshot_key(name, (*kept)[i]));
+    kept->erase(kept->begin() + static_cast<std::ptrdiff_t>(i));
   }
-  TRY(it->status());
-  batch.put(Cf::snapshots, place, encode_checked(snapshot));
+  batch.put(Cf::snapshots, snapshot_key(name, commit), encode_checked(snapshot));
   failpoint(Failpoint::snapshot_before_write);
   TRY(state_->write_batch(false));
   failpoint(Failpoint::snapshot_after_write);

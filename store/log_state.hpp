@@ -65,6 +65,7 @@ struct Log::State {
   Error failed_error() const;
   void set_infos();
   Result<CommitPtr> commit_control(const std::string& json, std::unique_ptr<Batch> source = nullptr);
+  Result<std::vector<std::uint64_t>*> snapshots_of(const std::string& name);
 
   // commit.cpp
   Result<CommitPtr> commit(std::unique_ptr<Batch> source, std::vector<OwnRecord> control,
@@ -148,6 +149,7 @@ struct Log::State {
   bool head_files_written = false;
   std::optional<Error> head_files_error;
   std::optional<SealJob> seal_job;
+  std::map<std::string, std::vector<std::uint64_t>> snapshots;  // commits of those that are kept, ascending
   bool failed = false, has_recovered = false;
 
   // Read by other threads: fixed after open, or guarded.

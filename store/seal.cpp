@@ -20,6 +20,7 @@ constexpr std::uint64_t records_per_step = 8192;
 /// The oldest full segment that is not sealed yet.
 Result<std::optional<SealJob>> Log::State::find_seal_job() {
   for (const LogState& log : state.logs) {
+    if (log.tree.size < state.segment_records) continue;  // asked often, and most logs are small
     TRY_ASSIGN(const auto bytes, db->get(Cf::meta, sealed_key(log.info.id)));
     std::uint64_t from = 0;
     if (bytes) {

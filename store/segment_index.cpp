@@ -1,6 +1,7 @@
 #include "store/segment_index.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/check.hpp"
 #include "store/bytes.hpp"
@@ -40,20 +41,28 @@ bool is_indexed(std::uint8_t column) {
   return std::binary_search(indexed_columns().begin(), indexed_columns().end(), column);
 }
 
-/// Terms of one column: an open-addressing table over strings that are kept here.
+/// Terms of one column: an open-addressing table. Texts and postings of all terms lie in two buffers: the postings of a
+/// term in pieces, each twice as large as the one before it.
 struct SegmentIndexBuilder::Column {
+  static constexpr std::uint32_t piece_bytes_min = 16, piece_bytes_max = 1024;
   struct Term {
-    std::string text;
     std::uint64_t hash;
-    std::uint32_t last = 0;
-    std::uint32_t postings = 0;
-    Bytes bytes;
+    std::uint32_t text, text_size;
+    std::uint32_t last = 0, postings = 0;
+    std::uint32_t bytes = 0;               // of the postings
+    std::uint32_t first_piece, piece = 0;  // where the first and the last one begin in `pieces`
+    std::uint32_t used = 0, room = 0;      // of the last one
   };
+  /// A piece: where the next one begins, u32, then the bytes.
+  static constexpr std::size_t link_bytes = sizeof(std::uint32_t);
+
   std::uint8_t number = 0;
   std::vector<Term> terms;
+  Bytes texts, pieces;
   std::vector<std::uint32_t> slots = std::vector<std::uint32_t>(1024);  // term + 1, 0 = free
   std::uint32_t last_hit = no_term;
 
+  std::string_view text_of(const Term& term) const { return texts.view().substr(term.text, term.text_size); }
   void grow() {
     slots.assign(slots.size() * 2, 0);
     for (std::uint32_t i = 0; i < terms.size(); ++i) slots[free_slot(terms[i].hash)] = i + 1;
@@ -64,23 +73,58 @@ struct SegmentIndexBuilder::Column {
     return at;
   }
   std::uint32_t find(std::string_view text) {
-    if (last_hit != no_term && terms[last_hit].text == text) return last_hit;
+    if (last_hit != no_term && text_of(terms[last_hit]) == text) return last_hit;
     const std::uint64_t hash = hash_of(text);
     for (std::size_t at = hash & (slots.size() - 1); slots[at] != 0; at = (at + 1) & (slots.size() - 1)) {
       const Term& term = terms[slots[at] - 1];
-      if (term.hash == hash && term.text == text) return last_hit = slots[at] - 1;
+      if (term.hash == hash && text_of(term) == text) return last_hit = slots[at] - 1;
     }
     if (terms.size() * 2 >= slots.size()) grow();
-    terms.push_back({std::string(text), hash, 0, 0, {}});
+    Term term;
+    term.hash = hash;
+    term.text = static_cast<std::uint32_t>(texts.size());
+    term.text_size = static_cast<std::uint32_t>(text.size());
+    texts.bytes(text);
+    term.first_piece = begin_piece(term, piece_bytes_min);
+    terms.push_back(term);
     slots[free_slot(hash)] = static_cast<std::uint32_t>(terms.size());
     return last_hit = static_cast<std::uint32_t>(terms.size() - 1);
   }
   void add(std::string_view text, std::uint32_t seq) { post(terms[find(text)], seq); }
-  static void post(Term& term, std::uint32_t seq) {
+  void post(Term& term, std::uint32_t seq) {
     if (term.postings != 0 && term.last == seq) return;
-    term.bytes.varint(seq - term.last);
+    char step[varint_size_max];
+    const auto size = static_cast<std::uint32_t>(put_varint(step, seq - term.last) - step);
+    for (std::uint32_t i = 0; i < size; ++i) put(term, step[i]);
+    term.bytes += size;
     term.last = seq;
     term.postings += 1;
+  }
+  void put(Term& term, char byte) {
+    if (term.used == term.room) {
+      const std::uint32_t before = term.piece, room = std::min(term.room * 2, piece_bytes_max);
+      const std::uint32_t next = begin_piece(term, room);
+      std::memcpy(pieces.data() + before, &next, sizeof next);
+    }
+    pieces.data()[term.piece + link_bytes + term.used++] = byte;
+  }
+  std::uint32_t begin_piece(Term& term, std::uint32_t room) {
+    CHECK(pieces.size() + link_bytes + room <= UINT32_MAX);
+    term.piece = static_cast<std::uint32_t>(pieces.size());
+    term.used = 0;
+    term.room = room;
+    std::memset(pieces.grow(link_bytes + room), 0, link_bytes);
+    return term.piece;
+  }
+  void append_postings(const Term& term, Bytes& out) const {
+    const char* const all = pieces.view().data();
+    std::uint32_t piece = term.first_piece, left = term.bytes;
+    for (std::uint32_t room = piece_bytes_min; left > 0; room = std::min(room * 2, piece_bytes_max)) {
+      const std::uint32_t here = std::min(left, room);
+      out.bytes({all + piece + link_bytes, here});
+      left -= here;
+      std::memcpy(&piece, all + piece, sizeof piece);
+    }
   }
 };
 
@@ -120,7 +164,7 @@ void SegmentIndexBuilder::add(std::uint8_t number, const std::vector<std::string
   for (std::size_t i = 0; i < ids.size(); ++i) {
     std::uint32_t& term = term_of_entry_[ids[i]];
     if (term == no_term) term = column.find(entries[ids[i]]);
-    Column::post(column.terms[term], seqs[i]);
+    column.post(column.terms[term], seqs[i]);
   }
 }
 
@@ -129,16 +173,17 @@ std::vector<std::string> SegmentIndexBuilder::finish() {
   for (const auto& column : columns_) {
     std::vector<const Column::Term*> sorted;
     for (const Column::Term& term : column->terms) sorted.push_back(&term);
-    std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->text < b->text; });
+    std::sort(sorted.begin(), sorted.end(),
+              [&](const auto* a, const auto* b) { return column->text_of(*a) < column->text_of(*b); });
     Bytes out;
     out.u8(format_version);
     out.varint(sorted.size());
     for (const Column::Term* term : sorted) {
-      out.string(term->text);
+      out.string(column->text_of(*term));
       out.varint(term->postings);
-      out.varint(term->bytes.size());
+      out.varint(term->bytes);
     }
-    for (const Column::Term* term : sorted) out.bytes(term->bytes.view());
+    for (const Column::Term* term : sorted) column->append_postings(*term, out);
     values.push_back(out.str());
   }
   return values;

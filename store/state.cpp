@@ -247,7 +247,15 @@ Result<std::string_view> decode_bytes(std::string_view bytes) {
   return bytes.substr(1);
 }
 
-std::string encode_checked(std::string_view value) { return with_checksum(encode_bytes(value)); }
+std::string encode_checked(std::string_view value) {
+  std::string out;
+  out.reserve(1 + value.size() + checksum_size);  // snapshots are large
+  out += static_cast<char>(format_version);
+  out += value;
+  const Hash hash = sha256(out);
+  out += as_view(hash).substr(0, checksum_size);
+  return out;
+}
 
 Result<std::string_view> decode_checked(std::string_view bytes) {
   TRY_ASSIGN(const std::string_view value, without_checksum(bytes));

@@ -269,6 +269,18 @@ TEST(Log, the_newest_snapshots_are_kept_and_found_by_commit) {
   EXPECT_EQ((*reader)->snapshot("detect", 45).value(), std::pair(std::uint64_t{40}, std::string("state40")));
   EXPECT_EQ((*reader)->snapshot("detect", 1000).value().first, 50u);
   EXPECT_EQ((*reader)->snapshot("detect", 29).error().code, Code::not_found);
+
+  reader = fail(Code::unavailable, "closed");
+  log.reset();
+  log = open(options(directory), metrics);
+  ASSERT_OK(log->put_snapshot("detect", 60, "state60", 3));
+  ASSERT_OK(log->put_snapshot("detect", 60, "again", 3));  // takes the place of itself alone
+  reader = Reader::open(*log);
+  ASSERT_OK(reader);
+  EXPECT_EQ((*reader)->snapshot("detect", 60).value(), std::pair(std::uint64_t{60}, std::string("again")));
+  EXPECT_EQ((*reader)->snapshot("detect", 45).value().first, 40u);
+  EXPECT_EQ((*reader)->snapshot("detect", 39).error().code, Code::not_found);
+  EXPECT_EQ((*reader)->snapshot("detect2", 9).value().second, "other");
 }
 
 TEST(Log, commits_and_sequence_numbers_have_no_holes) {
