@@ -4,23 +4,25 @@
 #include <nlohmann/json.hpp>
 
 #include "core/text.hpp"
+#include "detect/chain.hpp"
 #include "detect/explain.hpp"
 #include "detect/feedback.hpp"
 #include "detect/rules.hpp"
 #include "detect/scoring_sample.hpp"
+#include "detect/surge.hpp"
 
 namespace tidewaiter::detect {
 namespace {
 
 constexpr std::uint64_t memory_min = 16ull << 20;
 constexpr std::string_view magic = "tidewaiter-detect";
-constexpr std::uint32_t snapshot_version = 7;
+constexpr std::uint32_t snapshot_version = 8;
 constexpr std::size_t block_events = 32;  // hashed and prefetched before they are judged
 
 // Shares of the memory bound and of the false alert budget.
-constexpr std::uint64_t flow_memory = 3, volume_memory = 3, rules_memory = 8, names_memory = 8, silence_memory = 32,
-                        joins_memory = 24, rhythm_memory = 16;
-constexpr double flow_budget = 0.4, volume_budget = 0.5, rhythm_budget = 0.1;
+constexpr std::uint64_t flow_memory = 4, volume_memory = 4, rules_memory = 8, names_memory = 8, silence_memory = 32,
+                        joins_memory = 24, rhythm_memory = 16, surge_memory = 24, chain_memory = 16;
+constexpr double flow_budget = 0.4, volume_budget = 0.5, rhythm_budget = 0.1, surge_budget = 0.5, chain_budget = 0.2;
 
 }  // namespace
 
@@ -37,6 +39,8 @@ struct Engine::State {
                Feedback::lowered_max),
         silence(config.memory_bytes / silence_memory),
         rhythm(config.memory_bytes / rhythm_memory, config.false_alerts_per_day * rhythm_budget, Feedback::lowered_max),
+        surge(config.memory_bytes / surge_memory, config.false_alerts_per_day * surge_budget, Feedback::lowered_max),
+        chain(config.memory_bytes / chain_memory, config.false_alerts_per_day * chain_budget, Feedback::lowered_max),
         events_total(metrics.counter("tidewaiter_detect_events_total", "Events judged")),
         late_total(metrics.counter("tidewaiter_detect_late_events_total", "Events behind the watermark, judged by policy only")),
         suppressions_gauge(metrics.gauge("tidewaiter_detect_suppressions", "Suppressions in force")),
@@ -72,22 +76,25 @@ struct Engine::State {
   template <class Make>
   void tell(Detector detector, Key entity, std::int64_t time_ns, Make make);
   void tell_suppressed() { feedback.close(watermark.now(), [this](const Note& note) { alerting.tell(note); }); }
-  void tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part);
+  /// Whether the principal reached a destination for the first time.
+  bool tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part);
+  void tell_surge(const EventKeys& keys, const Seen& seen, bool new_destination);
+  void tell_chain(const EventKeys& keys, const Seen& seen);
   void tell_volume();
   void tell_rhythm(const EventKeys& keys, const Seen& seen);
   void publish();
 
   std::uint64_t memory_bytes() const {
     return names.table().memory_bytes() + rules.memory_bytes() + flow.memory_bytes() + volume.memory_bytes() +
-           silence.memory_bytes() + rhythm.memory_bytes();
+           silence.memory_bytes() + rhythm.memory_bytes() + surge.memory_bytes() + chain.memory_bytes();
   }
   std::uint64_t evictions() const {
     return names.table().evictions() + rules.evictions() + flow.evictions() + volume.evictions() +
-           volume.closed_early() + silence.untracked() + rhythm.evictions();
+           volume.closed_early() + silence.untracked() + rhythm.evictions() + surge.evictions() + chain.evictions();
   }
   std::uint64_t slots_used() const {
     return names.table().used() + rules.slots_used() + flow.slots_used() + volume.slots_used() +
-           rhythm.slots_used();
+           rhythm.slots_used() + surge.slots_used() + chain.slots_used();
   }
 
   const EngineConfig config;
@@ -101,6 +108,8 @@ struct Engine::State {
   Volume volume;
   Silence silence;
   Rhythm rhythm;
+  Surge surge;
+  Chain chain;
   std::uint64_t commit_number = 0, events = 0, late_events = 0;
 
   // Scratch, empty between commits.
@@ -114,6 +123,8 @@ struct Engine::State {
   std::vector<Volume::Finding> volume_findings;
   std::vector<Silence::Finding> silence_findings;
   Rhythm::Findings rhythm_findings;
+  std::vector<Surge::Finding> surge_findings;
+  std::vector<Chain::Finding> chain_findings;
 
   Counter& events_total;
   Counter& late_total;
@@ -188,6 +199,8 @@ void Engine::State::judge_block() {
     if (config.volume) volume.prefetch(pending.keys, *pending.event);
     if (config.silence) silence.prefetch(pending.keys);
     if (config.rhythm) rhythm.prefetch(pending.keys, *pending.event);
+    if (config.burst) surge.prefetch(pending.keys, *pending.event);
+    if (config.sequence) chain.prefetch(pending.keys);
   }
   for (const Pending& pending : block) {
     if (config.flow && pending.part.rate > 0) flow.prefetch_parents(pending.keys, *pending.event);
@@ -207,7 +220,9 @@ void Engine::State::judge(const EventKeys& keys, const Seen& seen, const Scoring
   rules.observe(keys, seen, watermark.now());
   if (seen.record->kind == RecordKind::conflict) return;  // the first version of this offset was judged already
   if (!seen.late) {
-    if (config.flow) tell_flow(keys, seen, part);
+    const bool new_destination = config.flow && tell_flow(keys, seen, part);
+    if (config.burst) tell_surge(keys, seen, new_destination);
+    if (config.sequence) tell_chain(keys, seen);
     if (config.volume) volume.observe(keys, seen, volume_findings);
     if (config.rhythm) tell_rhythm(keys, seen);
   }
@@ -249,16 +264,35 @@ void Engine::State::tell(Detector detector, Key entity, std::int64_t time_ns, Ma
   if (!alerting.repeated(detector, name, entity, time_ns)) alerting.emit(alert, name, entity);
 }
 
-void Engine::State::tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part) {
-  if (!Flow::asks(keys)) return;
-  if (part.rate == 0) return sample.leave_out(*seen.event);
+bool Engine::State::tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part) {
+  if (!Flow::asks(keys)) return false;
+  if (part.rate == 0) {
+    sample.leave_out(*seen.event);
+    return false;
+  }
   const Flow::Verdict verdict = flow.observe(keys, *seen.event, part.share);
-  if (verdict.rule.empty()) return;
+  if (verdict.rule.empty()) return verdict.new_destination;
   tell(Detector::flow, keys.principal, seen.event->time_ns(), [&] {
     Alert alert = flow_alert(verdict, seen);
     alert.sample_rate = part.rate;
     return alert;
   });
+  return verdict.new_destination;
+}
+
+void Engine::State::tell_surge(const EventKeys& keys, const Seen& seen, bool new_destination) {
+  surge.observe(keys, *seen.event, new_destination, surge_findings);
+  for (const Surge::Finding& finding : surge_findings)
+    tell(Detector::burst, finding.kind == Surge::Kind::app ? keys.app : keys.principal, seen.event->time_ns(),
+         [&] { return burst_alert(finding, seen); });
+  surge_findings.clear();
+}
+
+void Engine::State::tell_chain(const EventKeys& keys, const Seen& seen) {
+  chain.observe(keys, *seen.event, chain_findings);
+  for (const Chain::Finding& finding : chain_findings)
+    tell(Detector::sequence, keys.principal, seen.event->time_ns(), [&] { return sequence_alert(finding, seen); });
+  chain_findings.clear();
 }
 
 void Engine::State::tell_volume() {
@@ -361,6 +395,8 @@ std::string Engine::snapshot() const {
   state_->volume.save(out);
   state_->silence.save(out);
   state_->rhythm.save(out);
+  state_->surge.save(out);
+  state_->chain.save(out);
   out.put_text(magic);
   return std::move(out.bytes());
 }
@@ -380,7 +416,7 @@ Result<void> Engine::restore(std::string_view snapshot) {
   state_->alerting.load(in);
   state_->feedback.load(in);
   good = good && state_->rules.load(in) && state_->sample.load(in) && state_->flow.load(in) && state_->volume.load(in) && state_->silence.load(in) &&
-         state_->rhythm.load(in);
+         state_->rhythm.load(in) && state_->surge.load(in) && state_->chain.load(in);
   if (!good || in.get_text() != magic || !in.ok() || !in.at_end())
     return fail(Code::corruption, "the snapshot of detection is damaged");
   return {};

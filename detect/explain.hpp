@@ -3,10 +3,12 @@
 #pragma once
 
 #include "detect/alert.hpp"
+#include "detect/chain.hpp"
 #include "detect/flow.hpp"
 #include "detect/names.hpp"
 #include "detect/rhythm.hpp"
 #include "detect/silence.hpp"
+#include "detect/surge.hpp"
 #include "detect/volume.hpp"
 
 namespace tidewaiter::detect {
@@ -17,6 +19,9 @@ Alert silence_alert(const Silence::Finding& finding);
 /// `seen`: the event at which it became a finding.
 Alert odd_hours_alert(const OddHours::Finding& finding, const Seen& seen);
 Alert beacon_alert(const Beacon::Finding& finding, const Seen& seen);
+/// `seen`: the event with which the surge became one.
+Alert burst_alert(const Surge::Finding& finding, const Seen& seen);
+Alert sequence_alert(const Chain::Finding& finding, const Seen& seen);
 
 /// Whom the alert of a volume finding is about: the principal, or the app.
 Key volume_entity(const Volume::Finding& finding);

@@ -282,7 +282,7 @@ Flow::Verdict Flow::observe(const EventKeys& keys, const Event& event, Share sha
   if (!asks(keys)) return verdict;
   const std::int64_t time_ns = event.time_ns();
   const Context to = context_of(keys, 0, 0, keys.destination, time_ns, share.weight);
-  ask(0, to, 0, share.judged, verdict);
+  verdict.new_destination = !ask(0, to, 0, share.judged, verdict);
   // A destination or class that is new makes its pair new as well: the pair is asked only when both are in use.
   const Edge* used = edges_.find(edge_key(to.chain[0], to.symbol));
   const bool destination_known = used != nullptr && used->count >= in_use_count;

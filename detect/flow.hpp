@@ -55,6 +55,7 @@ class Flow {
     std::string_view rule;
     double score = 0, rate_per_day = 0, p_value = 1;
     double bar_per_day = 0;             // rates below it are worth an alert
+    bool new_destination = false;       // the principal was never seen there; also when there is nothing to alert
     std::uint64_t data_class = 0;       // of u,c -> d and u -> c
     std::string_view level;             // first level that knows the symbol: "role", "tenant", "company", "nobody"
     double principal_events = 0;        // seen in this context

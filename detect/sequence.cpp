@@ -22,11 +22,13 @@ std::array<Key, Sequence::order + 1> Sequence::contexts(const History& history) 
   return keys;
 }
 
-double Sequence::surprise(const History& history, Key symbol) {
+double Sequence::surprise(const History& history, Key symbol, std::size_t depth) {
   double probability = base_probability;
-  for (const Key context : contexts(history)) {
+  const std::array<Key, order + 1> keys = contexts(history);
+  for (std::size_t i = 0; i <= depth; ++i) {
+    const Key context = keys[i];
     const Slot* known = slots_.find(context);
-    if (known == nullptr) break;
+    if (known == nullptr) continue;  // never seen, or pushed out
     const Slot* here = slots_.find(in_context(context, symbol));
     const double own = here == nullptr ? 0 : std::max(0.0, here->count - discount);
     probability = (own + (concentration + discount * known->symbols) * probability) / (known->count + concentration);
@@ -34,9 +36,9 @@ double Sequence::surprise(const History& history, Key symbol) {
   return -std::log(std::max(probability, 1e-300));
 }
 
-void Sequence::learn(const History& history, Key symbol, std::uint16_t quota) {
+void Sequence::learn(const History& history, Key symbol, std::uint16_t quota, std::size_t depth) {
   const std::array<Key, order + 1> keys = contexts(history);
-  for (std::size_t i = keys.size(); i-- > 0;) {
+  for (std::size_t i = depth + 1; i-- > 0;) {
     Slot* here = slots_.find_or_insert(in_context(keys[i], symbol), quota).slot;
     const bool first = here->count == 0;
     here->count += 1;

@@ -41,9 +41,9 @@ class Sequence {
 
   explicit Sequence(std::uint64_t memory_bytes) : slots_(memory_bytes) {}
 
-  /// -ln P of `symbol` after `history`.
-  double surprise(const History& history, Key symbol);
-  void learn(const History& history, Key symbol, std::uint16_t quota);
+  /// -ln P of `symbol` after `history`, of which the newest `depth` count.
+  double surprise(const History& history, Key symbol, std::size_t depth = order);
+  void learn(const History& history, Key symbol, std::uint16_t quota, std::size_t depth = order);
 
   std::uint64_t evictions() const { return slots_.evictions(); }
   std::uint64_t memory_bytes() const { return slots_.memory_bytes(); }

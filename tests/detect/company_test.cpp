@@ -119,6 +119,12 @@ app::Score score_of(Played& run) {
   return app::score(run.generator.truth(), facts, day);
 }
 
+std::string titles(const app::Score& score) {
+  std::string out;
+  for (const app::AlertFacts& alert : score.false_alerts) out += "\n" + alert.rule + ": " + alert.title;
+  return out;
+}
+
 TEST(Company, every_injected_incident_of_seeds_1_to_5_is_found_with_at_most_two_false_alerts) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     app::GeneratorConfig config;
@@ -132,7 +138,7 @@ TEST(Company, every_injected_incident_of_seeds_1_to_5_is_found_with_at_most_two_
       by_expected += entry.found_by.find(entry.incident->expect) != std::string::npos;
     }
     EXPECT_GE(by_expected + 1, score.incidents.size()) << "found, but not by the detector that is made for it";
-    EXPECT_LE(score.false_alerts.size(), 2u) << "seed " << seed;
+    EXPECT_LE(score.false_alerts.size(), 2u) << "seed " << seed << titles(score);
   }
 }
 

@@ -1,0 +1,170 @@
+#include "detect/chain.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "detect/words.hpp"
+
+namespace tidewaiter::detect {
+namespace {
+
+constexpr std::uint64_t agent_type = word::principal_type("agent");
+constexpr std::int64_t second_ns = 1'000'000'000;
+constexpr std::int64_t gap_ns = 15 * 60 * second_ns;
+constexpr std::int64_t renew_ns = 3600 * second_ns;
+constexpr std::int64_t warm_age_s = 3 * 86'400;
+constexpr float warm_events = 100;
+constexpr double calibrated_days = 5;
+constexpr double interesting_nats = 6, excess_prior = 3;
+constexpr double step_max = 24, margin_min = 1, forget_half_life_min = 10;
+constexpr double mean_prior = 4, mean_prior_events = 50, mean_share_min = 0.0005;
+constexpr double hot_nats = 12;
+constexpr std::uint16_t hot_events_max = 20;
+constexpr double told_again = 2.302585;
+constexpr double score_max = 500;
+constexpr std::size_t owner_levels = 2;  // kind, role
+constexpr std::uint64_t role_salt = 0xc4a1;
+constexpr std::array<double, 2> budget_share = {0.8, 0.2};
+
+std::uint16_t kind_of(const Event& event) {
+  return static_cast<std::uint16_t>(1 + (event.get(Num::action) & 63) + (event.get(Num::resource_type) << 6));
+}
+
+}  // namespace
+
+Chain::Chain(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over)
+    : false_alerts_per_day_(false_alerts_per_day),
+      handed_over_(handed_over),
+      runs_(memory_bytes / 4),
+      actions_(memory_bytes / 2),
+      resources_(memory_bytes / 4),
+      tails_{TailCalibrator(interesting_nats, excess_prior), TailCalibrator(interesting_nats, excess_prior)} {}
+
+Chain::Step Chain::step_of(const EventKeys& keys, const Event& event, const Run& run, double usual) {
+  Step step;
+  step.kind = kind_of(event);
+  for (std::size_t i = steps; i-- > 0;) step.before.push(run.kinds[i]);
+  step.before.push(keys.role);
+  step.owners.push(keys.role);
+  step.owners.push(step.kind);
+  step.action_nats = actions_.surprise(step.before, step.kind, steps + 1);
+  step.usual_nats = usual;
+  if (!event.has(Str::resource)) return step;
+  step.resource = hash_name(event.get(Str::resource));
+  step.resource_nats = resources_.surprise(step.owners, step.resource, owner_levels);
+  return step;
+}
+
+void Chain::observe(const EventKeys& keys, const Event& event, std::vector<Finding>& out) {
+  if (!asks(keys, event)) return;
+  const std::int64_t time_ns = event.time_ns();
+  const std::size_t tail = event.get(Num::principal_type) == agent_type ? 0 : 1;
+  const auto [role, new_role] = runs_.find_or_insert(combine(keys.role, role_salt), keys.quota);
+  if (new_role) role->mean = static_cast<float>(mean_prior);
+  role->last_ns = std::max(role->last_ns, time_ns);
+  const double prior = double{role->mean};
+  const auto [run, inserted] = runs_.find_or_insert(keys.principal, keys.quota);  // `role` is not valid any more
+  if (inserted) {
+    run->first_s = run->start_s = static_cast<std::uint32_t>(time_ns / second_ns);
+    run->last_ns = time_ns;
+    run->mean = static_cast<float>(prior);
+  }
+  if (time_ns - run->last_ns > gap_ns) end_run(tail, *run, time_ns);
+  const double events = double{run->events};
+  const double usual = (double{run->mean} * events + prior * mean_prior_events) / (events + mean_prior_events);
+  const Step step = step_of(keys, event, *run, usual);
+  const double elapsed_min = std::max(0.0, static_cast<double>(time_ns - run->last_ns) / 60e9);
+  const double excess = std::min(step.nats(), step_max) - usual - std::max(margin_min, double{run->spread});
+  const double kept = double{run->sum} * std::exp2(-elapsed_min / forget_half_life_min);
+  run->sum = static_cast<float>(std::max(0.0, kept + excess));
+  run->top = std::max(run->top, run->sum);
+  run->last_ns = std::max(run->last_ns, time_ns);
+  ++run->run_events;
+  if (double{run->sum} >= interesting_nats) tell(tail, *run, step, time_ns, out);
+
+  learn_mean(*run, step.nats());
+  for (std::size_t i = steps - 1; i > 0; --i) run->kinds[i] = run->kinds[i - 1];
+  run->kinds[0] = static_cast<std::uint16_t>(step.kind);
+  const bool hot = double{run->sum} >= hot_nats && ++run->hot_events <= hot_events_max;
+  if (Run* pool = runs_.find(combine(keys.role, role_salt))) learn_mean(*pool, step.nats());
+  if (hot) return;
+  actions_.learn(step.before, step.kind, keys.quota, steps + 1);
+  if (step.resource != 0) resources_.learn(step.owners, step.resource, keys.quota, owner_levels);
+}
+
+void Chain::tell(std::size_t tail, Run& run, const Step& step, std::int64_t time_ns, std::vector<Finding>& out) {
+  if (run.events < warm_events || time_ns / second_ns - std::int64_t{run.first_s} < warm_age_s) return;
+  if (tails_[tail].days() < calibrated_days) return;
+  const double score = double{run.sum}, least = bar(tail, time_ns);
+  if (score < least || (run.told > 0 && score < double{run.told} + told_again)) return;
+  run.told = run.sum;
+  Finding& finding = out.emplace_back();
+  finding.score = score;
+  finding.rate_per_day = tails_[tail].rate_per_day(score);
+  finding.p_value = tails_[tail].p_value(score);
+  finding.bar_per_day = rate_max(tail);
+  finding.not_below = least;
+  finding.action_nats = step.action_nats;
+  finding.resource_nats = step.resource_nats;
+  finding.usual_nats = step.usual_nats;
+  finding.run_events = run.run_events;
+  finding.run_start_ns = std::int64_t{run.start_s} * second_ns;
+  finding.baseline_events = double{run.events};
+  finding.first_ns = std::int64_t{run.first_s} * second_ns;
+  for (const std::uint16_t before : run.kinds)
+    if (before != 0) finding.before[finding.before_known++] = static_cast<std::uint8_t>((before - 1) & 63);
+}
+
+void Chain::learn_mean(Run& run, double nats) {
+  const double share = std::max(1 / (double{run.events} + 20), mean_share_min);
+  const double away = std::min(nats, step_max) - double{run.mean};
+  run.spread += static_cast<float>(share * (std::abs(away) - double{run.spread}));
+  run.mean += static_cast<float>(share * away);
+  run.events = std::min(run.events + 1, 1e6F);
+}
+
+void Chain::end_run(std::size_t at, Run& run, std::int64_t time_ns) {
+  TailCalibrator& tail = tails_[at];
+  const double top = double{run.top};
+  if (run.events >= warm_events && run.last_ns / second_ns - std::int64_t{run.first_s} >= warm_age_s) {
+    if (top < interesting_nats) {
+      tail.learn_ordinary(time_ns);
+    } else {
+      tail.learn(tail.rate_per_day(top) < rate_max(at) ? tail.bar(top, rate_max(at)) : top, time_ns);
+    }
+  }
+  run.sum = run.top = run.told = 0;
+  run.run_events = 0;
+  run.hot_events = 0;
+  run.kinds = {};
+  run.start_s = static_cast<std::uint32_t>(time_ns / second_ns);
+}
+
+double Chain::rate_max(std::size_t tail) const { return false_alerts_per_day_ * budget_share[tail]; }
+
+double Chain::bar(std::size_t at, std::int64_t time_ns) {
+  if (time_ns < bars_until_ns_[at] && time_ns > bars_until_ns_[at] - 2 * renew_ns) return bars_[at];
+  bars_until_ns_[at] = time_ns + renew_ns;
+  double score = interesting_nats;
+  while (score < score_max && tails_[at].rate_per_day(score) > rate_max(at) * handed_over_) score += TailCalibrator::bin_nats;
+  return bars_[at] = score;
+}
+
+void Chain::save(SnapshotWriter& out) const {
+  runs_.save(out);
+  actions_.save(out);
+  resources_.save(out);
+  for (const TailCalibrator& tail : tails_) tail.save(out);
+  out.put(bars_);
+  out.put(bars_until_ns_);
+}
+
+bool Chain::load(SnapshotReader& in) {
+  if (!runs_.load(in) || !actions_.load(in) || !resources_.load(in)) return false;
+  for (TailCalibrator& tail : tails_) tail.load(in);
+  bars_ = in.get<decltype(bars_)>();
+  bars_until_ns_ = in.get<decltype(bars_until_ns_)>();
+  return in.ok();
+}
+
+}  // namespace tidewaiter::detect

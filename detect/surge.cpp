@@ -1,0 +1,239 @@
+#include "detect/surge.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "detect/words.hpp"
+
+namespace tidewaiter::detect {
+namespace {
+
+constexpr std::uint64_t agent_type = word::principal_type("agent");
+constexpr std::int64_t second_ns = 1'000'000'000;
+constexpr std::int64_t block_ns = 15 * 60 * second_ns;
+constexpr std::int64_t cool_ns = 60 * 60 * second_ns;  // blocks so far apart are not one surge
+constexpr double ns_per_min = 60e9;
+constexpr double forget_half_life_min = 30 * 1440;
+constexpr double prior_events = 0.3, prior_rate = 0.03;
+constexpr double usual_prior = 3, usual_prior_blocks = 20, usual_share_min = 0.01;
+constexpr float excess_prior_events = 1;
+constexpr double excess_prior_weight = 20, excess_share_min = 0.001, excess_winsor = 4;
+constexpr double usual_winsor = 4;
+constexpr double interesting_nats = 6;
+constexpr double hot_growth = 2;
+constexpr double score_max = 1000;  // nats; fixed-point numbers hold as much
+constexpr std::uint16_t warm_blocks = 30;
+constexpr std::int64_t warm_age_s = 3 * 86'400;
+constexpr double calibrated_days = 5;
+constexpr double excess_prior = 2;
+// Of the false alerts, by kind: busy and sparse agents, busy and sparse others.
+constexpr std::array<double, Surge::kinds * 4> budget_share = {0.25, 0.15, 0.05, 0.05, 0.1, 0.08, 0.03, 0.02,
+                                                               0.06, 0.04, 0.02, 0.02, 0.04, 0.05, 0.02, 0.02};
+constexpr double busy_per_min = 0.25;
+// In a window; fewer are too few to matter, however rare.
+constexpr std::array<double, Surge::kinds> count_min = {8, 8, 8, 4};
+constexpr double told_again = 2.302585;  // a tenfold lower rate, about
+constexpr double fixed_top = 64, fixed_usual = 256;
+
+std::uint16_t to_fixed(double nats, double unit) { return static_cast<std::uint16_t>(std::clamp(nats * unit, 0.0, 65535.0)); }
+
+double surprise(double count, double expected, double events) {
+  const double x = 2 * count, m = 2 * expected;
+  if (x <= m) return 0;
+  return x * std::log(x / m) - (x + events) * std::log((x + events) / (m + events));
+}
+
+/// The count whose surprise is `nats`.
+double count_at(double nats, double expected, double events) {
+  double low = expected, high = expected + 1;
+  while (surprise(high, expected, events) < nats && high < 1e9) high *= 2;
+  for (int i = 0; i < 40; ++i) {
+    const double middle = (low + high) / 2;
+    (surprise(middle, expected, events) < nats ? low : high) = middle;
+  }
+  return high;
+}
+
+}  // namespace
+
+Surge::Surge(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over)
+    : false_alerts_per_day_(false_alerts_per_day),
+      handed_over_(handed_over),
+      slots_(memory_bytes * 7 / 8),
+      clock_(memory_bytes / 8),
+      tails_(tails, TailCalibrator(interesting_nats, excess_prior)) {}
+
+namespace {
+
+Key action_key(const EventKeys& keys, const Event& event) { return combine(keys.principal, 0xac700 | event.get(Num::action)); }
+Key app_key(const EventKeys& keys) { return combine(combine(keys.app, 0xa99), keys.role); }
+Key fan_out_key(const EventKeys& keys) { return combine(keys.principal, 0xfa400); }
+
+}  // namespace
+
+void Surge::prefetch(const EventKeys& keys, const Event& event) const {
+  if (!asks(keys)) return;
+  clock_.prefetch(keys.role);
+  slots_.prefetch(keys.principal);
+  slots_.prefetch(action_key(keys, event));
+  if (keys.app != 0) slots_.prefetch(app_key(keys));
+}
+
+void Surge::observe(const EventKeys& keys, const Event& event, bool new_edge, std::vector<Finding>& out) {
+  if (!asks(keys)) return;
+  const std::int64_t time_ns = event.time_ns();
+  RoleClock::Role& role = clock_.at(keys.role, keys.quota, time_ns);
+  const bool agent = event.get(Num::principal_type) == agent_type;
+  const Now now{role, time_ns, role.season(time_ns), agent, keys.quota};
+  bool hot = count(Kind::principal, keys.principal, now, false, out);
+  hot = count(Kind::action, action_key(keys, event), now, hot, out) || hot;
+  if (new_edge) count(Kind::fan_out, fan_out_key(keys), now, false, out);
+  if (keys.app != 0 && !hot) count(Kind::app, app_key(keys), now, false, out);
+  RoleClock::count(role);
+}
+
+bool Surge::count(Kind kind, Key key, const Now& now, bool quiet, std::vector<Finding>& out) {
+  const std::int64_t time_ns = now.time_ns;
+  const auto [slot, inserted] = slots_.find_or_insert(key, now.quota);
+  if (inserted) {
+    slot->last_ns = time_ns;
+    slot->first_s = static_cast<std::uint32_t>(time_ns / second_ns);
+    slot->usual = to_fixed(usual_prior, fixed_usual);
+    for (float& excess : slot->excess) excess = excess_prior_events;
+  }
+  const double rate_before = rate_of(*slot);
+  const std::size_t tail = tail_of(kind, now.agents, rate_before >= busy_per_min);
+  double busy_min = 0;
+  if (time_ns > slot->last_ns) {
+    if (time_ns / block_ns != slot->last_ns / block_ns) close_block(tail, *slot, time_ns);
+    const double elapsed_min = static_cast<double>(time_ns - slot->last_ns) / ns_per_min;
+    const auto keep = rate_decay(elapsed_min);
+    for (std::size_t i = 0; i < scales; ++i) slot->counts[i] *= keep[i];
+    busy_min = elapsed_min < 10 ? elapsed_min * now.season : now.role.busy_min(slot->last_ns, time_ns);
+    const auto kept = static_cast<float>(elapsed_min < 10 ? 1 - elapsed_min * 0.6931471805599453 / forget_half_life_min
+                                                          : std::exp2(-elapsed_min / forget_half_life_min));
+    slot->learnt *= kept;
+    slot->busy_min = slot->busy_min * kept + static_cast<float>(busy_min);
+    slot->last_ns = time_ns;
+  }
+  const double rate = rate_of(*slot);
+  const Standing at = stand(*slot, now, rate);
+  const bool hot = at.score >= interesting_nats;
+  if (hot && !quiet && at.score >= bar(tail, time_ns)) tell(kind, tail, *slot, at, rate, now, out);
+  for (float& count : slot->counts) count += 1;
+  slot->learnt += static_cast<float>(hot ? std::min(1.0, hot_growth * rate * busy_min) : 1.0);
+  return hot;
+}
+
+double Surge::rate_of(const Slot& slot) {
+  return (double{slot.learnt} + prior_events) / (double{slot.busy_min} + prior_events / prior_rate);
+}
+
+Surge::Standing Surge::stand(Slot& slot, const Now& now, double rate) {
+  Standing best;
+  const double share = std::max(1 / (double{slot.learnt} + excess_prior_weight), excess_share_min);
+  double top = 0;
+  for (std::size_t i = 0; i < scales; ++i) {
+    const double own = double{slot.counts[i]};
+    const double usual = rate * std::max(now.season, 1.0) * rate_window_min[i];
+    const double excess = double{slot.excess[i]};
+    const double reach = excess_winsor * (excess + 1);
+    double expected = usual, shock = 1;
+    if (own > usual) {
+      shock = now.role.shock(i, own, usual);
+      expected *= shock;
+    }
+    slot.excess[i] += static_cast<float>(share * (std::clamp(own - expected, -reach, reach) - excess));
+    if (own <= expected + 1) continue;
+    const double dispersion = 1 + 2 * std::max(0.0, excess);
+    const double nats = surprise(own, expected, double{slot.learnt} + prior_events) / dispersion;
+    if (nats <= top) continue;
+    top = nats;
+    best = {usual_prior * nats * fixed_usual / slot.usual, i, own, expected, shock, dispersion};
+  }
+  slot.top = std::max(slot.top, to_fixed(top, fixed_top));
+  return best;
+}
+
+void Surge::close_block(std::size_t at, Slot& slot, std::int64_t time_ns) {
+  TailCalibrator& tail = tails_[at];
+  const double top = slot.top / fixed_top, usual = slot.usual / fixed_usual;
+  const double score = usual_prior * top / usual;
+  const double share = std::max(1.0 / (slot.blocks + usual_prior_blocks), usual_share_min);
+  const double learns = std::min(top, usual_winsor * usual);
+  slot.usual = to_fixed(std::max(usual + share * (learns - usual), usual_prior), fixed_usual);
+  slot.top = 0;
+  if (time_ns - slot.last_ns >= cool_ns) slot.last_high = slot.told = 0;
+  const bool warm = slot.blocks >= warm_blocks && slot.last_ns / second_ns - slot.first_s >= warm_age_s;
+  if (warm) {
+    if (score < interesting_nats) {
+      tail.learn_ordinary(time_ns);
+      slot.told = 0;
+    } else if (slot.last_high < interesting_nats * fixed_top) {
+      const double most = tail.rate_per_day(score) < rate_max(at) ? tail.bar(score, rate_max(at)) : score;
+      tail.learn(most, time_ns);
+    }
+  }
+  slot.last_high = to_fixed(score, fixed_top);
+  if (slot.blocks < 65535) ++slot.blocks;
+}
+
+double Surge::rate_max(std::size_t tail) const { return false_alerts_per_day_ * budget_share[tail]; }
+
+double Surge::bar(std::size_t at, std::int64_t time_ns) {
+  if (time_ns < bars_until_ns_[at] && time_ns > bars_until_ns_[at] - 2 * cool_ns) return bars_[at];
+  bars_until_ns_[at] = time_ns + cool_ns;
+  double score = interesting_nats;
+  while (score < score_max && tails_[at].rate_per_day(score) > rate_max(at) * handed_over_) score += TailCalibrator::bin_nats;
+  return bars_[at] = score;
+}
+
+void Surge::tell(Kind kind, std::size_t tail_at, Slot& slot, const Standing& at, double rate, const Now& now,
+                 std::vector<Finding>& out) {
+  const TailCalibrator& tail = tails_[tail_at];
+  if (tail.days() < calibrated_days || slot.blocks < warm_blocks) return;
+  if (now.time_ns / second_ns - std::int64_t{slot.first_s} < warm_age_s) return;
+  if (at.count < count_min[static_cast<std::size_t>(kind)]) return;
+  if (slot.told > 0 && at.score < slot.told / fixed_top + told_again) return;
+  slot.told = to_fixed(at.score, fixed_top);
+  const double per_min = 1 / rate_window_min[at.scale];
+  const double unit = slot.usual / fixed_usual / usual_prior * at.dispersion;
+  const double events = double{slot.learnt} + prior_events;
+  Finding& finding = out.emplace_back();
+  finding.kind = kind;
+  finding.window_min = rate_window_min[at.scale];
+  finding.observed = at.count * per_min;
+  finding.expected = at.expected * per_min;
+  finding.upper = count_at(std::log(100) * unit, at.expected, events) * per_min;
+  const double least = std::max(count_at(bar(tail_at, now.time_ns) * unit, at.expected, events),
+                                count_min[static_cast<std::size_t>(kind)]);
+  finding.not_below = std::min(least * per_min, finding.observed);
+  finding.usual = rate;
+  finding.season = now.season;
+  finding.shock = at.shock;
+  finding.score = at.score;
+  finding.rate_per_day = tail.rate_per_day(at.score);
+  finding.bar_per_day = rate_max(tail_at);
+  finding.p_value = tail.p_value(at.score);
+  finding.baseline_events = double{slot.learnt};
+  finding.baseline_blocks = slot.blocks;
+  finding.first_ns = std::int64_t{slot.first_s} * second_ns;
+}
+
+void Surge::save(SnapshotWriter& out) const {
+  slots_.save(out);
+  clock_.save(out);
+  for (const TailCalibrator& tail : tails_) tail.save(out);
+  out.put(bars_);
+  out.put(bars_until_ns_);
+}
+
+bool Surge::load(SnapshotReader& in) {
+  if (!slots_.load(in) || !clock_.load(in)) return false;
+  for (TailCalibrator& tail : tails_) tail.load(in);
+  bars_ = in.get<decltype(bars_)>();
+  bars_until_ns_ = in.get<decltype(bars_until_ns_)>();
+  return in.ok();
+}
+
+}  // namespace tidewaiter::detect

@@ -1,0 +1,144 @@
+// Surges of a small role: twelve agents that work from 7 to 19 o'clock, one action every 20 seconds or so.
+#include "detect/surge.hpp"
+
+#include <set>
+
+#include "tests/detect/support.hpp"
+
+namespace tidewaiter::detect {
+namespace {
+
+constexpr int days_before = 15, members = 12;
+constexpr std::int64_t rush_ns = monday + days_before * day + 10 * hour;  // a Tuesday
+
+struct Office {
+  std::mt19937_64 random{11};
+  Surge surge{8 << 20, 0.5};
+  std::vector<Surge::Finding> findings;
+  std::vector<std::int64_t> found_ns;
+  std::vector<int> found;
+
+  double uniform() { return static_cast<double>(random() >> 11) * 0x1p-53; }
+  void act(int member, std::int64_t time_ns, bool new_destination = false) {
+    EventKeys keys;
+    keys.tenant = 3;
+    keys.role = 5;
+    keys.quota = 1;
+    keys.principal = 1000 + static_cast<Key>(member);
+    Event event;
+    event.set(Num::time, static_cast<std::uint64_t>(time_ns));
+    event.set(Num::action, static_cast<std::uint64_t>(uniform() * 3));
+    event.set(Num::principal_type, enums::principal_type.find("agent").value());
+    const std::size_t before = findings.size();
+    surge.observe(keys, event, new_destination, findings);
+    for (std::size_t i = before; i < findings.size(); ++i) {
+      found_ns.push_back(time_ns);
+      found.push_back(member);
+    }
+  }
+  /// From one time to another; `busier(member)` times as much as is usual for the hour.
+  template <class Busier>
+  void work(std::int64_t from_ns, std::int64_t to_ns, Busier busier) {
+    constexpr std::int64_t step = 2'000'000'000;
+    for (std::int64_t time = from_ns; time < to_ns; time += step) {
+      const std::int64_t hour_of_day = time % day / hour;
+      const double per_min = hour_of_day >= 7 && hour_of_day < 19 && (time - monday) / day % 7 < 5 ? 3 : 0.2;
+      for (int member = 0; member < members; ++member)
+        for (double expected = per_min / 30 * busier(member); expected > 0; expected -= 1)
+          if (uniform() < expected) act(member, time + member);
+    }
+  }
+  /// Findings of one member within an hour are one.
+  std::size_t surges() const {
+    std::set<std::pair<int, std::int64_t>> different;
+    for (std::size_t i = 0; i < found.size(); ++i) different.emplace(found[i], found_ns[i] / hour);
+    return different.size();
+  }
+  void learn() {
+    work(monday, rush_ns, [](int) { return 1.0; });
+  }
+};
+
+TEST(Surge, an_agent_that_does_ten_times_as_much_is_found_within_a_minute) {
+  Office office;
+  office.learn();
+  EXPECT_LE(office.surges(), 5u) << "half a false alert a day is allowed for, and ten of fifteen days are judged";
+  const std::size_t before = office.found.size();
+  office.work(rush_ns, rush_ns + 10 * minute, [](int member) { return member == 4 ? 10.0 : 1.0; });
+  ASSERT_GT(office.found.size(), before);
+  for (std::size_t i = before; i < office.found.size(); ++i) EXPECT_EQ(office.found[i], 4);
+  EXPECT_LE(office.found_ns[before], rush_ns + minute);
+  const Surge::Finding& finding = office.findings[before];
+  EXPECT_EQ(finding.kind, Surge::Kind::principal);
+  EXPECT_NEAR(finding.expected, 3, 1.5);
+  EXPECT_GT(finding.observed, finding.upper);
+  EXPECT_LE(finding.not_below, finding.observed);
+  EXPECT_GT(finding.not_below, finding.expected);
+  EXPECT_LT(finding.rate_per_day, finding.bar_per_day);
+}
+
+TEST(Surge, three_times_as_much_is_found_within_ten_minutes) {
+  Office office;
+  office.learn();
+  const std::size_t before = office.found.size();
+  office.work(rush_ns, rush_ns + 10 * minute, [](int member) { return member == 4 ? 3.5 : 1.0; });
+  ASSERT_GT(office.found.size(), before);
+  EXPECT_EQ(office.found[before], 4);
+}
+
+TEST(Surge, a_rush_that_all_of_a_role_share_is_nobodys) {
+  Office office;
+  office.learn();
+  const std::size_t before = office.found.size();
+  for (int i = 0; i < 60; ++i) office.work(rush_ns + i * minute, rush_ns + (i + 1) * minute, [&](int) { return 1 + i * 0.04; });
+  EXPECT_EQ(office.found.size(), before);
+}
+
+TEST(Surge, new_destinations_come_faster_than_ever) {
+  Office browsing;  // four new ones a day of each member
+  for (int at = 0; at < days_before; ++at) {
+    for (int i = 0; i < 4; ++i)
+      for (int member = 0; member < members; ++member)
+        browsing.act(member, monday + at * day + (8 + 3 * i) * hour + member * minute, true);
+  }
+  const std::size_t before = browsing.found.size();
+  for (int i = 0; i < 40; ++i) browsing.act(4, rush_ns + i * minute / 4, true);
+  bool fan_out = false;
+  for (std::size_t i = before; i < browsing.findings.size(); ++i) fan_out |= browsing.findings[i].kind == Surge::Kind::fan_out;
+  EXPECT_TRUE(fan_out);
+}
+
+TEST(Surge, a_surge_is_told_anew_only_when_it_has_become_much_less_likely) {
+  Office office;
+  office.learn();
+  const std::size_t before = office.found.size();
+  office.work(rush_ns, rush_ns + 30 * minute, [](int member) { return member == 4 ? 10.0 : 1.0; });
+  EXPECT_LT(office.found.size() - before, 60u) << "900 actions";
+  for (std::size_t i = before + 1; i < office.findings.size(); ++i)
+    EXPECT_GT(office.findings[i].score, office.findings[i - 1].score + 2);
+}
+
+TEST(Surge, a_new_agent_is_not_judged) {
+  Office office;
+  office.learn();
+  const std::size_t before = office.found.size();
+  for (int i = 0; i < 600; ++i) office.act(77, rush_ns + i * 1'000'000'000ll);
+  EXPECT_EQ(office.found.size(), before);
+}
+
+TEST(Surge, goes_on_after_a_snapshot_as_if_nothing_had_been) {
+  Office office;
+  office.learn();
+  SnapshotWriter saved;
+  office.surge.save(saved);
+  Surge other(8 << 20, 0.5);
+  SnapshotReader in(saved.bytes());
+  ASSERT_TRUE(other.load(in));
+  EXPECT_TRUE(in.at_end());
+  SnapshotWriter again;
+  other.save(again);
+  EXPECT_EQ(saved.bytes(), again.bytes());
+}
+
+}  // namespace
+}  // namespace tidewaiter::detect
