@@ -133,6 +133,8 @@ Surge::Standing Surge::stand(Slot& slot, const Now& now, double rate) {
   Standing best;
   const double share = std::max(1 / (double{slot.learnt} + excess_prior_weight), excess_share_min);
   double top = 0;
+  // Below this a surprise is neither the largest of its block nor hot.
+  const double enough = std::min(slot.top / fixed_top, interesting_nats / usual_prior * slot.usual / fixed_usual);
   for (std::size_t i = 0; i < scales; ++i) {
     const double own = double{slot.counts[i]};
     const double usual = rate * std::max(now.season, 1.0) * rate_window_min[i];
@@ -146,6 +148,9 @@ Surge::Standing Surge::stand(Slot& slot, const Now& now, double rate) {
     slot.excess[i] += static_cast<float>(share * (std::clamp(own - expected, -reach, reach) - excess));
     if (own <= expected + 1) continue;
     const double dispersion = 1 + 2 * std::max(0.0, excess);
+    // x ln(x / M) - (x - M) <= (x - M)^2 / M: most events need no logarithm.
+    const double at_most = 2 * (own - expected) * (own - expected) / (expected * dispersion);
+    if (at_most <= enough) continue;
     const double nats = surprise(own, expected, double{slot.learnt} + prior_events) / dispersion;
     if (nats <= top) continue;
     top = nats;
