@@ -14,7 +14,7 @@ constexpr std::int64_t gap_ns = 15 * 60 * second_ns;
 constexpr std::int64_t renew_ns = 3600 * second_ns;
 constexpr std::int64_t warm_age_s = 3 * 86'400;
 constexpr float warm_events = 100;
-constexpr double calibrated_days = 5;
+constexpr double calibrated_days = 7;
 constexpr double interesting_nats = 6, excess_prior = 3;
 constexpr double step_max = 24, margin_min = 1, forget_half_life_min = 10;
 constexpr double mean_prior = 4, mean_prior_events = 50, mean_share_min = 0.0005;
@@ -24,7 +24,7 @@ constexpr double told_again = 2.302585;
 constexpr double score_max = 500;
 constexpr std::size_t owner_levels = 2;  // kind, role
 constexpr std::uint64_t role_salt = 0xc4a1;
-constexpr std::array<double, 2> budget_share = {0.8, 0.2};
+constexpr std::array<double, 2> budget_share = {0.95, 0.05};
 
 std::uint16_t kind_of(const Event& event) {
   return static_cast<std::uint16_t>(1 + (event.get(Num::action) & 63) + (event.get(Num::resource_type) << 6));

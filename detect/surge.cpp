@@ -24,11 +24,12 @@ constexpr double hot_growth = 2;
 constexpr double score_max = 1000;  // nats; fixed-point numbers hold as much
 constexpr std::uint16_t warm_blocks = 30;
 constexpr std::int64_t warm_age_s = 3 * 86'400;
-constexpr double calibrated_days = 5;
+constexpr double calibrated_days = 7;
 constexpr double excess_prior = 2;
-// Of the false alerts, by kind: busy and sparse agents, busy and sparse others.
-constexpr std::array<double, Surge::kinds * 4> budget_share = {0.25, 0.15, 0.05, 0.05, 0.1, 0.08, 0.03, 0.02,
-                                                               0.06, 0.04, 0.02, 0.02, 0.04, 0.05, 0.02, 0.02};
+// Of the false alerts, by kind: busy and sparse agents, busy and sparse others. Pipelines and services are bursty by trade
+// and get little.
+constexpr std::array<double, Surge::kinds * 4> budget_share = {0.35, 0.15, 0.01, 0.01, 0.12, 0.1, 0.01, 0.01,
+                                                               0.08, 0.04, 0.01, 0.01, 0.04, 0.04, 0.01, 0.01};
 constexpr double busy_per_min = 0.25;
 // In a window; fewer are too few to matter, however rare.
 constexpr std::array<double, Surge::kinds> count_min = {8, 8, 8, 4};
