@@ -22,7 +22,7 @@ constexpr std::size_t block_events = 32;  // hashed and prefetched before they a
 // Shares of the memory bound and of the false alert budget.
 constexpr std::uint64_t flow_memory = 4, volume_memory = 4, rules_memory = 8, names_memory = 8, silence_memory = 32,
                         joins_memory = 24, rhythm_memory = 16, surge_memory = 24, chain_memory = 16;
-constexpr double flow_budget = 0.4, volume_budget = 0.5, rhythm_budget = 0.1, surge_budget = 0.5, chain_budget = 0.2;
+constexpr double flow_budget = 0.4, volume_budget = 0.5, rhythm_budget = 0.1, surge_budget = 0.25, chain_budget = 0.02;
 
 }  // namespace
 

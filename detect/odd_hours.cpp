@@ -67,7 +67,8 @@ void OddHours::prefetch(const EventKeys& keys) const {
 }
 
 void OddHours::observe(const EventKeys& keys, const Seen& seen, std::vector<Finding>& out) {
-  if (keys.principal == 0) return;
+  const auto type = seen.event->get(Num::principal_type);
+  if (keys.principal == 0 || type == type_ci_job) return;  // a build comes when somebody pushes: its hours are not its own
   const auto hour = static_cast<std::uint32_t>(seen.event->time_ns() / hour_ns);
   const float weight = Volume::leaves(*seen.event) ? weight_leaving : weight_other;
   const auto [role, new_role] = profiles_.find_or_insert(role_key(keys), keys.quota);
@@ -76,8 +77,7 @@ void OddHours::observe(const EventKeys& keys, const Seen& seen, std::vector<Find
   if (new_role) role->first_hour = role->hour = hour;
   if (fresh) {
     own->first_hour = own->hour = hour;
-    const auto type = seen.event->get(Num::principal_type);
-    own->machine = type == type_service || type == type_ci_job || type == type_host;
+    own->machine = type == type_service || type == type_host;
   }
   if (!enter(*role, hour, nullptr) || !enter(*own, hour, role)) return;
   if (own->count == 0) own->first = seen.evidence();

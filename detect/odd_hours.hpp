@@ -16,7 +16,8 @@
 //
 // Judged at every action, against the whole hour's expectation, so the score only rises within an hour. The highest score of a
 // night is one observation of the tail, learnt when the night is over. What was told is news again only if it is more.
-// Hot hours are learnt winsorised. Machines (services, CI jobs, hosts), which come in batches, have a tail of their own.
+// Hot hours are learnt winsorised. Machines (services, hosts), which come in batches, have a tail of their own; CI jobs are left out:
+// a build comes when somebody pushes.
 //
 // Cost: a line of the principal's and of the role's slot per event; the profile itself is touched once per principal and hour.
 #pragma once
