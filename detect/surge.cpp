@@ -60,8 +60,8 @@ double count_at(double nats, double expected, double events) {
 Surge::Surge(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over)
     : false_alerts_per_day_(false_alerts_per_day),
       handed_over_(handed_over),
-      slots_(memory_bytes * 7 / 8),
-      clock_(memory_bytes / 8),
+      slots_(memory_bytes * 3 / 4),
+      clock_(memory_bytes / 4),
       tails_(tails, TailCalibrator(interesting_nats, excess_prior)) {}
 
 namespace {

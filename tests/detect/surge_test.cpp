@@ -126,6 +126,24 @@ TEST(Surge, a_new_agent_is_not_judged) {
   EXPECT_EQ(office.found.size(), before);
 }
 
+TEST(Surge, the_clocks_of_three_hundred_roles_have_room_in_the_default_memory) {
+  // A twenty-fourth of 256 MiB. A clock that is pushed out and made anew with every event knows no season.
+  Surge surge((256u << 20) / 24, 0.5);
+  std::vector<Surge::Finding> findings;
+  for (int i = 0; i < 3000; ++i) {
+    const std::string role = "role-" + std::to_string(i % 300);
+    EventKeys keys;
+    keys.role = combine(hash_name("tenant"), hash_name(role));
+    keys.quota = static_cast<std::uint16_t>(keys.role >> 48 | 1);
+    keys.principal = combine(3, hash_name(role));
+    Event event;
+    event.set(Num::time, static_cast<std::uint64_t>(monday + i * second));
+    event.set(Num::action, 1);
+    surge.observe(keys, event, false, findings);
+  }
+  EXPECT_EQ(surge.evictions(), 0u);
+}
+
 TEST(Surge, goes_on_after_a_snapshot_as_if_nothing_had_been) {
   Office office;
   office.learn();
