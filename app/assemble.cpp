@@ -131,7 +131,6 @@ detect::EngineConfig engine_config(const Config& config) {
   engine.burst = d.burst;
   engine.sequence = d.sequence;
   engine.rhythm = d.rhythm;
-  engine.health = d.health;
   return engine;
 }
 

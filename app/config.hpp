@@ -78,7 +78,7 @@ struct DetectConfig {
   std::int64_t idle_after_ms = 5'000;          // a partition without messages holds event time back so long
   double false_alerts_per_day = 0.2;
   double volume_min_bytes = 1'000'000;
-  bool flow = true, volume = true, silence = true, burst = true, sequence = true, rhythm = true, health = true;
+  bool flow = true, volume = true, silence = true, burst = true, sequence = true, rhythm = true;
 };
 
 /// Whose signatures of attestations count.
