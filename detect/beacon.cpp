@@ -47,7 +47,7 @@ Beacon::Beacon(std::uint64_t memory_bytes, double findings_per_day, double hande
       handed_over_(handed_over),
       edges_(memory_bytes - memory_bytes / 32),
       roles_(memory_bytes / 32),
-      tail_(interesting_nats, 1.25) {}
+      tail_(interesting_nats, 2.5) {}
 
 bool Beacon::asks(const EventKeys& keys, const Event& event) {
   if (keys.destination == 0 || (keys.principal == 0 && keys.app == 0)) return false;

@@ -145,9 +145,7 @@ double Chain::rate_max(std::size_t tail) const { return false_alerts_per_day_ * 
 double Chain::bar(std::size_t at, std::int64_t time_ns) {
   if (time_ns < bars_until_ns_[at] && time_ns > bars_until_ns_[at] - 2 * renew_ns) return bars_[at];
   bars_until_ns_[at] = time_ns + renew_ns;
-  double score = interesting_nats;
-  while (score < score_max && tails_[at].rate_per_day(score) > rate_max(at) * handed_over_) score += TailCalibrator::bin_nats;
-  return bars_[at] = score;
+  return bars_[at] = tails_[at].least_of_rate(rate_max(at) * handed_over_, interesting_nats, score_max);
 }
 
 void Chain::save(SnapshotWriter& out) const {

@@ -19,10 +19,10 @@ constexpr std::string_view magic = "tidewaiter-detect";
 constexpr std::uint32_t snapshot_version = 8;
 constexpr std::size_t block_events = 32;  // hashed and prefetched before they are judged
 
-// Shares of the memory bound and of the false alert budget.
+// Shares of the memory bound and of the false alert budget; the latter add up to 1.
 constexpr std::uint64_t flow_memory = 4, volume_memory = 4, rules_memory = 8, names_memory = 8, silence_memory = 32,
                         joins_memory = 24, rhythm_memory = 16, surge_memory = 24, chain_memory = 16;
-constexpr double flow_budget = 0.4, volume_budget = 0.5, rhythm_budget = 0.1, surge_budget = 0.25, chain_budget = 0.02;
+constexpr double flow_budget = 0.4, volume_budget = 0.3, rhythm_budget = 0.08, surge_budget = 0.2, chain_budget = 0.02;
 
 }  // namespace
 

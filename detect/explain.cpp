@@ -55,6 +55,23 @@ void add_statistics(Alert& alert, double p_value, double rate_per_day, double sc
   explanation.number("score_nats", score);
 }
 
+void add_baseline_age(Alert& alert, std::int64_t since_ns, std::int64_t now_ns) {
+  alert.explanation.text("baseline_age", format_span(now_ns - since_ns));
+  alert.explanation.time("baseline_since", since_ns);
+}
+
+std::string who_did(const Event& event) {
+  if (!event.has(Str::principal)) return "app " + std::string(event.get(Str::app));
+  return format_principal(enums::principal_type.word(event.get(Num::principal_type)), event.get(Str::principal));
+}
+
+std::string format_rate(double value) {
+  if (value >= 10) return std::to_string(std::llround(value));
+  if (value > 0 && value < 0.005) return "less than 0.01";
+  const double places = value >= 1 ? 10 : 100;
+  return format_number(std::round(value * places) / places);
+}
+
 Alert flow_alert(const Flow::Verdict& verdict, const Seen& seen) {
   const Event& event = *seen.event;
   Alert alert;
@@ -71,8 +88,7 @@ Alert flow_alert(const Flow::Verdict& verdict, const Seen& seen) {
                                    (by_class ? " data classes it used before" : " destinations it used before"));
   explanation.text("time_scale", "one event");
   explanation.number("baseline_events", verdict.principal_events);
-  explanation.text("baseline_age", format_span(event.time_ns() - verdict.context_first_ns));
-  explanation.time("baseline_since", verdict.context_first_ns);
+  add_baseline_age(alert, verdict.context_first_ns, event.time_ns());
   alert.bar_per_day = verdict.bar_per_day;
   add_statistics(alert, verdict.p_value, verdict.rate_per_day, verdict.score);
   explanation.text("known_to", verdict.level);
@@ -136,8 +152,7 @@ Alert volume_alert(const Volume::Finding& finding, const Names& names) {
   explanation.number("largest_before", finding.largest_before);
   explanation.number("not_an_alert_below", finding.not_below);
   explanation.number("baseline_windows", finding.windows_seen);
-  explanation.text("baseline_age", format_span((window.start_s - finding.first_s) * second_ns));
-  explanation.time("baseline_since", finding.first_s * second_ns);
+  add_baseline_age(alert, finding.first_s * second_ns, window.start_s * second_ns);
   alert.bar_per_day = finding.bar_per_day;
   add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score);
   explanation.text("parent", new_edge ? "the principal's other destinations" : "none");
@@ -173,8 +188,7 @@ Alert silence_alert(const Silence::Finding& finding) {
   explanation.text("longest_gap_before", format_span(finding.longest_gap_ns));
   explanation.number("p_value", finding.p_value);
   explanation.count("baseline_events", finding.events);
-  explanation.text("baseline_age", format_span(finding.last_ns - finding.first_ns));
-  explanation.time("baseline_since", finding.first_ns);
+  add_baseline_age(alert, finding.first_ns, finding.last_ns);
   explanation.time("last_seen", finding.last_ns);
   if (finding.sources > 1) explanation.count("sources", finding.sources);
   return alert;

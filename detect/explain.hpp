@@ -27,9 +27,15 @@ Alert sequence_alert(const Chain::Finding& finding, const Seen& seen);
 Key volume_entity(const Volume::Finding& finding);
 std::string_view volume_rule(const Volume::Finding& finding);
 
+/// "agent invoice-bot", or the app of an event without a principal.
+std::string who_did(const Event& event);
+/// "12", "0.34": a rate or an expectation as people write it, two digits.
+std::string format_rate(double value);
 /// High for high and critical risk tiers, else medium.
 Severity severity_of(std::uint64_t risk_tier);
 /// What every statistical detector says of its score, into the alert and its explanation.
 void add_statistics(Alert& alert, double p_value, double rate_per_day, double score);
+/// How long the baseline is known, at `now_ns`.
+void add_baseline_age(Alert& alert, std::int64_t since_ns, std::int64_t now_ns);
 
 }  // namespace tidewaiter::detect

@@ -4,17 +4,6 @@
 #include "detect/explain.hpp"
 
 namespace tidewaiter::detect {
-namespace {
-
-// "12", "0.34": a rate as people write it.
-std::string rate_text(double per_min) {
-  if (per_min >= 10) return std::to_string(std::llround(per_min));
-  const double places = per_min >= 1 ? 10 : 100;
-  return format_number(std::round(per_min * places) / places);
-}
-
-}  // namespace
-
 Alert burst_alert(const Surge::Finding& finding, const Seen& seen) {
   constexpr std::string_view rules[Surge::kinds] = {"burst.principal", "burst.action", "burst.app", "burst.fan_out"};
   const Event& event = *seen.event;
@@ -35,27 +24,25 @@ Alert burst_alert(const Surge::Finding& finding, const Seen& seen) {
   }
   alert.window_start_ns = event.time_ns() - static_cast<std::int64_t>(finding.window_min * 60e9);
   alert.bar_per_day = finding.bar_per_day;
-  const std::string who = app ? "app " + alert.app
-                              : format_principal(enums::principal_type.word(event.get(Num::principal_type)), alert.principal);
+  const std::string who = app ? "app " + alert.app : who_did(event);
   const std::string action(enums::action.word(event.get(Num::action)));
   const std::string what = finding.kind == Surge::Kind::fan_out  ? " new destinations a minute"
                            : finding.kind == Surge::Kind::action ? ' ' + action + " actions a minute"
                                                                  : " actions a minute";
-  alert.title = who + (finding.kind == Surge::Kind::fan_out ? " reached " : " did ") + rate_text(finding.observed) + what +
-                " in " + rate_text(finding.window_min) + " minutes; " + rate_text(finding.expected) +
-                " are expected of it now, 99 % below " + rate_text(finding.upper);
+  alert.title = who + (finding.kind == Surge::Kind::fan_out ? " reached " : " did ") + format_rate(finding.observed) + what +
+                " in " + format_rate(finding.window_min) + " minutes; " + format_rate(finding.expected) +
+                " are expected of it now, 99 % below " + format_rate(finding.upper);
   Explanation& explanation = alert.explanation;
   explanation.number("observed", finding.observed);
   explanation.number("expected", finding.expected);
   explanation.range("interval", 0, finding.upper);
   explanation.text("unit", finding.kind == Surge::Kind::fan_out ? "new destinations per minute" : "actions per minute");
-  explanation.text("time_scale", rate_text(finding.window_min) + " minutes");
+  explanation.text("time_scale", format_rate(finding.window_min) + " minutes");
   explanation.number("usual", finding.usual);
   explanation.number("not_an_alert_below", finding.not_below);
   explanation.number("baseline_events", finding.baseline_events);
   explanation.number("baseline_windows", finding.baseline_blocks);
-  explanation.text("baseline_age", format_span(event.time_ns() - finding.first_ns));
-  explanation.time("baseline_since", finding.first_ns);
+  add_baseline_age(alert, finding.first_ns, event.time_ns());
   add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score);
   explanation.number("season_factor", finding.season);
   if (finding.shock > 1.01) explanation.number("shared_by_role_factor", finding.shock);
@@ -79,11 +66,11 @@ Alert sequence_alert(const Chain::Finding& finding, const Seen& seen) {
   std::string before;
   for (std::size_t i = finding.before_known; i-- > 0;)
     before += std::string(enums::action.word(finding.before[i])) + (i > 0 ? ", " : "");
-  alert.title = format_principal(enums::principal_type.word(event.get(Num::principal_type)), alert.principal) + " did " + action +
+  alert.title = who_did(event) + " did " + action +
                 (resource.empty() ? "" : " on " + resource) + (before.empty() ? "" : " after " + before) +
-                (by_resource ? "; its role hardly ever does that to it" : "; its role hardly ever does that then") +
-                ", and the surprises of this run add up to " + rate_text(finding.score) + " nats, alerts begin at " +
-                rate_text(finding.not_below);
+                (by_resource ? "; its role hardly ever does that to it" : "; its role hardly ever does that then") + ", and this run of " +
+                std::to_string(finding.run_events) + " actions is " + format_rate(finding.score / finding.not_below) +
+                " times as unusual as alerts begin at";
   Explanation& explanation = alert.explanation;
   explanation.number("observed", finding.score);
   explanation.number("expected", 0);
@@ -99,8 +86,7 @@ Alert sequence_alert(const Chain::Finding& finding, const Seen& seen) {
   explanation.number("usual_nats", finding.usual_nats);
   explanation.count("run_events", finding.run_events);
   explanation.number("baseline_events", finding.baseline_events);
-  explanation.text("baseline_age", format_span(event.time_ns() - finding.first_ns));
-  explanation.time("baseline_since", finding.first_ns);
+  add_baseline_age(alert, finding.first_ns, event.time_ns());
   add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score);
   return alert;
 }

@@ -16,11 +16,6 @@ std::string clock(std::int64_t time_ns) {
   return (hour < 10 ? "0" : "") + std::to_string(hour) + ":00";
 }
 
-std::string who(const Event& event) {
-  if (!event.has(Str::principal)) return "app " + std::string(event.get(Str::app));
-  return format_principal(enums::principal_type.word(event.get(Num::principal_type)), event.get(Str::principal));
-}
-
 void add_evidence(Alert& alert, const EvidenceRef& first) {
   if (first.used != 0) alert.evidence.push_back(first);
 }
@@ -38,21 +33,20 @@ Alert odd_hours_alert(const OddHours::Finding& finding, const Seen& seen) {
   add_evidence(alert, finding.first);
   const std::int64_t end_ns = finding.start_ns + finding.hours * hour_ns;
   const std::string_view weekday = weekdays[finding.start_ns / (24 * hour_ns) % 7];
-  alert.title = who(event) + " did " + format_number(finding.observed) + " actions between " + clock(finding.start_ns) + " and " +
-                clock(end_ns) + " UTC on a " + std::string(weekday) + "; at that time it does " +
-                format_number(finding.expected) + ", 99 % below " + format_number(finding.upper) + ", and on average " +
-                format_number(finding.pace) + " an hour";
+  alert.title = who_did(event) + " was active between " + clock(finding.start_ns) + " and " + clock(end_ns) + " UTC on a " +
+                std::string(weekday) + ": " + format_rate(finding.observed) + " actions (each that sends nothing counts half); " +
+                format_rate(finding.expected) + " are usual for it then, 99 % below " + format_rate(finding.upper) + ", and " +
+                format_rate(finding.pace) + " an hour on average";
   Explanation& explanation = alert.explanation;
   explanation.number("observed", finding.observed);
   explanation.number("expected", finding.expected);
   explanation.range("interval", 0, finding.upper);
-  explanation.text("unit", "actions");
+  explanation.text("unit", "actions; each that sends nothing counts half");
   explanation.text("time_scale", finding.hours == 1 ? "an hour" : "2 hours");
   explanation.text("hour_of_week", std::string(weekday) + ' ' + clock(finding.start_ns) + " UTC");
   explanation.number("not_an_alert_below", finding.not_below);
   explanation.number("baseline_weeks", finding.weeks);
-  explanation.text("baseline_age", format_span(event.time_ns() - finding.first_ns));
-  explanation.time("baseline_since", finding.first_ns);
+  add_baseline_age(alert, finding.first_ns, event.time_ns());
   alert.bar_per_day = finding.bar_per_day;
   add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score);
   explanation.text("parent", "the same hour on other days, and the role");
@@ -71,7 +65,7 @@ Alert beacon_alert(const Beacon::Finding& finding, const Seen& seen) {
   alert.window_start_ns = finding.since_ns;
   add_evidence(alert, finding.first);
   const std::string period = format_span(finding.period_ns);
-  alert.title = who(event) + " calls " + destination_of(event) + " every " + period + ": " + std::to_string(finding.like) +
+  alert.title = who_did(event) + " calls " + destination_of(event) + " every " + period + ": " + std::to_string(finding.like) +
                 " of the last " + std::to_string(finding.gaps) + " gaps between calls of about the same size are within 19 % of that; " +
                 std::to_string(std::lround(100 * finding.usual)) + " % are usual there";
   Explanation& explanation = alert.explanation;
@@ -82,8 +76,7 @@ Alert beacon_alert(const Beacon::Finding& finding, const Seen& seen) {
   explanation.number("period_seconds", static_cast<double>(finding.period_ns / second_ns));
   explanation.number("not_an_alert_below", finding.not_below);
   explanation.count("baseline_events", finding.events);
-  explanation.text("baseline_age", format_span(event.time_ns() - finding.first_ns));
-  explanation.time("baseline_since", finding.first_ns);
+  add_baseline_age(alert, finding.first_ns, event.time_ns());
   alert.bar_per_day = finding.bar_per_day;
   add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score);
   explanation.time("regular_since", finding.since_ns);

@@ -25,7 +25,7 @@ constexpr double interesting_nats = 8;
 constexpr std::array<std::string_view, Flow::questions> rules = {"flow.destination", "flow.class_destination",
                                                                 "flow.data_class"};
 // Of the false alerts: known destinations, pairs, data classes, destinations that nobody knew.
-constexpr std::array<double, Flow::tails> budget_share = {0.1, 0.1, 0.2, 0.6};
+constexpr std::array<double, Flow::tails> budget_share = {0.05, 0.05, 0.2, 0.7};
 constexpr std::array<std::string_view, Flow::levels + 1> level_names = {"principal", "role", "tenant", "company",
                                                                        "nobody"};
 constexpr std::array<std::int64_t, Flow::levels> period_ns = {3600 * second_ns, day_ns, day_ns, 0};

@@ -28,6 +28,7 @@ constexpr double busy_slack = 4;            // actions that the excess of busy h
 constexpr double count_min = 3;
 constexpr double interesting_nats = 3, hot_nats = 5;
 constexpr double calibrated_days = 7, warm_weeks = 1;
+constexpr double actions_min = 150;       // of history: of few actions in batches nobody knows their hours
 constexpr std::uint32_t night_hours = 26;  // high hours so close are one observation, night after night
 constexpr double winsor_per_day = 0.02;   // scores rarer than that are learnt as the least that is so rare
 constexpr double news_nats = 3;           // more than what was told before
@@ -58,7 +59,7 @@ void OddHours::Rate::set(float rate) {
 }
 
 OddHours::OddHours(std::uint64_t memory_bytes, double findings_per_day, double handed_over)
-    : findings_per_day_(findings_per_day), handed_over_(handed_over), profiles_(memory_bytes), tails_{{interesting_nats, 1.25}, {interesting_nats, 1.25}} {}
+    : findings_per_day_(findings_per_day), handed_over_(handed_over), profiles_(memory_bytes), tails_{{interesting_nats, 1.25}, {interesting_nats, 2.5}} {}
 
 void OddHours::prefetch(const EventKeys& keys) const {
   if (keys.principal == 0) return;
@@ -101,7 +102,8 @@ bool OddHours::enter(Profile& profile, std::uint32_t hour, Profile* role) {
     return true;
   }
   profile.mean = std::max(static_cast<float>(expectation(profile, *role, hour)), least);
-  profile.odd = weeks(profile) >= warm_weeks && double{profile.mean} < odd_share * double{profile.level};
+  const double known = std::min(weeks(profile), weeks_max) * static_cast<double>(week_hours) * double{profile.level};
+  profile.odd = weeks(profile) >= warm_weeks && known >= actions_min && double{profile.mean} < odd_share * double{profile.level};
   if (!profile.odd) profile.count_before = profile.mean_before = 0;
   return true;
 }

@@ -71,6 +71,12 @@ RoleClock::Role& RoleClock::at(Key key, std::uint16_t quota, std::int64_t time_n
   return *role;
 }
 
+void RoleClock::count(Role& role, std::int64_t time_ns) {
+  const auto left = rate_decay(static_cast<double>(role.last_ns - time_ns) / ns_per_min);
+  for (std::size_t i = 0; i < rate_scales; ++i) role.counts[i] += left[i];
+  role.counted += time_ns / hour_ns == role.hour ? 1 : 0;
+}
+
 void RoleClock::close_hours(Role& role, std::int64_t hour) {
   if (role.first_hour != 0) {
     role.first_hour = 0;  // it was not seen whole

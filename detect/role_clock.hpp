@@ -67,12 +67,10 @@ class RoleClock {
   explicit RoleClock(std::uint64_t memory_bytes) : roles_(memory_bytes) {}
 
   void prefetch(Key role) const { roles_.prefetch(role, 128); }
-  /// The role, with its counts brought to `time_ns` (which may run back a little) and this event not yet counted.
+  /// The role, with its counts brought to `time_ns` (which may run back) and this event not yet counted.
   Role& at(Key role, std::uint16_t quota, std::int64_t time_ns);
-  static void count(Role& role) {
-    for (float& count : role.counts) count += 1;
-    role.counted += 1;
-  }
+  /// Counts the event. One that another partition brings late weighs what is left of it by now.
+  static void count(Role& role, std::int64_t time_ns);
 
   std::uint64_t evictions() const { return roles_.evictions(); }
   std::uint64_t memory_bytes() const { return roles_.memory_bytes(); }

@@ -90,7 +90,7 @@ void Surge::observe(const EventKeys& keys, const Event& event, bool new_edge, st
   hot = count(Kind::action, action_key(keys, event), now, hot, out) || hot;
   if (new_edge) count(Kind::fan_out, fan_out_key(keys), now, false, out);
   if (keys.app != 0 && !hot) count(Kind::app, app_key(keys), now, false, out);
-  RoleClock::count(role);
+  RoleClock::count(role, time_ns);
 }
 
 bool Surge::count(Kind kind, Key key, const Now& now, bool quiet, std::vector<Finding>& out) {
@@ -116,6 +116,12 @@ bool Surge::count(Kind kind, Key key, const Now& now, bool quiet, std::vector<Fi
     slot->learnt *= kept;
     slot->busy_min = slot->busy_min * kept + static_cast<float>(busy_min);
     slot->last_ns = time_ns;
+  }
+  if (time_ns < slot->last_ns) {  // of a partition that is read later: what is left of it by now, which is no news
+    const auto left = rate_decay(static_cast<double>(slot->last_ns - time_ns) / ns_per_min);
+    for (std::size_t i = 0; i < scales; ++i) slot->counts[i] += left[i];
+    slot->learnt += 1;
+    return false;
   }
   const double rate = rate_of(*slot);
   const Standing at = stand(*slot, now, rate);
@@ -189,9 +195,7 @@ double Surge::rate_max(std::size_t tail) const { return false_alerts_per_day_ * 
 double Surge::bar(std::size_t at, std::int64_t time_ns) {
   if (time_ns < bars_until_ns_[at] && time_ns > bars_until_ns_[at] - 2 * cool_ns) return bars_[at];
   bars_until_ns_[at] = time_ns + cool_ns;
-  double score = interesting_nats;
-  while (score < score_max && tails_[at].rate_per_day(score) > rate_max(at) * handed_over_) score += TailCalibrator::bin_nats;
-  return bars_[at] = score;
+  return bars_[at] = tails_[at].least_of_rate(rate_max(at) * handed_over_, interesting_nats, score_max);
 }
 
 void Surge::tell(Kind kind, std::size_t tail_at, Slot& slot, const Standing& at, double rate, const Now& now,

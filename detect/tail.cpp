@@ -103,6 +103,11 @@ double TailCalibrator::bar(double score, double rate_max) const {
   return score;
 }
 
+double TailCalibrator::least_of_rate(double rate_max, double from, double to) const {
+  while (from < to && rate_per_day(from) > rate_max) from += bin_nats;
+  return from;
+}
+
 void TailCalibrator::save(SnapshotWriter& out) const {
   out.put(counts_);
   out.put(weights_);

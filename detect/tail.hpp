@@ -38,6 +38,8 @@ class TailCalibrator {
   double p_value(double score) const;
   /// The least score, to a bin, whose rate is below `rate_max`, coming down from `score`, which is one.
   double bar(double score, double rate_max) const;
+  /// The least score, to a bin, from `from` on whose rate is at most `rate_max`; `to` when there is none below.
+  double least_of_rate(double rate_max, double from, double to) const;
   double days() const { return days_; }
   double tests() const;
 

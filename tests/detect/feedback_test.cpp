@@ -385,20 +385,20 @@ TEST(FeedbackInTheEngine, false_verdicts_hold_back_what_is_only_a_little_strange
 }
 
 TEST(FeedbackInTheEngine, true_verdicts_let_weaker_findings_of_the_same_rule_and_entity_be_told) {
-  const auto before = judge(company_with({}), sensitive(2.4));
-  const auto after = judge(company_with(verdicts_on_all(before, "true", 4)), sensitive(2.4));
+  const auto before = judge(company_with({}), sensitive(2));
+  const auto after = judge(company_with(verdicts_on_all(before, "true", 4)), sensitive(2));
   EXPECT_GT(told_later(after), told_later(before));
   EXPECT_GT(told_later(after, true), 0u);
 }
 
 TEST(FeedbackInTheEngine, what_it_adds_to_records_fits_their_schema) {
-  const auto before = judge(company_with({}), sensitive(6));
+  const auto before = judge(company_with({}), sensitive(5));
   auto said = verdicts_on_all(before, "false", 3);
   said.emplace(11, suppression("0123", {{"entity", {{"id", loudest(before)}}}}, "2025-09-18T00:00:00Z"));
   AlertSchema schema;
   std::map<std::string, int> seen;
   std::set<std::string> uids;
-  for (const Json& record : judge(company_with(said), sensitive(6))) {
+  for (const Json& record : judge(company_with(said), sensitive(5))) {
     EXPECT_EQ(schema.problem(record), "");
     EXPECT_TRUE(uids.insert(record["uid"]).second) << record.dump();
     seen[record["kind"]] += 1;

@@ -94,6 +94,16 @@ TEST(Surge, a_rush_that_all_of_a_role_share_is_nobodys) {
   EXPECT_EQ(office.found.size(), before);
 }
 
+TEST(Surge, what_another_partition_brings_later_is_no_burst) {
+  Office office;
+  office.learn();
+  office.findings.clear();
+  const std::int64_t newest = rush_ns + minute;
+  office.act(3, newest);
+  for (int i = 0; i < 180; ++i) office.act(3, newest - 61 * minute + i * 20 * second);  // an hour's usual work, read after it
+  EXPECT_TRUE(office.findings.empty());
+}
+
 TEST(Surge, new_destinations_come_faster_than_ever) {
   Office browsing;  // four new ones a day of each member
   for (int at = 0; at < days_before; ++at) {
