@@ -14,6 +14,7 @@
 #include "core/log_line.hpp"
 #include "core/text.hpp"
 #include "store/log_state.hpp"
+#include "store/snapshot_value.hpp"
 
 namespace tidewaiter::store {
 namespace {
@@ -250,7 +251,7 @@ Result<void> Log::put_snapshot(const std::string& name, std::uint64_t commit, st
     batch.remove(Cf::snapshots, snapshot_key(name, (*kept)[i]));
     kept->erase(kept->begin() + static_cast<std::ptrdiff_t>(i));
   }
-  batch.put(Cf::snapshots, snapshot_key(name, commit), encode_checked(snapshot));
+  batch.put(Cf::snapshots, snapshot_key(name, commit), encode_snapshot(snapshot));
   failpoint(Failpoint::snapshot_before_write);
   TRY(state_->write_batch(false));
   failpoint(Failpoint::snapshot_after_write);

@@ -15,6 +15,7 @@
 #include "store/ledger.hpp"
 #include "store/log_state.hpp"
 #include "store/segment_index.hpp"
+#include "store/snapshot_value.hpp"
 #include "store/state.hpp"
 #include "store/tree_reader.hpp"
 
@@ -247,8 +248,8 @@ Result<std::pair<std::uint64_t, std::string>> Reader::snapshot(const std::string
   if (!it->valid() || !it->key().starts_with(prefix) || it->key().size() != prefix.size() + 8)
     return fail(Code::not_found,
                 "there is no snapshot of '" + name + "' at or before commit " + std::to_string(commit));
-  TRY_ASSIGN(const std::string_view value, decode_checked(it->value()));
-  return std::pair(get_be<std::uint64_t>(it->key().data() + prefix.size()), std::string(value));
+  TRY_ASSIGN(std::string state, decode_snapshot(it->value()));
+  return std::pair(get_be<std::uint64_t>(it->key().data() + prefix.size()), std::move(state));
 }
 
 Result<std::vector<Head>> Reader::heads(std::uint16_t log) const {

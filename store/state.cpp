@@ -24,17 +24,6 @@ ByteReader open_value(std::string_view bytes) {
   return in;
 }
 
-std::string with_checksum(std::string_view bytes) {
-  return std::string(bytes).append(as_view(sha256(bytes)).substr(0, checksum_size));
-}
-Result<std::string_view> without_checksum(std::string_view bytes) {
-  if (bytes.size() < checksum_size) return wrong("a stored value");
-  const std::string_view value = bytes.substr(0, bytes.size() - checksum_size);
-  if (bytes.substr(value.size()) != as_view(sha256(value)).substr(0, checksum_size))
-    return fail(Code::corruption, "a stored value does not have its checksum");
-  return value;
-}
-
 void put_hash(Bytes& out, const Hash& hash) { out.bytes(as_view(hash)); }
 Hash get_hash(ByteReader& in) {
   Hash hash{};
@@ -101,7 +90,7 @@ std::string encode_state(const StoreState& state) {
   put_counts(out, state.counters.records_by_kind);
   put_counts(out, state.counters.rejects_by_reason);
   put_counts(out, state.counters.connector);
-  return with_checksum(out.view());
+  return with_checksum(std::string(out.view()));
 }
 
 Result<StoreState> decode_state(std::string_view stored) {
@@ -247,15 +236,21 @@ Result<std::string_view> decode_bytes(std::string_view bytes) {
   return bytes.substr(1);
 }
 
-std::string encode_checked(std::string_view value) {
-  std::string out;
-  out.reserve(1 + value.size() + checksum_size);  // snapshots are large
-  out += static_cast<char>(format_version);
-  out += value;
-  const Hash hash = sha256(out);
-  out += as_view(hash).substr(0, checksum_size);
-  return out;
+std::string with_checksum(std::string bytes) {
+  const Hash hash = sha256(bytes);
+  bytes += as_view(hash).substr(0, checksum_size);
+  return bytes;
 }
+
+Result<std::string_view> without_checksum(std::string_view bytes) {
+  if (bytes.size() < checksum_size) return wrong("a stored value");
+  const std::string_view value = bytes.substr(0, bytes.size() - checksum_size);
+  if (bytes.substr(value.size()) != as_view(sha256(value)).substr(0, checksum_size))
+    return fail(Code::corruption, "a stored value does not have its checksum");
+  return value;
+}
+
+std::string encode_checked(std::string_view value) { return with_checksum(encode_bytes(value)); }
 
 Result<std::string_view> decode_checked(std::string_view bytes) {
   TRY_ASSIGN(const std::string_view value, without_checksum(bytes));
@@ -283,7 +278,7 @@ std::string encode_head(const Head& head) {
   put_hash(out, head.root);
   out.fixed(head.time_ns);
   out.string(head.note);
-  return with_checksum(out.view());
+  return with_checksum(std::string(out.view()));
 }
 
 Result<Head> decode_head(std::string_view stored) {

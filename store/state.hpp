@@ -83,8 +83,10 @@ FixedValue<8> encode_number(std::uint64_t value);
 Result<std::uint64_t> decode_number(std::string_view bytes);
 std::string encode_bytes(std::string_view value);
 Result<std::string_view> decode_bytes(std::string_view bytes);
-/// Cursors and snapshots, which nothing else vouches for: version, value, then the first 8 bytes of the
-/// SHA-256 of both. The state of the store and heads end in the same way.
+/// What nothing else vouches for ends in the first 8 bytes of the SHA-256 of all before.
+std::string with_checksum(std::string bytes);
+Result<std::string_view> without_checksum(std::string_view bytes);
+/// Cursors: version, value, checksum.
 std::string encode_checked(std::string_view value);
 Result<std::string_view> decode_checked(std::string_view bytes);
 FixedValue<32> encode_hash(const Hash& hash);

@@ -4,6 +4,7 @@
 
 #include "core/text.hpp"
 #include "store/keys.hpp"
+#include "store/snapshot_value.hpp"
 #include "store/verify_context.hpp"
 
 namespace tidewaiter::store {
@@ -103,7 +104,7 @@ Result<void> snapshots(VerifyContext& context, const FollowerView& view) {
     const std::string_view key = it->key();
     const std::size_t end = key.find('\0');
     const std::string name(key.substr(0, end));
-    const auto value = decode_checked(it->value());
+    const auto value = decode_snapshot(it->value());
     if (end == std::string_view::npos || key.size() != end + 9 || !value) {
       context.find("snapshots", "a snapshot of '" + name + "' cannot be read");
       continue;

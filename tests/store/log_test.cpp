@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "store/snapshot_value.hpp"
+#include "store/state.hpp"
 #include "tests/store/samples.hpp"
 
 namespace tidewaiter::store {
@@ -256,6 +258,21 @@ TEST(Log, cursors_alone_make_no_commit) {
   EXPECT_EQ(log->last_commit(), before);
   EXPECT_EQ(log->cursor("forward/splunk").value(), "17");
   EXPECT_EQ(log->cursor("detect").value(), "18");
+}
+
+TEST(Log, a_snapshot_is_stored_small_and_read_as_it_was_also_from_older_stores) {
+  std::string state(3 << 20, '\0');
+  for (std::size_t at = 0; at < state.size(); at += 64) state[at] = static_cast<char>(at / 64 * 31);
+  const std::string value = encode_snapshot(state);
+  EXPECT_LT(value.size(), state.size() / 4);
+  EXPECT_EQ(decode_snapshot(value).value(), state);
+  EXPECT_EQ(decode_snapshot(encode_snapshot("")).value(), "");
+  EXPECT_EQ(decode_snapshot(encode_checked("as version 1 kept it")).value(), "as version 1 kept it");
+
+  EXPECT_EQ(decode_snapshot(value.substr(0, value.size() - 1)).error().code, Code::corruption);
+  EXPECT_EQ(decode_snapshot(with_checksum("\x02no frame")).error().code, Code::corruption);
+  EXPECT_EQ(decode_snapshot(with_checksum(value.substr(0, value.size() / 2))).error().code, Code::corruption);
+  EXPECT_EQ(decode_snapshot(with_checksum("\x03of tomorrow")).error().code, Code::corruption);
 }
 
 TEST(Log, the_newest_snapshots_are_kept_and_found_by_commit) {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <random>
 #include <thread>
 
 #include "core/failpoint.hpp"
@@ -222,7 +223,9 @@ TEST(Processes, a_view_beside_a_writer_that_flushes_all_the_time_lacks_no_commit
   if (pid == 0) {
     Metrics metrics;
     auto log = open(o, metrics);
-    const std::string large(5u << 20, 's');  // three of them fill the memory for snapshots, and all tables are written
+    std::string large(5u << 20, '\0');  // three of them fill the memory for snapshots, and all tables are written
+    std::mt19937 random(1);
+    for (char& byte : large) byte = static_cast<char>(random());  // what cannot be compressed
     for (std::uint64_t next = 0;; next += 5)
       if (!log->commit(offsets(next, next + 5), {}, {}, {}) || !log->put_snapshot("detect", next, large, 1)) ::_exit(1);
   }
