@@ -31,7 +31,7 @@ Result<std::uint64_t> learn(detect::Sequence& sequence, const std::string& path)
     ++sessions;
     detect::Sequence::History history;
     each_symbol(line, [&](Key symbol) {
-      sequence.learn(history, symbol, 1);
+      sequence.learn(detect::Sequence::Place(history), symbol, 1);
       history.push(symbol);
     });
   }
@@ -43,7 +43,7 @@ double score(detect::Sequence& sequence, std::string_view line) {
   detect::Sequence::History history;
   detect::SequenceScore total;
   each_symbol(line, [&](Key symbol) {
-    total.add(sequence.surprise(history, symbol));
+    total.add(sequence.surprise(detect::Sequence::Place(history), symbol));
     history.push(symbol);
   });
   return total.root_mean_square();

@@ -26,6 +26,8 @@ constexpr std::size_t owner_levels = 2;  // kind, role
 constexpr std::uint64_t role_salt = 0xc4a1;
 constexpr std::array<double, 2> budget_share = {0.95, 0.05};
 
+Key role_key(const EventKeys& keys) { return combine(keys.role, role_salt); }
+
 std::uint16_t kind_of(const Event& event) {
   return static_cast<std::uint16_t>(1 + (event.get(Num::action) & 63) + (event.get(Num::resource_type) << 6));
 }
@@ -40,26 +42,40 @@ Chain::Chain(std::uint64_t memory_bytes, double false_alerts_per_day, double han
       resources_(memory_bytes / 4),
       tails_{TailCalibrator(interesting_nats, excess_prior), TailCalibrator(interesting_nats, excess_prior)} {}
 
-Chain::Step Chain::step_of(const EventKeys& keys, const Event& event, const Run& run, double usual) {
+Chain::Step Chain::step_of(const EventKeys& keys, const Event& event, const Run& run) {
   Step step;
   step.kind = kind_of(event);
-  for (std::size_t i = steps; i-- > 0;) step.before.push(run.kinds[i]);
-  step.before.push(keys.role);
-  step.owners.push(keys.role);
-  step.owners.push(step.kind);
-  step.action_nats = actions_.surprise(step.before, step.kind, steps + 1);
-  step.usual_nats = usual;
+  Sequence::History before, owners;
+  for (std::size_t i = steps; i-- > 0;) before.push(run.kinds[i]);
+  before.push(keys.role);
+  step.before = Sequence::Place(before, steps + 1);
   if (!event.has(Str::resource)) return step;
+  owners.push(keys.role);
+  owners.push(step.kind);
+  step.owners = Sequence::Place(owners, owner_levels);
   step.resource = hash_name(event.get(Str::resource));
-  step.resource_nats = resources_.surprise(step.owners, step.resource, owner_levels);
   return step;
+}
+
+void Chain::prefetch(const EventKeys& keys) const {
+  runs_.prefetch(keys.principal);
+  runs_.prefetch(role_key(keys));
+}
+
+void Chain::prefetch_step(const EventKeys& keys, const Event& event) const {
+  if (!asks(keys, event)) return;
+  const Run* run = runs_.find(keys.principal);
+  if (run == nullptr) return;
+  const Step step = step_of(keys, event, *run);
+  actions_.prefetch(step.before, step.kind);
+  if (step.resource != 0) resources_.prefetch(step.owners, step.resource);
 }
 
 void Chain::observe(const EventKeys& keys, const Event& event, std::vector<Finding>& out) {
   if (!asks(keys, event)) return;
   const std::int64_t time_ns = event.time_ns();
   const std::size_t tail = event.get(Num::principal_type) == agent_type ? 0 : 1;
-  const auto [role, new_role] = runs_.find_or_insert(combine(keys.role, role_salt), keys.quota);
+  const auto [role, new_role] = runs_.find_or_insert(role_key(keys), keys.quota);
   if (new_role) role->mean = static_cast<float>(mean_prior);
   role->last_ns = std::max(role->last_ns, time_ns);
   const double prior = double{role->mean};
@@ -72,7 +88,10 @@ void Chain::observe(const EventKeys& keys, const Event& event, std::vector<Findi
   if (time_ns - run->last_ns > gap_ns) end_run(tail, *run, time_ns);
   const double events = double{run->events};
   const double usual = (double{run->mean} * events + prior * mean_prior_events) / (events + mean_prior_events);
-  const Step step = step_of(keys, event, *run, usual);
+  Step step = step_of(keys, event, *run);
+  step.usual_nats = usual;
+  step.action_nats = actions_.surprise(step.before, step.kind);
+  if (step.resource != 0) step.resource_nats = resources_.surprise(step.owners, step.resource);
   const double elapsed_min = std::max(0.0, static_cast<double>(time_ns - run->last_ns) / 60e9);
   const double excess = std::min(step.nats(), step_max) - usual - std::max(margin_min, double{run->spread});
   const double kept = double{run->sum} * std::exp2(-elapsed_min / forget_half_life_min);
@@ -86,10 +105,10 @@ void Chain::observe(const EventKeys& keys, const Event& event, std::vector<Findi
   for (std::size_t i = steps - 1; i > 0; --i) run->kinds[i] = run->kinds[i - 1];
   run->kinds[0] = static_cast<std::uint16_t>(step.kind);
   const bool hot = double{run->sum} >= hot_nats && ++run->hot_events <= hot_events_max;
-  if (Run* pool = runs_.find(combine(keys.role, role_salt))) learn_mean(*pool, step.nats());
+  if (Run* pool = runs_.find(role_key(keys))) learn_mean(*pool, step.nats());
   if (hot) return;
-  actions_.learn(step.before, step.kind, keys.quota, steps + 1);
-  if (step.resource != 0) resources_.learn(step.owners, step.resource, keys.quota, owner_levels);
+  actions_.learn(step.before, step.kind, keys.quota);
+  if (step.resource != 0) resources_.learn(step.owners, step.resource, keys.quota);
 }
 
 void Chain::tell(std::size_t tail, Run& run, const Step& step, std::int64_t time_ns, std::vector<Finding>& out) {

@@ -19,7 +19,7 @@
 // TailCalibrator learns, of agents and others apart: a run is one finding in the tail, however long. While a run is hot
 // (C >= 12) the contexts do not learn its first 20 such events: three times is no habit, twenty may be.
 //
-// Cost: fifteen slots per event, most of them in cache, since kinds of actions are few.
+// Cost: six slots for a usual event, fifteen for one without its like, most of them in cache, since kinds of actions are few.
 #pragma once
 
 #include <array>
@@ -55,7 +55,9 @@ class Chain {
   };
 
   static bool asks(const EventKeys& keys, const Event& event) { return keys.principal != 0 && event.has(Num::action); }
-  void prefetch(const EventKeys& keys) const { runs_.prefetch(keys.principal); }
+  void prefetch(const EventKeys& keys) const;
+  /// Some time after prefetch(), when the principal's run is at hand.
+  void prefetch_step(const EventKeys& keys, const Event& event) const;
   /// Judges an event that is not late, then learns it.
   void observe(const EventKeys& keys, const Event& event, std::vector<Finding>& out);
 
@@ -84,12 +86,12 @@ class Chain {
     std::uint64_t rank() const { return rank_of_use(last_ns, events); }
   };
   struct Step {
-    Sequence::History before, owners;  // contexts of kind and resource
+    Sequence::Place before, owners;  // of kind and resource
     Key kind = 0, resource = 0;        // symbols; 0 = no resource
     double action_nats = 0, resource_nats = 0, usual_nats = 0;
     double nats() const { return action_nats + resource_nats; }
   };
-  Step step_of(const EventKeys& keys, const Event& event, const Run& run, double usual);
+  static Step step_of(const EventKeys& keys, const Event& event, const Run& run);
   void tell(std::size_t tail, Run& run, const Step& step, std::int64_t time_ns, std::vector<Finding>& out);
   static void learn_mean(Run& run, double nats);
   void end_run(std::size_t tail, Run& run, std::int64_t time_ns);

@@ -31,6 +31,7 @@ inline constexpr std::array<double, rate_scales> rate_window_min = {1 / 0.693147
 
 /// Weights that remain after some minutes, per scale.
 inline std::array<float, rate_scales> rate_decay(double elapsed_min) {
+  if (elapsed_min == 0) return {1, 1, 1};
   const auto slow = static_cast<float>(std::exp2(-elapsed_min / rate_half_life_min[2]));
   const float middle = slow * slow * slow * slow;
   return {middle * middle * middle * middle, middle, slow};

@@ -8,6 +8,7 @@ namespace {
 
 constexpr double discount = 0.5, concentration = 0.1;
 constexpr double base_probability = 1.0 / 1024;  // of a symbol that nobody has used
+constexpr double negligible = 0.005;
 constexpr Key root_context = 0x5e90;
 constexpr std::uint64_t symbol_salt = 0x1b873593;
 
@@ -15,34 +16,38 @@ Key in_context(Key context, Key symbol) { return combine(context, symbol ^ symbo
 
 }  // namespace
 
-std::array<Key, Sequence::order + 1> Sequence::contexts(const History& history) {
-  std::array<Key, order + 1> keys;
-  keys[0] = root_context;
-  for (std::size_t i = 0; i < order; ++i) keys[i + 1] = combine(keys[i], history.last_[i]);
-  return keys;
+Sequence::Place::Place(const History& history, std::size_t depth) : depth_(depth) {
+  contexts_[0] = root_context;
+  for (std::size_t i = 0; i < depth; ++i) contexts_[i + 1] = combine(contexts_[i], history.last_[i]);
 }
 
-double Sequence::surprise(const History& history, Key symbol, std::size_t depth) {
-  double probability = base_probability;
-  const std::array<Key, order + 1> keys = contexts(history);
-  for (std::size_t i = 0; i <= depth; ++i) {
-    const Key context = keys[i];
-    const Slot* known = slots_.find(context);
-    if (known == nullptr) continue;  // never seen, or pushed out
-    const Slot* here = slots_.find(in_context(context, symbol));
-    const double own = here == nullptr ? 0 : std::max(0.0, here->count - discount);
-    probability = (own + (concentration + discount * known->symbols) * probability) / (known->count + concentration);
+void Sequence::prefetch(const Place& place, Key symbol) const {
+  for (std::size_t i = place.depth_ + 1; i-- > 0;) {
+    slots_.prefetch_rare(place.contexts_[i]);
+    slots_.prefetch_rare(in_context(place.contexts_[i], symbol));
   }
-  return -std::log(std::max(probability, 1e-300));
 }
 
-void Sequence::learn(const History& history, Key symbol, std::uint16_t quota, std::size_t depth) {
-  const std::array<Key, order + 1> keys = contexts(history);
-  for (std::size_t i = depth + 1; i-- > 0;) {
-    Slot* here = slots_.find_or_insert(in_context(keys[i], symbol), quota).slot;
+double Sequence::surprise(const Place& place, Key symbol) const {
+  double probability = 0, left = 1;  // `left`: the weight of the contexts that are not asked yet
+  for (std::size_t i = place.depth_ + 1; i-- > 0 && left > negligible * probability;) {
+    const Slot* context = slots_.find_rare(place.contexts_[i]);
+    if (context == nullptr) continue;  // never seen, or pushed out
+    const Slot* here = slots_.find_rare(in_context(place.contexts_[i], symbol));
+    const double own = here == nullptr ? 0 : std::max(0.0, double{here->count} - discount);
+    const double events = double{context->count} + concentration;
+    probability += left * own / events;
+    left *= (concentration + discount * double{context->symbols}) / events;
+  }
+  return -std::log(std::max(probability + left * base_probability, 1e-300));
+}
+
+void Sequence::learn(const Place& place, Key symbol, std::uint16_t quota) {
+  for (std::size_t i = place.depth_ + 1; i-- > 0;) {
+    Slot* here = slots_.find_or_insert(in_context(place.contexts_[i], symbol), quota).slot;
     const bool first = here->count == 0;
     here->count += 1;
-    Slot* context = slots_.find_or_insert(keys[i], quota).slot;
+    Slot* context = slots_.find_or_insert(place.contexts_[i], quota).slot;
     context->count += 1;
     context->symbols += first ? 1.0F : 0.0F;
     if (!first) return;

@@ -67,6 +67,11 @@ class SlotTable {
     return nullptr;
   }
 
+  /// prefetch() of the first line for a key that may well be absent.
+  void prefetch_rare(Key key) const {
+    if (is_used(first(key))) prefetch_line(&slots_[first(key)]);
+  }
+
   /// find() for keys that are rarely there: most of the others are told from the bits of the used slots alone.
   const Slot* find_rare(Key key) const { return is_used(first(key)) ? find(key) : nullptr; }
 

@@ -13,34 +13,34 @@ Key letter(char c) { return hash_name({&c, 1}); }
 void learn(Sequence& sequence, std::string_view text) {
   Sequence::History history;
   for (const char c : text) {
-    sequence.learn(history, letter(c), 1);
+    sequence.learn(Sequence::Place(history), letter(c), 1);
     history.push(letter(c));
   }
-  sequence.learn(history, Sequence::end_symbol, 1);
+  sequence.learn(Sequence::Place(history), Sequence::end_symbol, 1);
 }
 
 double score(Sequence& sequence, std::string_view text) {
   Sequence::History history;
   SequenceScore total;
   for (const char c : text) {
-    total.add(sequence.surprise(history, letter(c)));
+    total.add(sequence.surprise(Sequence::Place(history), letter(c)));
     history.push(letter(c));
   }
-  total.add(sequence.surprise(history, Sequence::end_symbol));
+  total.add(sequence.surprise(Sequence::Place(history), Sequence::end_symbol));
   return total.root_mean_square();
 }
 
 TEST(Sequence, the_predictive_rule_by_hand) {
   Sequence sequence(1 << 20);
   Sequence::History start;
-  sequence.learn(start, letter('a'), 1);
-  sequence.learn(start, letter('a'), 1);
-  sequence.learn(start, letter('b'), 1);
+  sequence.learn(Sequence::Place(start), letter('a'), 1);
+  sequence.learn(Sequence::Place(start), letter('a'), 1);
+  sequence.learn(Sequence::Place(start), letter('b'), 1);
   // Every context before the first symbol has seen a, a, b; those above the longest count each symbol once.
   double p = 1.0 / 1024;
   for (int context = 0; context < 4; ++context) p = (0.5 + (0.1 + 0.5 * 2) * p) / 2.1;
   p = (1.5 + (0.1 + 0.5 * 2) * p) / 3.1;
-  EXPECT_NEAR(sequence.surprise(start, letter('a')), -std::log(p), 1e-9);
+  EXPECT_NEAR(sequence.surprise(Sequence::Place(start), letter('a')), -std::log(p), 1e-9);
 }
 
 TEST(Sequence, a_chain_that_never_was_scores_above_one_of_the_same_letters_that_was) {
