@@ -49,11 +49,11 @@ Chain::Step Chain::step_of(const EventKeys& keys, const Event& event, const Run&
   for (std::size_t i = steps; i-- > 0;) before.push(run.kinds[i]);
   before.push(keys.role);
   step.before = Sequence::Place(before, steps + 1);
-  if (!event.has(Str::resource)) return step;
+  if (keys.resource == 0) return step;
   owners.push(keys.role);
   owners.push(step.kind);
   step.owners = Sequence::Place(owners, owner_levels);
-  step.resource = hash_name(event.get(Str::resource));
+  step.resource = keys.resource;
   return step;
 }
 

@@ -104,8 +104,16 @@ double TailCalibrator::bar(double score, double rate_max) const {
 }
 
 double TailCalibrator::least_of_rate(double rate_max, double from, double to) const {
-  while (from < to && rate_per_day(from) > rate_max) from += bin_nats;
-  return from;
+  // Rates fall with the score: bisection over bins.
+  auto low = std::int64_t{0}, high = static_cast<std::int64_t>(std::ceil((to - from) / bin_nats));
+  while (low < high) {
+    const std::int64_t middle = (low + high) / 2;
+    if (rate_per_day(from + static_cast<double>(middle) * bin_nats) > rate_max)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return from + static_cast<double>(low) * bin_nats;
 }
 
 void TailCalibrator::save(SnapshotWriter& out) const {

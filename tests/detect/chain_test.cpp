@@ -26,7 +26,10 @@ struct Desk {
     event.set(Num::time, static_cast<std::uint64_t>(now_ns));
     event.set(Num::action, enums::action.find(action).value());
     event.set(Num::principal_type, agent_type);
-    if (!resource.empty()) event.set(Str::resource, resource);
+    if (!resource.empty()) {
+      event.set(Str::resource, resource);
+      keys.resource = hash_name(resource);
+    }
     chain.observe(keys, event, findings);
   }
   void usual(int member) {
