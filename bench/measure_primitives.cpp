@@ -23,8 +23,9 @@ struct Slice {
   std::vector<std::uint64_t> keys;
 };
 
-/// The keys whose state detection touches for this event: edge and context of each question that flow asks, the
-/// open windows of volume, and the source whose silence counts.
+/// The keys whose state detection touches for this event: edge and context of each question that flow asks, the open
+/// windows of volume, the source whose silence counts, the counts of burst, run and longest contexts of sequence, the
+/// hours and gaps of rhythm.
 void add_keys(const Event& event, std::vector<std::uint64_t>& keys) {
   const detect::EventKeys k = detect::keys_of(event);
   const auto add = [&](std::uint64_t a, std::uint64_t b) { keys.push_back(detect::combine(a, b) | 1); };
@@ -45,6 +46,21 @@ void add_keys(const Event& event, std::vector<std::uint64_t>& keys) {
     add(k.app, 5);
   }
   add(k.app ^ k.observer, 6);
+  if (k.principal == 0) return;
+  const std::uint64_t action = event.get(Num::action) + 1;
+  for (const std::uint64_t counted : {std::uint64_t{0}, action, k.app}) add(k.principal ^ counted, 7);
+  add(k.role, 7);
+  for (const detect::Key of : {k.principal, k.role}) {
+    add(of, 8);
+    add(of, 9);
+  }
+  add(k.role, action);
+  add(k.role ^ action, 10);
+  if (k.resource != 0) {
+    add(k.role ^ action, 11);
+    add(k.role ^ action, k.resource);
+  }
+  if (k.destination != 0) add(k.principal ^ k.destination, 12);
 }
 
 Slice slice_of(Batch& batch) {
