@@ -222,8 +222,8 @@ int show_one(const AlertsOptions& options, const store::Reader& reader) {
 int list(const AlertsOptions& options, const store::Reader& reader) {
   store::QuerySpec spec;
   spec.logs = {"alerts"};
-  // Joins of artifacts are news of deploys: they are shown to who asks for them.
-  spec.where = options.where.empty() ? "operation != attestation_join" : options.where;
+  // Joins of artifacts and receipts are no news for who looks after alerts: they are shown to who asks for them.
+  spec.where = options.where.empty() ? "operation != attestation_join and operation != detection_receipt" : options.where;
   spec.now_ns = SystemClock().now_ns();
   spec.order = store::Order::newest_first;
   spec.limit = options.limit.value_or(list_default);

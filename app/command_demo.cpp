@@ -260,7 +260,7 @@ void Demo::show_status(bool last) {
   const std::uint64_t produced = company_->produced();
   fmt::print(stderr, "{}{:>9} events  {:>7.0f}/s  lag {:>6}  alerts {:>4}  checkpoint {:.1f} s ago{}",
              terminal ? "\r" : "", s.counters.read, static_cast<double>(s.counters.read) / std::max(seconds, 0.001),
-             produced - std::min(produced, s.counters.read), s.alerts,
+             produced - std::min(produced, s.counters.read), s.detect.alerts,
              static_cast<double>(now - s.last_checkpoint_ns) / 1e9, terminal && !last ? "" : "\n");
 }
 

@@ -81,7 +81,7 @@ void show_progress(const PipelineStatus& status, bool last) {
   const double share = total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(total);
   const auto filled = static_cast<std::size_t>(share * 30);
   fmt::print(stderr, "\r[{:<30}] {:5.1f} %  {} records read, {} alerts{}", std::string(filled, '#'), share * 100,
-             status.counters.read, status.alerts, last ? "\n" : "");
+             status.counters.read, status.detect.alerts, last ? "\n" : "");
 }
 
 Result<int> ingest_files(const IngestOptions& options) {
@@ -124,10 +124,10 @@ Result<int> ingest_files(const IngestOptions& options) {
   const std::uint64_t duplicates = status.counters.duplicates - before.duplicates;
   if (options.json)
     fmt::print("{}\n", nlohmann::json{{"read", read}, {"duplicates", duplicates}, {"stored", read - duplicates},
-                                      {"alerts", status.alerts}, {"interrupted", interrupted}}.dump());
+                                      {"alerts", status.detect.alerts}, {"interrupted", interrupted}}.dump());
   else
     fmt::print("{} records stored, {} were there already; {} alerts in the store{}\n", read - duplicates, duplicates,
-               status.alerts, interrupted ? "; interrupted: the same command goes on from here" : "");
+               status.detect.alerts, interrupted ? "; interrupted: the same command goes on from here" : "");
   return exit_ok;
 }
 

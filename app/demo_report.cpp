@@ -40,7 +40,7 @@ void report_delivery(const DemoFacts& f) {
   for (const forward::Status& c : f.status.connectors)
     fmt::print("  {:<10} offered {}, acknowledged {}, pending {}, refused {}\n", c.name, c.offered, c.delivered, c.pending,
                c.dead_lettered);
-  fmt::print("  the receiver holds {} items, {} of them alerts, {} repeats\n", f.receiver.unique, f.receiver_alerts,
+  fmt::print("  the receiver holds {} items, {} of them alerts, digests and receipts, {} repeats\n", f.receiver.unique, f.receiver_alerts,
              f.receiver.repeats());
 }
 

@@ -89,7 +89,7 @@ Result<void> DetectStage::restore(const store::Reader& reader) {
     cursor_ = stored;
   }
   judged_.store(cursor_.commit);
-  alerts_.store(cursor_.alerts);
+  status_ = engine_->status();
   cursor_handed_over_ = cursor_.commit;
   cursor_time_ns_ = snapshot_time_ns_ = clock_.now_ns();
   return {};
@@ -119,7 +119,6 @@ Result<void> DetectStage::judge(const Commit& commit) {
     if (!writer_.submit(std::move(work))) return fail(Code::unavailable, "the writer has stopped");
     cursor_handed_over_ = commit.number;
   }
-  alerts_.store(cursor_.alerts);
   judged_.store(cursor_.commit);
   std::lock_guard lock(status_mutex_);
   status_ = engine_->status();

@@ -47,7 +47,6 @@ class DetectStage {
 
   /// Last commit judged, and whether everything it produced has been handed to the writer.
   std::uint64_t judged() const { return judged_.load(); }
-  std::uint64_t alerts() const { return alerts_.load(); }
   detect::Status engine_status() const;
 
  private:
@@ -64,7 +63,7 @@ class DetectStage {
   DetectCursor cursor_;
   std::uint64_t cursor_handed_over_ = 0, snapshot_events_ = 0;
   std::int64_t cursor_time_ns_ = 0, snapshot_time_ns_ = 0;
-  std::atomic<std::uint64_t> judged_{0}, alerts_{0};
+  std::atomic<std::uint64_t> judged_{0};
   mutable std::mutex status_mutex_;
   detect::Status status_;
 };

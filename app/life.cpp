@@ -314,7 +314,6 @@ void Life::fail_with(Error error) {
 void Life::fill(PipelineStatus& status) const {
   status.last_commit = feed_->last_commit();
   status.judged = detect_->judged();
-  status.alerts = detect_->alerts();
   status.detect = detect_->engine_status();
   status.last_checkpoint_ns = writer_->last_checkpoint_ns();
   status.head_files_problem = writer_->head_files_problem();

@@ -141,7 +141,7 @@ void add_query_commands(CLI::App& cli, int& code) {
                 [] { return command_alerts(alerts); });
   sub->add_option("id", alerts.id, "uid of one alert, or an unambiguous beginning of it");
   add_store(sub, alerts.store);
-  sub->add_option("--where", alerts.where, "Filter of the list, such as: severity >= high (default: all but joins of artifacts, operation == attestation_join)");
+  sub->add_option("--where", alerts.where, "Filter of the list, such as: severity >= high (default: all but joins of artifacts, operation == attestation_join, and daily receipts of detection, operation == detection_receipt)");
   sub->add_option("--limit", alerts.limit, "At most so many (50)");
   sub->add_flag("--json", alerts.json, "Print as JSON");
   sub->add_flag("--unmask", alerts.unmask, "Show secrets in full");

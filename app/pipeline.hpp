@@ -98,7 +98,7 @@ struct PipelineConfig {
 struct PipelineStatus {
   std::string state = "starting";  // starting, running, paused (store error), stopping, stopped
   std::string reason;
-  std::uint64_t last_commit = 0, judged = 0, alerts = 0;
+  std::uint64_t last_commit = 0, judged = 0;
   std::int64_t last_checkpoint_ns = 0;
   std::string head_files_problem;  // why the newest heads are not in their files; empty when they are
   store::Counters counters;

@@ -113,7 +113,7 @@ Result<ServiceFigures> measure_service(const Corpus& corpus, const Options& opti
       if (status.counters.events >= options.events && status.judged >= status.last_commit) {
         end = wall_ns();
         figures.events = status.counters.events;
-        figures.alerts = status.alerts;
+        figures.alerts = status.detect.alerts;
         figures.commits = status.last_commit;
       }
     }

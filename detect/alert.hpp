@@ -108,9 +108,9 @@ struct NoteColumns {
   std::string_view provenance_status;
 };
 
-/// Counted digests, uses of exceptions and suppressions, and joins of artifacts are records of the same schema.
+/// Counted digests, uses of exceptions and suppressions, joins of artifacts and receipts are records of the same schema.
 struct Note {
-  std::string_view kind;  // "suppressed_digest", "exception_used", "suppression_used" or "attestation_join"
+  std::string_view kind;  // of schemas/alert.schema.json, all but "alert"
   Detector detector = Detector::policy;
   std::string rule;
   std::string title;

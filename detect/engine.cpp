@@ -7,6 +7,7 @@
 #include "detect/chain.hpp"
 #include "detect/explain.hpp"
 #include "detect/feedback.hpp"
+#include "detect/receipts.hpp"
 #include "detect/rules.hpp"
 #include "detect/scoring_sample.hpp"
 #include "detect/surge.hpp"
@@ -16,7 +17,7 @@ namespace {
 
 constexpr std::uint64_t memory_min = 16ull << 20;
 constexpr std::string_view magic = "tidewaiter-detect";
-constexpr std::uint32_t snapshot_version = 8;
+constexpr std::uint32_t snapshot_version = 9;
 constexpr std::size_t block_events = 32;  // hashed and prefetched before they are judged
 
 // Shares of the memory bound and of the false alert budget; the latter add up to 1.
@@ -32,6 +33,7 @@ struct Engine::State {
         watermark(config.out_of_order_ns),
         names(config.memory_bytes / names_memory),
         alerting(config.alerts_per_day_max, config.log_names, watermark),
+        receipts(config),
         rules({config.memory_bytes / rules_memory, config.memory_bytes / joins_memory},
               {config.approval_grace_ns, config.attestation_grace_ns}, alerting),
         flow(config.memory_bytes / flow_memory, config.false_alerts_per_day * flow_budget, Feedback::lowered_max),
@@ -68,6 +70,7 @@ struct Engine::State {
     memory_gauge.set(static_cast<double>(memory_bytes()));
   }
 
+  void begin(const Commit& commit);
   void control(const Record& record);
   void tick(const nlohmann::json& json);
   void judge_block();
@@ -75,6 +78,7 @@ struct Engine::State {
   void close();
   template <class Make>
   void tell(Detector detector, Key entity, std::int64_t time_ns, Make make);
+  void tell_receipt();
   void tell_suppressed() { feedback.close(watermark.now(), [this](const Note& note) { alerting.tell(note); }); }
   /// Whether the principal reached a destination for the first time.
   bool tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part);
@@ -101,6 +105,7 @@ struct Engine::State {
   Watermark watermark;
   Names names;
   Alerting alerting;
+  Receipts receipts;
   Feedback feedback;
   Rules rules;
   ScoringSample sample;
@@ -110,7 +115,7 @@ struct Engine::State {
   Rhythm rhythm;
   Surge surge;
   Chain chain;
-  std::uint64_t commit_number = 0, events = 0, late_events = 0;
+  std::uint64_t commit_number = 0, events = 0, late_events = 0;  // the commit that is being judged, or was last
 
   // Scratch, empty between commits.
   struct Pending {
@@ -162,6 +167,15 @@ void name_partitions(const nlohmann::json& list, bool idle, Watermark& watermark
 }
 
 }  // namespace
+
+void Engine::State::begin(const Commit& commit) {
+  const std::uint64_t next = commit_number + 1;
+  if (commit_number != 0 && commit.number > next) {
+    const std::int64_t time_ns = watermark.now() == Watermark::none ? commit.time_ns : watermark.now();
+    alerting.emit(gap_alert(next, commit.number - 1, time_ns), "detection.gap", commit.number);
+  }
+  commit_number = commit.number;
+}
 
 // Control records are ours, but an old or foreign one must not stop a replay: what does not fit is passed over.
 void Engine::State::control(const Record& record) {
@@ -249,6 +263,20 @@ void Engine::State::close() {
   }
   tell_suppressed();
   alerting.close(now);
+  if (receipts.due(now)) tell_receipt();
+}
+
+void Engine::State::tell_receipt() {
+  Receipts::Totals totals;
+  totals.commit = commit_number;
+  totals.events = events;
+  totals.late_events = late_events;
+  for (const std::uint64_t count : sample.left_out()) totals.unscored_events += count;
+  totals.held_back = alerting.suppressed();
+  totals.evictions = evictions();
+  totals.closed_early = volume.closed_early();
+  for (std::size_t i = 0; i < detector_count; ++i) totals.alerts[i] = alerting.emitted(static_cast<Detector>(i));
+  if (const auto note = receipts.close(watermark.now(), totals, rules.policy_hash())) alerting.tell(*note);
 }
 
 // Every finding of a statistical detector passes here.
@@ -358,6 +386,7 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineConfig config, Metrics& met
 void Engine::process(const Commit& commit, std::vector<OwnRecord>& alerts) {
   State& state = *state_;
   state.alerting.begin(alerts, commit.time_ns);
+  state.begin(commit);
   const std::uint64_t events_before = state.events, late_before = state.late_events;
   for (const Record& record : commit.records) {
     if (record.kind == RecordKind::control) {
@@ -372,7 +401,6 @@ void Engine::process(const Commit& commit, std::vector<OwnRecord>& alerts) {
     }
   }
   state.judge_block();
-  state.commit_number = commit.number;
   state.events_total.add(state.events - events_before);
   state.late_total.add(state.late_events - late_before);
   state.publish();
@@ -389,6 +417,7 @@ std::string Engine::snapshot() const {
   state_->watermark.save(out);
   state_->names.table().save(out);
   state_->alerting.save(out);
+  state_->receipts.save(out);
   state_->feedback.save(out);
   state_->rules.save(out);
   state_->sample.save(out);
@@ -415,6 +444,7 @@ Result<void> Engine::restore(std::string_view snapshot) {
   state_->watermark.load(in);
   bool good = state_->names.table().load(in);
   state_->alerting.load(in);
+  state_->receipts.load(in);
   state_->feedback.load(in);
   good = good && state_->rules.load(in) && state_->sample.load(in) && state_->flow.load(in) && state_->volume.load(in) && state_->silence.load(in) &&
          state_->rhythm.load(in) && state_->surge.load(in) && state_->chain.load(in);

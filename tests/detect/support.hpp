@@ -107,7 +107,7 @@ class Stream {
   /// Feeds items [from, to) in commits of `cut()` items.
   template <class Cut>
   void feed(Engine& engine, std::size_t from, std::size_t to, Cut cut, std::vector<OwnRecord>& alerts) const {
-    std::uint64_t number = from + 1;
+    std::uint64_t number = engine.status().commit + 1;
     while (from < to) {
       const std::size_t end = std::min<std::size_t>(to, from + std::max<std::size_t>(1, cut()));
       engine.process(commit(from, end, number++), alerts);
@@ -143,15 +143,28 @@ struct Machine {
   std::unique_ptr<Engine> engine;
 };
 
+inline bool is_receipt(const OwnRecord& record) {
+  return record.body.find(R"("kind":"detection_receipt")") != std::string::npos;
+}
+
+/// All but receipts, which name commits and so differ where commits are cut in another way.
 inline std::vector<std::string> bodies(const std::vector<OwnRecord>& alerts) {
   std::vector<std::string> out;
-  for (const OwnRecord& alert : alerts) out.push_back(alert.body);
+  for (const OwnRecord& alert : alerts)
+    if (!is_receipt(alert)) out.push_back(alert.body);
   return out;
 }
 
 inline std::vector<nlohmann::json> parsed(const std::vector<OwnRecord>& alerts) {
   std::vector<nlohmann::json> out;
-  for (const OwnRecord& alert : alerts) out.push_back(nlohmann::json::parse(alert.body));
+  for (const std::string& body : bodies(alerts)) out.push_back(nlohmann::json::parse(body));
+  return out;
+}
+
+inline std::vector<nlohmann::json> receipts(const std::vector<OwnRecord>& alerts) {
+  std::vector<nlohmann::json> out;
+  for (const OwnRecord& alert : alerts)
+    if (is_receipt(alert)) out.push_back(nlohmann::json::parse(alert.body));
   return out;
 }
 
