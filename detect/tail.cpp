@@ -9,6 +9,7 @@ namespace {
 constexpr double ns_per_day = 86'400e9;
 constexpr double half_life_days = 28;
 constexpr double sweep_days = 0.25;
+constexpr double settled_days = 7;  // of history, before p-values are held against what comes
 
 }  // namespace
 
@@ -24,6 +25,7 @@ void TailCalibrator::advance(std::int64_t time_ns) {
   squares_ *= keep;
   days_ = days_ * keep + pending_days_;
   pending_days_ = 0;
+  pit_.settle(days_ < settled_days ? 0 : p_value(floor_nats_));
 }
 
 std::size_t TailCalibrator::bin_of(double score) {
@@ -33,13 +35,16 @@ std::size_t TailCalibrator::bin_of(double score) {
 void TailCalibrator::raise(double from, double to) {
   const std::size_t low = bin_of(from), high = bin_of(to);
   if (high <= low) return;
+  pit_.note(p_value(to), 1, p_value(from));
   const float moved = std::min(counts_[low], 1.0f);  // it has decayed a little since
   counts_[low] -= moved;
   counts_[high] += moved;
 }
 
-void TailCalibrator::learn(double score, std::int64_t time_ns, float weight) {
+void TailCalibrator::learn(double score, std::int64_t time_ns, float weight, double seen) {
   advance(time_ns);
+  pit_.test(double{weight});
+  if (const double highest = std::max(score, seen); highest >= floor_nats_) pit_.note(p_value(highest), double{weight});
   counts_[bin_of(score)] += weight;
   if (score < floor_nats_) return;
   weights_ += double{weight};
@@ -51,6 +56,7 @@ double TailCalibrator::independent_share() const { return squares_ > 0 ? weights
 
 void TailCalibrator::learn_ordinary(std::int64_t time_ns, float count) {
   advance(time_ns);
+  pit_.test(double{count});
   counts_[0] += count;
 }
 
@@ -123,6 +129,7 @@ void TailCalibrator::save(SnapshotWriter& out) const {
   out.put(days_);
   out.put(pending_days_);
   out.put(last_ns_);
+  out.put(pit_);
 }
 
 void TailCalibrator::load(SnapshotReader& in) {
@@ -132,6 +139,7 @@ void TailCalibrator::load(SnapshotReader& in) {
   days_ = in.get<double>();
   pending_days_ = in.get<double>();
   last_ns_ = in.get<std::int64_t>();
+  pit_ = in.get<Pit>();
 }
 
 }  // namespace tidewaiter::detect

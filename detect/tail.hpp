@@ -12,6 +12,7 @@
 #include <cstdint>
 
 #include "detect/codec.hpp"
+#include "detect/pit.hpp"
 
 namespace tidewaiter::detect {
 
@@ -24,8 +25,8 @@ class TailCalibrator {
   TailCalibrator(double floor_nats, double prior_excess) : floor_nats_(floor_nats), prior_excess_(prior_excess) {}
 
   /// O(1); a sweep over the bins once in six hours of event time.
-  /// `weight`: how many such scores this one of a sample stands for.
-  void learn(double score, std::int64_t time_ns, float weight = 1);
+  /// `weight`: how many such scores this one of a sample stands for. `seen`: what it was before it was winsorised.
+  void learn(double score, std::int64_t time_ns, float weight = 1, double seen = 0);
   /// A score that was learnt turned out higher: windows of one series that stay high are one event, at their highest.
   void raise(double from, double to);
   /// `count` more tests of which nothing is known but that they were unsurprising.
@@ -42,6 +43,8 @@ class TailCalibrator {
   double least_of_rate(double rate_max, double from, double to) const;
   double days() const { return days_; }
   double tests() const;
+  /// How well its p-values held, from the day on when detectors go by them.
+  const Pit& pit() const { return pit_; }
 
   void save(SnapshotWriter& out) const;
   void load(SnapshotReader& in);
@@ -58,6 +61,7 @@ class TailCalibrator {
   double days_ = 0;      // observed time, decayed like the counts
   double pending_days_ = 0;
   std::int64_t last_ns_ = 0;
+  Pit pit_;
 };
 
 }  // namespace tidewaiter::detect

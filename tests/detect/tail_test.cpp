@@ -35,6 +35,29 @@ TEST(Tail, p_values_of_fresh_scores_are_uniform_down_to_the_tail) {
   }
 }
 
+TEST(Tail, its_own_count_of_p_values_says_how_well_they_hold) {
+  TailCalibrator honest(4, 1.25), surprised(4, 1.25);
+  Exponential scores;
+  for (int i = 0; i < 200'000; ++i) {
+    const std::int64_t time = monday + i * (40 * day / 200'000);
+    const double score = scores.next(1);
+    honest.learn(score, time);
+    surprised.learn(std::min(score, 6.0), time, 1, score + (time > monday + 20 * day ? 2 : 0));
+  }
+  for (std::size_t level = 0; level < 3; ++level) {
+    const Pit::Level& good = honest.pit().counts()[level];
+    EXPECT_GT(good.expected, 10) << Pit::levels[level];
+    EXPECT_NEAR(good.seen / good.expected, 1, 0.5) << Pit::levels[level];
+    const Pit::Level& bad = surprised.pit().counts()[level];
+    EXPECT_GT(bad.seen, 2 * bad.expected) << "scores that rose beyond what is learnt of them: " << Pit::levels[level];
+  }
+  TailCalibrator coarse(7, 1.25);
+  for (int i = 0; i < 100'000; ++i) coarse.learn(scores.next(1), monday + i * (40 * day / 100'000));
+  EXPECT_EQ(coarse.pit().counts()[1].expected, 0) << "1e-3 lies below the floor: such scores are not told apart";
+  EXPECT_EQ(coarse.pit().counts()[1].seen, 0);
+  EXPECT_GT(coarse.pit().counts()[3].expected, 0);
+}
+
 TEST(Tail, beyond_the_data_it_falls_like_the_data_does) {
   TailCalibrator tail(4, 1.25);
   Exponential scores;
