@@ -7,12 +7,15 @@
 #include <nlohmann/json.hpp>
 
 #include "app/command_store.hpp"
+#include "app/config_checks.hpp"
 #include "app/sample_messages.hpp"
 #include "app/text_table.hpp"
 #include "core/body.hpp"
 #include "core/clock.hpp"
 #include "core/text.hpp"
+#include "ingest/json_check.hpp"
 #include "ingest/parser.hpp"
+#include "store/mask.hpp"
 
 namespace tidewaiter::app {
 namespace {
@@ -34,11 +37,23 @@ Result<std::string> text_of(const std::string& file) {
   return text;
 }
 
+/// A valid one, or what is wrong with it by line and key.
+Result<ingest::MappingFile> mapping_file(const std::string& name) {
+  TRY_ASSIGN(std::string text, text_of(name));
+  std::vector<Finding> findings;
+  if (name != "-" && !check_mapping_file(name, findings)) {
+    std::string message;
+    for (const Finding& finding : findings) message += (message.empty() ? "" : "\n") + to_text(finding);
+    return fail(Code::invalid_argument, message);
+  }
+  return ingest::MappingFile{name, std::move(text)};
+}
+
 Result<std::vector<ingest::MappingFile>> mapping_files(const std::vector<std::string>& names) {
   std::vector<ingest::MappingFile> files;
   for (const std::string& name : names) {
-    TRY_ASSIGN(std::string text, text_of(name));
-    files.push_back({name, std::move(text)});
+    TRY_ASSIGN(ingest::MappingFile file, mapping_file(name));
+    files.push_back(std::move(file));
   }
   return files;
 }
@@ -78,6 +93,8 @@ Result<std::int64_t> received_at(const std::string& text) {
   return fail(Code::invalid_argument, "--received: '" + text + "' is no RFC 3339 time");
 }
 
+bool begins_like_json(std::string_view text) { return text.starts_with('{') || text.starts_with('['); }
+
 /// False when a message was rejected.
 bool normalize(ingest::Parser& parser, const std::string& name, std::string_view text, const NormalizeOptions& options,
                std::int64_t now_ns) {
@@ -88,16 +105,20 @@ bool normalize(ingest::Parser& parser, const std::string& name, std::string_view
     Batch batch(Trial::arena_bytes(message.text));
     trial.run(batch, message.text, false);
     const Record& record = batch.records.front();
+    std::size_t place = 0;
+    const RejectReason strict_reason = ingest::check_json(message.text, limits, &place);
     if (record.kind == RecordKind::reject) {
-      std::size_t place = 0;
-      ingest::check_json(message.text, limits, &place);
       std::fprintf(stderr, "%s:%zu: rejected: %s at byte %zu of the message\n", name.c_str(), message.line,
                    reject_reason_name(record.reason), place);
       good = false;
+    } else if (strict_reason != RejectReason::none && begins_like_json(message.text)) {
+      std::fprintf(stderr, "%s:%zu: accepted, but %s at byte %zu of the message: a topic with `strict: true` rejects it\n",
+                   name.c_str(), message.line, reject_reason_name(strict_reason), place);
     }
     for (const Event& event : batch.events) {
       out.clear();
       append_event_json(out, event, !options.unmask);
+      if (!options.unmask) out = store::mask_secrets(out);
       out += '\n';
       std::fwrite(out.data(), 1, out.size(), stdout);
     }
@@ -151,8 +172,7 @@ void print_explanation(const ingest::Explanation& explanation, const std::vector
 Result<ingest::MappingFile> one_mapping(const std::string& name) {
   for (ingest::MappingFile& file : ingest::embedded_mappings())
     if (known_of(file).name == name) return std::move(file);
-  TRY_ASSIGN(std::string text, text_of(name));
-  return ingest::MappingFile{name, std::move(text)};
+  return mapping_file(name);
 }
 
 }  // namespace
@@ -226,7 +246,7 @@ int command_explain_mapping(const ExplainMappingOptions& options) {
     for (const Event& event : batch.events) {
       std::string out;
       append_event_json(out, event, true);
-      events.push_back(Json::parse(out));
+      events.push_back(Json::parse(store::mask_secrets(out)));
     }
     if (record.kind == RecordKind::reject) {
       std::printf("rejected: %s\n", reject_reason_name(record.reason));

@@ -23,6 +23,9 @@ void check_attestation(const Config& config, const YamlTree& tree, std::vector<F
 /// Everything of a connector's section; `index` is its place in the list.
 forward::ConnectorConfig connector_config(const ConnectorEntry& entry, std::size_t index);
 
+/// Whether a mapping file is valid and compiles. The name of its format; nothing when there were findings.
+std::optional<std::string> check_mapping_file(const std::string& file, std::vector<Finding>& findings);
+
 /// The user's mappings, compiled, and the names of formats in the configuration.
 void check_formats(const Config& config, const YamlTree& tree, std::vector<Finding>& findings);
 

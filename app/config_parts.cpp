@@ -79,19 +79,23 @@ forward::ConnectorConfig connector_config(const ConnectorEntry& entry, std::size
   return config;
 }
 
+std::optional<std::string> check_mapping_file(const std::string& file, std::vector<Finding>& findings) {
+  const auto mapping = read_valid_yaml(file, "mapping.schema.json", false, findings);  // JSON is YAML
+  if (!mapping) return std::nullopt;
+  std::ifstream in(file, std::ios::binary);
+  auto format = ingest::check_mapping({file, std::string(std::istreambuf_iterator<char>(in), {})});
+  if (format) return std::move(*format);
+  findings.push_back(finding_of(file, *mapping, format.error().message.substr(("mapping " + file + ": ").size())));
+  return std::nullopt;
+}
+
 void check_formats(const Config& config, const YamlTree& tree, std::vector<Finding>& findings) {
   const FormatsConfig& formats = config.formats;
   if (formats.mapping_files.empty() && formats.topics.empty() && formats.text_columns.empty()) return;
   std::vector<std::string> known = ingest::embedded_formats();
   const std::size_t before = findings.size();
-  for (const std::string& file : formats.mapping_files) {
-    const auto mapping = read_valid_yaml(file, "mapping.schema.json", false, findings);  // JSON is YAML
-    if (!mapping) continue;
-    std::ifstream in(file, std::ios::binary);
-    auto format = ingest::check_mapping({file, std::string(std::istreambuf_iterator<char>(in), {})});
-    if (format) known.push_back(std::move(*format));
-    else findings.push_back(finding_of(file, *mapping, format.error().message.substr(("mapping " + file + ": ").size())));
-  }
+  for (const std::string& file : formats.mapping_files)
+    if (auto format = check_mapping_file(file, findings)) known.push_back(std::move(*format));
   if (findings.size() != before) return;  // a name may be that of a mapping that does not compile
   const std::vector<std::string_view> words(known.begin(), known.end());
   const auto check = [&](const std::string& pointer, const std::string& name) {

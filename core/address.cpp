@@ -1,5 +1,6 @@
 // Text forms of IP addresses (RFC 4291, RFC 5952 printing by the C library).
 #include <arpa/inet.h>
+#include <strings.h>
 
 #include <algorithm>
 #include <cstring>
@@ -47,8 +48,10 @@ std::optional<Ip> parse_ip(std::string_view text) {
   std::memcpy(buffer, text.data(), text.size());
   buffer[text.size()] = '\0';
   Ip ip;
-  if (inet_pton(AF_INET6, buffer, ip.data()) != 1) return std::nullopt;
-  return ip;
+  if (inet_pton(AF_INET6, buffer, ip.data()) == 1) return ip;
+  constexpr std::string_view mapped = "::ffff:";  // zeros before the octets of an IPv4 address in it
+  const bool is_mapped = text.size() > mapped.size() && strncasecmp(buffer, mapped.data(), mapped.size()) == 0;
+  return is_mapped ? parse_ipv4(text.substr(mapped.size())) : std::nullopt;
 }
 
 std::string format_ip(const Ip& ip) {

@@ -95,8 +95,9 @@ bool EventWriter::convert(const Leaf& leaf, std::string_view text) {
     case Transform::uint: return put_unsigned(leaf, text);
     case Transform::time: return put_time(leaf, text);
     case Transform::ip:
-      if (const auto ip = read_ip(text)) {
-        event_->set(static_cast<Addr>(leaf.slot), *ip);
+      if (const auto address = read_ip(text)) {
+        event_->set(static_cast<Addr>(leaf.slot), address->ip);
+        if (address->leading_zeros) flags_ |= flag::leading_zeros;
         return true;
       }
       return false;
@@ -122,17 +123,26 @@ bool EventWriter::put_string(const Leaf& leaf, std::string_view text) {
 
 bool EventWriter::put_time(const Leaf& leaf, std::string_view text) {
   const auto time = times_.read(text, leaf.form);
-  if (!time || *time < 0) return false;  // columns count from 1970; earlier is nonsense for an event
+  if (!time || *time < 0) {  // columns count from 1970; earlier is nonsense for an event
+    const bool is_text = leaf.form == TimeForm::rfc3339 || leaf.form == TimeForm::civil;
+    return is_text ? false : lost_number(text);
+  }
   set_number(*event_, static_cast<Num>(leaf.slot), *time);
   return true;
 }
 
 bool EventWriter::put_unsigned(const Leaf& leaf, std::string_view text) {
   const auto number = read_unsigned(text);
-  if (!number || number->value > leaf.max) return false;
+  if (!number || number->value > leaf.max) return lost_number(text);
   if (number->lossy) flags_ |= flag::lossy_number;
   event_->set(static_cast<Num>(leaf.slot), number->value);
   return true;
+}
+
+/// A number that its column cannot hold is no value, and said so; another text is just no number.
+bool EventWriter::lost_number(std::string_view text) {
+  if (is_json_number(text)) flags_ |= flag::lossy_number;
+  return false;
 }
 
 bool EventWriter::add_word(const Leaf& leaf, std::string_view text) {

@@ -74,6 +74,7 @@ class EventWriter {
   bool put_string(const Leaf& leaf, std::string_view text);
   bool put_time(const Leaf& leaf, std::string_view text);
   bool put_unsigned(const Leaf& leaf, std::string_view text);
+  bool lost_number(std::string_view text);
   bool add_word(const Leaf& leaf, std::string_view text);
   bool append_word(const Leaf& leaf, std::string_view text);
   char* derive(std::size_t size) { return derive(*batch_, size); }

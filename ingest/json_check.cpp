@@ -172,9 +172,10 @@ RejectReason check_json(std::string_view text, const JsonLimits& limits, std::si
   if (text.size() > limits.message_bytes_max) return RejectReason::too_large;
   *place = first_bad_utf8(text);
   if (*place != std::string_view::npos) return RejectReason::not_utf8;
-  Checker checker(text, limits);
+  const std::size_t mark = text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0;
+  Checker checker(text.substr(mark), limits);
   const RejectReason reason = checker.run();
-  *place = checker.place();
+  *place = mark + checker.place();
   return reason;
 }
 

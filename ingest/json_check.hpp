@@ -15,7 +15,8 @@ struct JsonLimits {
   std::size_t keys_max = 10'000;   // of the whole document
 };
 
-/// RejectReason::none: a JSON value of any kind, within the limits. A duplicate key is no reason.
+/// RejectReason::none: a JSON value of any kind, within the limits. A duplicate key is no reason, nor is a byte order mark
+/// before it.
 /// `place`: the byte at which the rule was broken.
 RejectReason check_json(std::string_view text, const JsonLimits& limits, std::size_t* place = nullptr);
 

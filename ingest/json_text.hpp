@@ -14,6 +14,9 @@
 
 namespace tidewaiter::ingest {
 
+/// May stand before a message (RFC 8259, section 8.1, lets a reader pass over it) and is no part of it.
+inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
 struct StringExtent {
   std::size_t length;  // bytes up to the closing quote
   bool escaped;        // has a backslash in it

@@ -21,6 +21,9 @@ bool is_plain_form(std::string_view word);
 /// The bit of a word of the `flags` column.
 std::optional<std::uint64_t> flag_of(std::string_view word);
 
+inline constexpr std::string_view not_by_the_schema =
+    "a key is missing here or a value is of another type than schemas/mapping.schema.json asks for";
+
 /// "; did you mean 'x'?", or nothing when no word is near.
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> words);
 std::string no_such_column(std::string_view name);

@@ -45,7 +45,11 @@ void Parser::State::parse(Batch& batch, Record& record) {
   }
   if (record.origin != last_origin || topic == nullptr) enter_topic(record.origin);
   bool mapped = false;
+  const std::string_view whole = record.value;
+  const bool marked = whole.starts_with(byte_order_mark);
+  if (marked) [[unlikely]] record.value.remove_prefix(byte_order_mark.size());
   record.reason = map(batch, record, mapped);
+  record.value = whole;
   if (record.reason != RejectReason::none) {
     record.kind = RecordKind::reject;
     batch.events.resize(record.first_event);
@@ -61,6 +65,11 @@ void Parser::State::parse(Batch& batch, Record& record) {
     ++unknown.events;
   }
   record.event_count = static_cast<std::uint32_t>(batch.events.size()) - record.first_event;
+  if (!marked) return;
+  for (std::uint32_t i = 0; i < record.event_count; ++i) {
+    Event& event = batch.events[record.first_event + i];
+    event.set(Num::flags, event.get(Num::flags) | flag::byte_order_mark);
+  }
 }
 
 simdjson::error_code Parser::State::iterate(std::string_view value, ondemand::document& document) {

@@ -35,9 +35,12 @@ class Compiler {
 
   Result<void> run(const json& mapping) {
     TRY(head(mapping));
+    at_ = "fields";
     for (const auto& [column, sources] : mapping.at("fields").items()) TRY(field(column, sources));
+    at_ = "ignore";
     if (mapping.contains("ignore"))
       for (const json& path : mapping["ignore"]) branch(path.get<std::string>());
+    at_ = "defaults";
     if (mapping.contains("defaults"))
       for (const auto& [column, value] : mapping["defaults"].items()) TRY(constant(column, value));
     plan_.nodes.emplace_back();
@@ -49,6 +52,9 @@ class Compiler {
     return {};
   }
 
+  /// The key that was read last.
+  const std::string& place() const { return at_; }
+
  private:
   Error wrong(std::string_view place, std::string_view what) const {
     return fail(Code::invalid_argument,
@@ -58,14 +64,16 @@ class Compiler {
   Result<void> head(const json& mapping) {
     for (const char* key : {"format", "number", "version", "fields"})
       if (!mapping.contains(key)) return wrong(key, "is missing");
-    plan_.format = mapping["format"].get<std::string>();
-    plan_.number = mapping["number"].get<std::uint16_t>();
-    plan_.version = mapping["version"].get<std::uint16_t>();
+    plan_.format = mapping[at_ = "format"].get<std::string>();
+    plan_.number = mapping[at_ = "number"].get<std::uint16_t>();
+    plan_.version = mapping[at_ = "version"].get<std::uint16_t>();
+    at_ = "headers";
     if (mapping.contains("headers")) {
       plan_.header_prefix = mapping["headers"].at("prefix").get<std::string>();
       plan_.content_type = mapping["headers"].value("content_type", std::string());
       payload_ = mapping["headers"].at("payload").get<std::string>();
     }
+    at_ = "detect";
     if (mapping.contains("detect"))
       for (const json& path : mapping["detect"].at("present")) {
         TRY_ASSIGN(const std::int32_t number, capture(path.get<std::string>()));
@@ -224,10 +232,11 @@ Result<std::unique_ptr<Plan>> Plan::compile(std::string_view text, std::string_v
   const std::string who = "mapping " + std::string(name);
   if (!mapping.is_object()) return fail(Code::invalid_argument, who + ": not a JSON object");
   auto plan = std::make_unique<Plan>();
+  Compiler compiler(name, *plan);
   try {
-    TRY(Compiler(name, *plan).run(mapping));
-  } catch (const std::exception& error) {  // a value of another type than schemas/mapping.schema.json asks for
-    return fail(Code::invalid_argument, who + ": " + error.what());
+    TRY(compiler.run(mapping));
+  } catch (const std::exception&) {  // no valid file: commands hold it against the schema first, which knows the line
+    return fail(Code::invalid_argument, who + ": " + compiler.place() + ": " + std::string(not_by_the_schema));
   }
   for (const PlanNode& node : plan->nodes)
     if (node.child_count > 64) return fail(Code::invalid_argument, who + ": more than 64 keys in '" + node.key + "'");

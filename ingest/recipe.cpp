@@ -128,9 +128,11 @@ Constant Constant::of(const Leaf& leaf, std::string_view text) {
   return made;
 }
 
-bool is_plain_mapping(std::string_view text) {
-  using json = nlohmann::json;
-  const json mapping = json::parse(text, nullptr, false);
+namespace {
+
+using json = nlohmann::json;
+
+bool is_plain(const json& mapping) {
   if (!mapping.is_object() || mapping.contains("events") || mapping.contains("text") || mapping.contains("marks") ||
       mapping.contains("signature"))
     return false;
@@ -150,6 +152,17 @@ bool is_plain_mapping(std::string_view text) {
       if (source.contains("form") && !is_plain_form(source["form"].get<std::string>())) return false;
     }
   return true;
+}
+
+}  // namespace
+
+bool is_plain_mapping(std::string_view text) {
+  const json mapping = json::parse(text, nullptr, false);
+  try {
+    return is_plain(mapping);
+  } catch (const json::exception&) {  // the wrong type of a value: the compiler will say which
+    return false;
+  }
 }
 
 }  // namespace tidewaiter::ingest

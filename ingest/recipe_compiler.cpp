@@ -18,6 +18,7 @@ class RecipeCompiler {
   Result<void> run(const json& mapping) {
     TRY(head(mapping));
     TRY(detection(mapping.value("detect", json::object())));
+    at_ = "fields";
     for (const auto& [column, sources] : mapping.at("fields").items()) TRY(field(column, sources));
     for (const json& mark : mapping.value("marks", json::array())) {
       at_ = "marks[" + std::to_string(marks_++) + "]";
@@ -25,6 +26,7 @@ class RecipeCompiler {
     }
     at_ = "signature";
     for (const json& places : mapping.value("signature", json::array())) TRY(add_signature(places));
+    at_ = "defaults";
     const json defaults = mapping.value("defaults", json::object());
     for (const auto& [column, value] : defaults.items()) TRY(constant(column, value));
     for (const json& path : mapping.value("ignore", json::array())) {
@@ -36,6 +38,9 @@ class RecipeCompiler {
     if (!planted) return fail(Code::invalid_argument, "mapping " + name_ + ": " + planted.error().message);
     return {};
   }
+
+  /// The key that was read last.
+  const std::string& place() const { return at_; }
 
  private:
   Error wrong(std::string_view place, std::string_view what) const {
@@ -52,20 +57,23 @@ class RecipeCompiler {
   Result<void> head(const json& mapping) {
     for (const char* key : {"format", "number", "version", "fields"})
       if (!mapping.contains(key)) return wrong(key, "is missing");
-    recipe_.format = mapping["format"].get<std::string>();
-    recipe_.number = mapping["number"].get<std::uint16_t>();
-    recipe_.version = mapping["version"].get<std::uint16_t>();
-    recipe_.description = mapping.value("description", "");
+    recipe_.format = mapping[at_ = "format"].get<std::string>();
+    recipe_.number = mapping[at_ = "number"].get<std::uint16_t>();
+    recipe_.version = mapping[at_ = "version"].get<std::uint16_t>();
+    recipe_.description = mapping.value(at_ = "description", "");
+    at_ = "example";
     if (mapping.contains("example")) {
       const json& example = mapping["example"];
       recipe_.example = example.is_string() ? example.get<std::string>() : example.dump();
     }
+    at_ = "text";
     if (mapping.contains("text")) {
       for (const json& word : mapping["text"].at("columns")) recipe_.text_columns.push_back(word.get<std::string>());
       for (const json& word : mapping["text"].at("header")) recipe_.text_header.push_back(word.get<std::string>());
       recipe_.text_quotes = mapping["text"].value("quotes", false);
       recipe_.text_words_min = mapping["text"].value("words_min", std::size_t{0});
     }
+    at_ = "headers";
     if (mapping.contains("headers")) {
       recipe_.header_prefix = mapping["headers"].at("prefix").get<std::string>();
       recipe_.content_type = mapping["headers"].value("content_type", "");
@@ -130,6 +138,7 @@ class RecipeCompiler {
   }
 
   Result<void> detection(const json& detect) {
+    at_ = "detect";
     json ways = json::array();
     if (detect.contains("any")) ways = detect["any"];
     else if (detect.contains("present")) ways.push_back(detect["present"]);
@@ -314,10 +323,11 @@ Result<std::unique_ptr<Recipe>> Recipe::compile(std::string_view text, std::stri
   const std::string who = "mapping " + std::string(name);
   if (!mapping.is_object()) return fail(Code::invalid_argument, who + ": not a JSON object");
   auto recipe = std::make_unique<Recipe>();
+  RecipeCompiler compiler(name, *recipe);
   try {
-    TRY(RecipeCompiler(name, *recipe).run(mapping));
-  } catch (const std::exception& error) {  // a value of another type than schemas/mapping.schema.json asks for
-    return fail(Code::invalid_argument, who + ": " + error.what());
+    TRY(compiler.run(mapping));
+  } catch (const std::exception&) {  // no valid file: commands hold it against the schema first, which knows the line
+    return fail(Code::invalid_argument, who + ": " + compiler.place() + ": " + std::string(not_by_the_schema));
   }
   return recipe;
 }

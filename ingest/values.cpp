@@ -254,22 +254,43 @@ std::optional<Unsigned> read_unsigned(std::string_view text) {
   return Unsigned{static_cast<std::uint64_t>(number), number > 9007199254740992.0};
 }
 
-std::optional<Ip> read_ip(std::string_view text) {
-  Ip ip{};
+namespace {
+
+/// IPv6, with or without an IPv4 address at its end.
+std::optional<Address> other_ip(std::string_view text) {
+  const auto ip = parse_ip(text);
+  if (!ip) return std::nullopt;
+  text = text.substr(0, text.find('%'));  // a zone
+  const std::size_t dot = text.find('.');
+  if (dot == std::string_view::npos) return Address{*ip, false};
+  bool zeros = false, octet_begins = true;
+  for (std::size_t at = text.rfind(':', dot) + 1; at < text.size(); ++at) {
+    zeros = zeros || (octet_begins && text[at] == '0' && at + 1 < text.size() && text[at + 1] >= '0' && text[at + 1] <= '9');
+    octet_begins = text[at] == '.';
+  }
+  return Address{*ip, zeros};
+}
+
+}  // namespace
+
+std::optional<Address> read_ip(std::string_view text) {
+  Address read{{}, false};
+  Ip& ip = read.ip;
   ip[10] = ip[11] = 0xFF;
   const char* at = text.data();
   const char* const end = at + text.size();
   const auto digit = [&] { return at == end ? 10u : static_cast<unsigned char>(*at - '0'); };
   for (std::size_t octet = 12; octet < 16; ++octet) {
     unsigned value = digit();
-    if (value > 9) return parse_ip(text);
+    if (value > 9) return other_ip(text);
     ++at;
+    read.leading_zeros = read.leading_zeros || (value == 0 && digit() <= 9);
     for (int more = 0; more < 2 && digit() <= 9; ++more, ++at) value = value * 10 + digit();
-    if (value > 255 || (octet < 15 ? at == end || *at != '.' : at != end)) return parse_ip(text);
+    if (value > 255 || (octet < 15 ? at == end || *at != '.' : at != end)) return other_ip(text);
     ip[octet] = static_cast<std::uint8_t>(value);
     if (octet < 15) ++at;  // behind the dot
   }
-  return ip;
+  return read;
 }
 
 bool has_upper(std::string_view text) {

@@ -46,8 +46,12 @@ struct Unsigned {
 /// An unsigned integer, or a number with a fraction or exponent whose value is one. Nothing else: no sign, no spaces.
 std::optional<Unsigned> read_unsigned(std::string_view text);
 
+struct Address {
+  Ip ip;
+  bool leading_zeros;  // an octet of IPv4 begins with a zero it does not need: read as decimal, others may read octal
+};
 /// IPv4 dotted decimal the fast way; everything else through core.
-std::optional<Ip> read_ip(std::string_view text);
+std::optional<Address> read_ip(std::string_view text);
 
 /// True when there is an upper-case letter of ASCII in it.
 bool has_upper(std::string_view text);

@@ -118,14 +118,14 @@ std::optional<Cut> key_value(std::string_view text) {
 /// The password of `://user:password@host`.
 std::optional<Cut> url_password(std::string_view text) {
   if (text.substr(0, 3) != "://") return std::nullopt;
-  std::size_t colon = 0;
+  std::size_t colon = 0, at = 0;  // the last @ before the path: a password may have some in it
   for (std::size_t i = 3; i < text.size(); ++i) {
     const char c = text[i];
-    if (c == '@') return colon && i > colon + 1 ? std::optional(Cut{colon + 1, i}) : std::nullopt;
+    if (c == '/' || c == '"' || c == ' ' || c == '\\' || c == '?') break;
+    if (c == '@') at = i;
     if (c == ':' && !colon) colon = i;
-    if (c == '/' || c == '"' || c == ' ' || c == '\\' || c == '?') return std::nullopt;
   }
-  return std::nullopt;
+  return colon && at > colon + 1 ? std::optional(Cut{colon + 1, at}) : std::nullopt;
 }
 
 std::optional<Cut> secret_at(std::string_view text, bool word_start) {

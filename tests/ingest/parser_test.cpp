@@ -144,7 +144,9 @@ TEST(Parser, each_kind_of_broken_message_has_its_reason) {
   EXPECT_EQ(reason_of("{\"specversion\":tru,\"a\":1}"), RejectReason::not_json);
   EXPECT_EQ(reason_of("{\"specversion\":\"1.0\" \"id\":1}"), RejectReason::not_json);
   EXPECT_EQ(reason_of("{'specversion':1}"), RejectReason::not_json);
-  EXPECT_EQ(reason_of("\xEF\xBB\xBF{\"specversion\":\"1.0\"}"), RejectReason::not_json);
+  EXPECT_EQ(reason_of("\xEF\xBB\xBF"), RejectReason::not_json);
+  EXPECT_EQ(reason_of("\xEF\xBB\xBF\xEF\xBB\xBF{\"specversion\":\"1.0\"}"), RejectReason::not_json);
+  EXPECT_EQ(reason_of("\xFE\xFF{\"specversion\":\"1.0\"}"), RejectReason::not_utf8);
   EXPECT_EQ(reason_of("{\"specversion\":\"1\n0\"}"), RejectReason::not_json);
   EXPECT_EQ(reason_of("{\"specversion\":\"\xFF\"}"), RejectReason::not_utf8);
   EXPECT_EQ(reason_of("{\"specversion\":\"\xED\xA0\x80\"}"), RejectReason::not_utf8);
@@ -213,6 +215,56 @@ TEST(Parser, a_malformed_optional_field_is_left_out_and_never_rejects) {
   EXPECT_FALSE(event->has(Str::app));
   EXPECT_FALSE(event->has(Str::agent_uid));
   EXPECT_EQ(event->time_ns(), ns("2026-03-04T05:06:07Z")) << "the envelope's time stands in";
+}
+
+TEST(Parser, a_number_that_its_column_cannot_hold_is_no_value_and_flagged) {
+  for (const char* number : {R"("bytes_out":18446744073709551616)", R"("bytes_out":"340282366920938463463374607431768211455")",
+                             R"("bytes_out":1e400)", R"("bytes_out":-5)", R"("bytes_out":1.5)", R"("dst_port":65536)",
+                             R"("src_port":"70000")", R"("activity_id":256)", R"("resource_count":4294967296)"}) {
+    ParserOfOne event("{" + std::string(number) + "}");
+    EXPECT_EQ(event->get(Num::flags), flag::lossy_number) << number;
+    EXPECT_FALSE(event->has(Num::bytes_out) || event->has(Num::dst_port) || event->has(Num::src_port)) << number;
+  }
+  for (const char* text : {R"("bytes_out":"many")", R"("bytes_out":"")", R"("bytes_out":null)", R"("dst_port":true)"})
+    EXPECT_FALSE(ParserOfOne("{" + std::string(text) + "}")->has(Num::flags)) << text;
+}
+
+TEST(Parser, zeros_before_an_octet_are_decimal_and_flagged) {
+  for (const auto& [text, plain] : {std::pair("010.0.0.1", "10.0.0.1"), {"251.234.045.249", "251.234.45.249"},
+                                    {"0.0.0.00", "0.0.0.0"}, {"::ffff:010.0.0.8", "10.0.0.8"}, {"::FFFF:10.0.0.08", "10.0.0.8"}}) {
+    ParserOfOne event(R"({"dst_ip":")" + std::string(text) + "\"}");
+    ASSERT_TRUE(event->has(Addr::dst_ip)) << text;
+    EXPECT_EQ(format_ip(*event->get(Addr::dst_ip)), plain);
+    EXPECT_EQ(event->get(Num::flags), flag::leading_zeros) << text;
+  }
+  for (const char* text : {"10.0.0.1", "0.0.0.0", "100.200.10.0", "2001:0db8::01", "::ffff:10.0.0.1", "fe80::1%eth0.010"}) {
+    ParserOfOne event(R"({"dst_ip":")" + std::string(text) + "\"}");
+    EXPECT_TRUE(event->has(Addr::dst_ip)) << text;
+    EXPECT_FALSE(event->has(Num::flags)) << text;
+  }
+  for (const char* text : {"0x0a.0.0.1", "0010.0.0.1", "256.0.0.1", "012"})
+    EXPECT_FALSE(ParserOfOne(R"({"dst_ip":")" + std::string(text) + "\"}")->has(Addr::dst_ip)) << text;
+}
+
+TEST(Parser, a_byte_order_mark_before_a_message_is_passed_over_and_flagged) {
+  const std::string mark = "\xEF\xBB\xBF", message = envelope(R"({"principal":"p"})");
+  for (const bool strict : {false, true}) {
+    ParserOptions options;
+    options.strict = strict;
+    auto parser = make_parser(options);
+    TestBatch batch;
+    batch.add(mark + message).add(mark + R"({"who":"knows"})").add(message).parse(*parser);
+    EXPECT_EQ(batch.record(0).kind, RecordKind::event);
+    EXPECT_EQ(batch.record(0).value, mark + message) << "the bytes stay as they came";
+    EXPECT_EQ(batch.event(0).get(Str::principal), "p");
+    EXPECT_EQ(batch.event(0).get(Num::flags), flag::byte_order_mark);
+    EXPECT_EQ(batch.record(1).kind, RecordKind::unmapped);
+    EXPECT_EQ(batch.event(1).get(Num::flags), flag::byte_order_mark);
+    EXPECT_FALSE(batch.event(2).has(Num::flags));
+  }
+  std::size_t place = 0;
+  EXPECT_EQ(check_json(mark + R"({"a":x})", {}, &place), RejectReason::not_json);
+  EXPECT_EQ(place, 9u) << "counted in the bytes that came";
 }
 
 TEST(Parser, numbers_may_be_strings_or_whole_floats) {

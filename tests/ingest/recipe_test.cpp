@@ -413,6 +413,31 @@ TEST(Recipes, say_what_is_wrong_with_a_mapping) {
   EXPECT_NE(payload.find("headers.payload: no field is read below it"), std::string::npos) << payload;
 }
 
+TEST(Mapping, what_is_no_mapping_by_the_schema_is_told_by_its_place_and_not_in_a_librarys_words) {
+  const std::string detect = R"("detect":{"any":[["k"]]},)";
+  const std::pair<std::string, std::string> cases[] = {
+      {detect + R"("fields":{"action":{"value":"send","when":{"is":["paid"]}}})", "fields.action"},
+      {detect + R"("fields":{"app":["a",{"path":5}]})", "fields.app[1]"},
+      {detect + R"("fields":{"app":"a"},"marks":[{"flag":"wrapped"}])", "marks[0]"},
+      {detect + R"("text":{"columns":["a"]},"fields":{"app":"a"})", "text"},
+      {detect + R"("headers":{"prefix":"x"},"fields":{"app":"a"})", "headers"},
+      {R"("detect":{"any":[["k"]],"unless":[{"path":"a"}]},"fields":{"app":"a"})", "detect.unless"},
+  };
+  for (const auto& [rest, place] : cases) {
+    const std::string told = wrong(rest);
+    EXPECT_NE(told.find("mapping test: " + place + ": a key is missing here"), std::string::npos) << told;
+    EXPECT_EQ(told.find("json.exception"), std::string::npos) << told;
+  }
+  for (const char* json : {R"({"format":"x","number":"9","version":1,"detect":{"present":["a"]},"fields":{"app":"a"}})",
+                           R"({"format":"x","number":9,"version":1,"detect":{"present":"a"},"fields":{"app":{"path":1}}})"}) {
+    ParserOptions options;
+    options.mappings.push_back({"mine", json});
+    const auto made = Parser::create(std::move(options));
+    ASSERT_FALSE(made) << json;
+    EXPECT_EQ(made.error().message.find("json.exception"), std::string::npos) << made.error().message;
+  }
+}
+
 TEST(Parser, a_mapping_of_ones_own_replaces_a_built_in_one) {
   ParserOptions options;
   options.mappings.push_back({"mine", R"({"format":"cloudevents","number":1,"version":9,"detect":{"any":[["specversion"]]},

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/text.hpp"
+#include "tests/ingest/reference_reader/values.hpp"
 
 namespace tidewaiter::ingest::testing {
 namespace {
@@ -113,7 +114,10 @@ class Reference {
       case ColumnKind::string: return put_string(column, *text);
       case ColumnKind::enumeration: out_[name] = std::to_string(column.words->find(*text).value_or(0)); return;
       case ColumnKind::ip:
-        if (const auto ip = parse_ip(*text)) out_[name] = hex_of(*ip);
+        if (const auto ip = parse_ip(*text)) {
+          out_[name] = hex_of(*ip);
+          if (has_padded_octet(*text)) flags_ |= flag::leading_zeros;
+        }
         return;
       case ColumnKind::time:
         if (const auto time = parse_rfc3339(*text); time && *time >= 0) out_[name] = std::to_string(*time);
@@ -138,18 +142,23 @@ class Reference {
   }
 
   void number(const std::string& name, const std::string& text) {
-    if (text.empty() || text.size() > 64 || text.find_first_not_of("0123456789.eE+-") != std::string::npos) return;
-    if (text[0] < '0' || text[0] > '9') return;
+    if (!put_number(name, text) && is_number(text)) flags_ |= flag::lossy_number;
+  }
+
+  /// False: the text is no number that the column can hold.
+  bool put_number(const std::string& name, const std::string& text) {
+    if (text.empty() || text.size() > 64 || text.find_first_not_of("0123456789.eE+-") != std::string::npos) return false;
+    if (text[0] < '0' || text[0] > '9') return false;
     std::uint64_t value = 0;
     if (text.find_first_of(".eE") == std::string::npos) {
-      if (text.find_first_not_of("0123456789") != std::string::npos) return;
+      if (text.find_first_not_of("0123456789") != std::string::npos) return false;
       for (char c : text)
         if (__builtin_mul_overflow(value, 10u, &value) || __builtin_add_overflow(value, static_cast<unsigned>(c - '0'), &value))
-          return;
+          return false;
     } else {
       char* end = nullptr;
       const double real = std::strtod(text.c_str(), &end);
-      if (*end != '\0' || !(real < 18446744073709551616.0) || real != std::floor(real)) return;
+      if (*end != '\0' || !(real < 18446744073709551616.0) || real != std::floor(real)) return false;
       value = static_cast<std::uint64_t>(real);
       if (real > 9007199254740992.0) pending_lossy_ = true;
     }
@@ -157,9 +166,10 @@ class Reference {
     const std::uint64_t max = port ? 65535 : name == "activity_id" ? 255
                               : name == "class_uid" || name == "resource_count" ? 4294967295u : ~std::uint64_t{0};
     const bool lossy = std::exchange(pending_lossy_, false);
-    if (value > max) return;
+    if (value > max) return false;
     if (lossy) flags_ |= flag::lossy_number;
     out_[name] = std::to_string(value);
+    return true;
   }
 
   std::optional<std::string> attribute(const char* name) const {

@@ -241,6 +241,8 @@ TEST(Mask, known_shapes_of_credentials_are_cut_and_ordinary_words_are_not) {
   const std::pair<const char*, const char*> cases[] = {
       {"key AKIAIOSFODNN7EXAMPLE used", "key AKIA\xe2\x80\xa6 used"},
       {"https://bob:s3cret@host/x", "https://bob:\xe2\x80\xa6@host/x"},
+      {"https://bob:p@ss:w@host/x@y", "https://bob:\xe2\x80\xa6@host/x@y"},
+      {"https://bob@host:8443/x, mail a@b", "https://bob@host:8443/x, mail a@b"},
       {"GET /a?token=abcdef&b=1", "GET /a?token=\xe2\x80\xa6&b=1"},
       {R"({"password":"hunter2","n":5})", "{\"password\":\"\xe2\x80\xa6\",\"n\":5}"},
       {R"({"text":"{\"secret\": \"x\"}"})", "{\"text\":\"{\\\"secret\\\": \\\"\xe2\x80\xa6\\\"}\"}"},

@@ -138,11 +138,16 @@ class EventReader {
       case ColumnKind::ip: {
         const auto ip = parse_ip(text);
         if (ip) out_[name] = to_hex({reinterpret_cast<const char*>(ip->data()), ip->size()});
+        if (ip && has_padded_octet(text)) flags_ |= flag::leading_zeros;
         return ip.has_value();
       }
       case ColumnKind::time: {
-        const auto time = reference_time(text, source.value("form", "rfc3339"));
-        if (!time || *time < 0) return false;
+        const std::string form = source.value("form", "rfc3339");
+        const auto time = reference_time(text, form);
+        if (!time || *time < 0) {
+          if (form != "rfc3339" && form != "civil" && is_number(text)) flags_ |= flag::lossy_number;
+          return false;
+        }
         out_[name] = std::to_string(*time);
         return true;
       }
@@ -158,7 +163,10 @@ class EventReader {
                               : name == "activity_id"                            ? 255
                               : name == "class_uid" || name == "resource_count" ? 4'294'967'295
                                                                                  : ~std::uint64_t{0};
-    if (!number || number->value > max) return false;
+    if (!number || number->value > max) {
+      if (is_number(text)) flags_ |= flag::lossy_number;
+      return false;
+    }
     if (number->lossy) flags_ |= flag::lossy_number;
     out_[name] = std::to_string(number->value);
     return true;

@@ -100,6 +100,20 @@ std::optional<Reading> read_as(const ReferenceMapping::Rules& rules, const Messa
   return std::nullopt;
 }
 
+/// A byte order mark is no part of what stands behind it.
+std::optional<Reading> read_marked(const ReferenceMapping::Rules& rules, const Message& message, std::int64_t receive_ns,
+                                   bool fixed) {
+  constexpr std::string_view mark = "\xEF\xBB\xBF";
+  if (!message.value.starts_with(mark)) return read_as(rules, message, receive_ns, fixed);
+  auto reading = read_as(rules, {message.value.substr(mark.size()), message.headers}, receive_ns, fixed);
+  if (!reading) return reading;
+  for (Columns& event : reading->events) {
+    std::string& flags = event["flags"];
+    flags = std::to_string((flags.empty() ? 0 : std::stoull(flags)) | flag::byte_order_mark);
+  }
+  return reading;
+}
+
 }  // namespace
 
 ReferenceMapping::Rules::Rules(std::string_view text) : mapping(Json::parse(text)) {
@@ -129,11 +143,11 @@ ReferenceMapping::ReferenceMapping(ReferenceMapping&&) noexcept = default;
 const std::string& ReferenceMapping::format() const { return rules_->format; }
 
 Reading ReferenceMapping::read(const Message& message, std::int64_t receive_ns) const {
-  return read_as(*rules_, message, receive_ns, true).value_or(Reading{});
+  return read_marked(*rules_, message, receive_ns, true).value_or(Reading{});
 }
 
 std::optional<Reading> ReferenceMapping::try_read(const Message& message, std::int64_t receive_ns) const {
-  return read_as(*rules_, message, receive_ns, false);
+  return read_marked(*rules_, message, receive_ns, false);
 }
 
 }  // namespace tidewaiter::ingest::testing

@@ -95,6 +95,19 @@ std::optional<ReferenceNumber> reference_number(const std::string& text) {
   return ReferenceNumber{static_cast<std::uint64_t>(real), real > 9007199254740992.0};
 }
 
+bool is_number(const std::string& text) {
+  if (text.size() > 1 << 14) return text.find_first_not_of("0123456789") == std::string::npos && text[0] != '0';
+  static const std::regex form(R"(-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?)");
+  return std::regex_match(text, form);
+}
+
+bool has_padded_octet(const std::string& address) {
+  static const std::regex octets(R"((?:.*:)?([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)(?:%.*)?)");
+  std::smatch parts;
+  if (!std::regex_match(address, parts, octets)) return false;
+  return std::any_of(parts.begin() + 1, parts.end(), [](const auto& part) { return part.length() > 1 && *part.first == '0'; });
+}
+
 std::optional<std::string> reference_extract(const std::string& text, const std::string& as) {
   const std::string_view all = text;
   std::string made;

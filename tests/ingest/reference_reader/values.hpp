@@ -18,6 +18,11 @@ struct ReferenceNumber {
 /// An unsigned integer, in digits, or with a fraction or exponent that leave it one.
 std::optional<ReferenceNumber> reference_number(const std::string& text);
 
+/// A number of JSON, whatever its size.
+bool is_number(const std::string& text);
+/// Of an address that was read: an octet of IPv4 in it begins with a zero that it does not need.
+bool has_padded_octet(const std::string& address);
+
 /// What `as` reads out of the text before it becomes a value; nothing when there is none. `as` that only say what the
 /// value is (copy, enum ...) give the text.
 std::optional<std::string> reference_extract(const std::string& text, const std::string& as);
