@@ -1,12 +1,17 @@
 // The tests beside the mappings: tests/ingest/formats/NAME/input.jsonl holds a message a line, expected.jsonl what becomes
 // of each: {"events":[...]} in the words of schemas/event.schema.json, without observed_time, format and mapping_version;
 // null in the place of an event that is unmapped; or {"reject":"reason"}, or {"unmapped":true}. "headers" are those of the
-// message. Expected lines are written from the documentation of the format.
+// message. Expected lines are written from the documentation of the format. "kind" says which of the five kinds of message
+// that every format must show a line is: minimal, typical, wrapped, odd (no actor, a null, a number as a string) or broken.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <regex>
 
 #include "core/text.hpp"
 #include "tests/ingest/batches.hpp"
@@ -38,6 +43,7 @@ std::vector<std::string> format_names() {
 struct Case {
   std::string message;
   std::vector<std::pair<std::string, std::string>> headers;
+  std::string kind;
   Json expected;
 };
 
@@ -46,11 +52,13 @@ std::vector<Case> cases_of(const std::string& name) {
   EXPECT_EQ(input.size(), expected.size()) << name;
   std::vector<Case> cases;
   for (std::size_t i = 0; i < std::min(input.size(), expected.size()); ++i) {
-    Case one{input[i], {}, Json::parse(expected[i])};
+    Case one{input[i], {}, "", Json::parse(expected[i])};
     const Json headers = one.expected.value("headers", Json::object());
     for (const auto& [header, value] : headers.items())
       one.headers.emplace_back(header, value.get<std::string>());
+    one.kind = one.expected.value("kind", "");
     one.expected.erase("headers");
+    one.expected.erase("kind");
     cases.push_back(std::move(one));
   }
   return cases;
@@ -85,8 +93,10 @@ class Formats : public ::testing::TestWithParam<std::string> {};
 TEST_P(Formats, give_the_expected_events) {
   auto parser = make_parser();
   std::size_t line = 0;
-  for (const Case& one : cases_of(GetParam()))
-    EXPECT_EQ(outcome_of(*parser, one, GetParam()).dump(1), one.expected.dump(1)) << GetParam() << " line " << ++line;
+  for (const Case& one : cases_of(GetParam())) {
+    ++line;
+    EXPECT_EQ(outcome_of(*parser, one, GetParam()).dump(1), one.expected.dump(1)) << GetParam() << " line " << line;
+  }
 }
 
 TEST_P(Formats, are_known_whatever_the_topic_held_before) {
@@ -114,6 +124,46 @@ TEST_P(Formats, give_the_same_events_when_every_value_is_checked) {
 
 INSTANTIATE_TEST_SUITE_P(Mappings, Formats, ::testing::ValuesIn(format_names()),
                          [](const auto& param_info) { return param_info.param; });
+
+bool any_event(const Json& expected, const std::function<bool(const Json&)>& is) {
+  const Json events = expected.value("events", Json::array());
+  return std::any_of(events.begin(), events.end(), [&](const Json& event) { return event.is_object() && is(event); });
+}
+
+std::size_t columns_in(const Case& one) { return one.expected.value("events", Json::array({Json::object()})).at(0).size(); }
+
+/// Without an actor, or with a null or a number in quotes.
+bool is_odd(const Case& one) {
+  static const std::regex null_or_number(R"re(": ?(null|"-?[0-9]+(\.[0-9]+)?"))re");
+  return std::regex_search(one.message, null_or_number) ||
+         any_event(one.expected, [](const Json& event) { return event.value("principal", "") == "unknown"; });
+}
+
+TEST(FormatTests, every_mapping_shows_the_five_kinds_of_message) {
+  for (const MappingFile& file : embedded_mappings()) {
+    const std::string name = Json::parse(file.json).at("format");
+    std::map<std::string, Case> shown;
+    for (const Case& one : cases_of(name)) {
+      if (one.kind.empty()) continue;
+      EXPECT_TRUE(shown.emplace(one.kind, one).second) << name << ": " << one.kind << " twice";
+    }
+    for (const char* kind : {"minimal", "typical", "wrapped", "odd", "broken"})
+      EXPECT_TRUE(shown.contains(kind)) << name << " has no message of the kind " << kind;
+    EXPECT_EQ(shown.size(), 5u) << name;
+    if (shown.size() != 5) continue;
+    const auto has_any = [](const Json&) { return true; };
+    for (const char* kind : {"minimal", "typical", "wrapped", "odd"})
+      EXPECT_TRUE(any_event(shown.at(kind).expected, has_any)) << name << ": " << kind << " is no event";
+    EXPECT_LT(columns_in(shown.at("minimal")), columns_in(shown.at("typical"))) << name;
+    const Case& wrapped = shown.at("wrapped");
+    const bool has_flag = any_event(wrapped.expected, [](const Json& event) {
+      return event.contains("flags") && event["flags"].dump().find("\"wrapped\"") != std::string::npos;
+    });
+    EXPECT_TRUE(has_flag || !wrapped.headers.empty()) << name;  // headers are the wrapper of CloudEvents on Kafka
+    EXPECT_TRUE(is_odd(shown.at("odd"))) << name;
+    EXPECT_TRUE(shown.at("broken").expected.contains("reject")) << name;
+  }
+}
 
 TEST(FormatTests, every_mapping_has_some) {
   for (const MappingFile& file : embedded_mappings()) {
