@@ -56,6 +56,8 @@ void append_string(std::string& out, const Event& event, Str column, bool mask_s
     append_words(out, value);
   else if (mask_secrets && is_secret(column) && value.size() > 8)
     append_json_string(out, std::string(start_of(value, 8)) + "\xE2\x80\xA6");
+  else if (mask_secrets && !url_password_in(value).empty())
+    append_json_string(out, without_url_passwords(value));
   else
     append_json_string(out, value);
 }

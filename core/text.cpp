@@ -204,4 +204,27 @@ std::string_view nearest_word(std::string_view word, std::span<const std::string
   return best;
 }
 
+std::string_view url_password_in(std::string_view text) {
+  if (text.find('@') == std::string_view::npos) return {};
+  for (std::size_t at = text.find("://"); at != std::string_view::npos; at = text.find("://", at + 3)) {
+    const std::string_view rest = text.substr(at + 3);
+    const std::string_view authority = rest.substr(0, rest.find_first_of("/?#\" \\"));
+    const std::size_t colon = authority.find(':'), end = authority.rfind('@');  // a password may have an @ in it
+    if (end != std::string_view::npos && colon < end && colon + 1 < end) return authority.substr(colon + 1, end - colon - 1);
+  }
+  return {};
+}
+
+std::string without_url_passwords(std::string_view text) {
+  constexpr std::string_view ellipsis = "\xE2\x80\xA6";
+  std::string out;
+  for (std::string_view rest = text;;) {
+    const std::string_view password = url_password_in(rest);
+    if (password.empty()) return out.append(rest);
+    const auto before = static_cast<std::size_t>(password.data() - rest.data());
+    out.append(rest.substr(0, before)).append(ellipsis);
+    rest.remove_prefix(before + password.size());
+  }
+}
+
 }  // namespace tidewaiter

@@ -28,10 +28,16 @@ std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 /// "2026-03-04T05:06:07.123456789Z"; the fraction has 0, 3, 6 or 9 digits, as few as are exact.
 std::string format_rfc3339(std::int64_t time_ns);
 
+/// The password in the first "://user:password@" of a text (RFC 3986, section 3.2.1); empty when there is none.
+std::string_view url_password_in(std::string_view text);
+/// The text with an ellipsis in the place of each such password.
+std::string without_url_passwords(std::string_view text);
+
 /// Appends `text` as a quoted JSON string.
 void append_json_string(std::string& out, std::string_view text);
 /// The event as one canonical JSON object (schemas/event.schema.json), absent columns left out.
-/// With `mask_secrets`, token and argument hashes are cut to 8 characters and an ellipsis.
+/// With `mask_secrets`, token and argument hashes are cut to 8 characters and an ellipsis, and passwords in URLs to an
+/// ellipsis.
 void append_event_json(std::string& out, const Event& event, bool mask_secrets = false);
 
 /// The word of `candidates` nearest to `word` by edit distance, or "" when none is near.

@@ -70,11 +70,17 @@ std::string ip_of(const Event& event, Addr column) {
   return ip == nullptr ? std::string() : format_ip(*ip);
 }
 
-void append_columns(std::string& out, const Event& event) {
+/// A text that may hold a URL.
+std::string url_of(const Event& event, Str column, const FormatOptions& options) {
+  const std::string_view text = event.get(column);
+  return options.mask_secrets ? without_url_passwords(text) : std::string(text);
+}
+
+void append_columns(std::string& out, const Event& event, const FormatOptions& options) {
   append_extension(out, "act", word_of(event, Num::action));
   append_extension(out, "outcome", word_of(event, Num::outcome));
-  append_extension(out, "suser", event.get(Str::principal));
-  append_extension(out, "sourceServiceName", event.get(Str::app));
+  append_extension(out, "suser", url_of(event, Str::principal, options));
+  append_extension(out, "sourceServiceName", url_of(event, Str::app, options));
   append_extension(out, "shost", event.get(Str::src_host));
   append_extension(out, "src", ip_of(event, Addr::src_ip));
   append_extension(out, "spt", number_of(event, Num::src_port));
@@ -84,7 +90,7 @@ void append_columns(std::string& out, const Event& event) {
   append_extension(out, "app", word_of(event, Num::l7));
   append_extension(out, "out", number_of(event, Num::bytes_out));
   append_extension(out, "in", number_of(event, Num::bytes_in));
-  append_extension(out, "request", event.get(Str::resource));
+  append_extension(out, "request", url_of(event, Str::resource, options));
   append_labelled(out, "cs1", "riskTier", word_of(event, Num::risk_tier));
   append_labelled(out, "cs2", "dataClasses", words_of(event, Num::data_classes));
   append_labelled(out, "cs3", "agentUid", event.get(Str::agent_uid));
@@ -158,7 +164,7 @@ std::string to_cef(const Envelope& envelope, const FormatOptions& options) {
   else if (!event)
     append_checkpoint(out, envelope);
   else
-    append_columns(out, *envelope.event);
+    append_columns(out, *envelope.event, options);
   append_labelled(out, "cfp1", "sampleRate", rate_text(envelope.sample_rate));
   return out;
 }

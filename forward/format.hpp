@@ -36,7 +36,7 @@ struct Envelope {
 
 struct FormatOptions {
   std::string link_base;     // where people reach the service: "https://audit.example"; empty = relative links
-  bool mask_secrets = true;  // token and argument hashes are cut to 8 characters
+  bool mask_secrets = true;  // token and argument hashes are cut to 8 characters, passwords in URLs to an ellipsis
 };
 
 /// "UID" or "UID.REVISION": what makes one item one.

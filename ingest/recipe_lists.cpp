@@ -1,4 +1,5 @@
 // RecipeWalker: arrays, by place, by element, or as the keys and values of an object.
+#include <bit>
 #include <cstring>
 
 #include "ingest/json_text.hpp"
@@ -118,6 +119,18 @@ bool RecipeWalker::key_values(ondemand::array& elements, std::uint32_t at, const
   return true;
 }
 
+/// Is this the key that names the pair? Where its spelling first differs from the plain one there would be a backslash.
+bool RecipeWalker::is_pairs_key(const Step& list, std::uint32_t at, const char* raw) const {
+  if (list.kv_mask != 0) {
+    std::uint64_t head;
+    std::memcpy(&head, raw, sizeof head);
+    const std::uint64_t other = (head ^ list.kv_head) & list.kv_mask;
+    if (other == 0) return true;
+    if ((head >> (std::countr_zero(other) & ~7) & 0xFF) != '\\') return false;
+  }
+  return is_text(raw, recipe_->nodes[at].kv_key);
+}
+
 /// The value is the first field beside the key, before or behind it.
 bool RecipeWalker::key_value(ondemand::object& pair, std::uint32_t at, std::uint32_t*& guess) {
   const Step& list = steps_[at];
@@ -129,9 +142,7 @@ bool RecipeWalker::key_value(ondemand::object& pair, std::uint32_t at, std::uint
       if (result.error() != simdjson::SUCCESS) return false;
       ondemand::field& field = result.value_unsafe();
       const char* raw = field.key().raw();
-      std::uint64_t head;
-      std::memcpy(&head, raw, sizeof head);
-      if ((list.kv_mask != 0 && (head & list.kv_mask) == list.kv_head) || is_text(raw, recipe_->nodes[at].kv_key)) {
+      if (is_pairs_key(list, at, raw)) {
         const std::string_view token = field.value().raw_json_token();
         if (!known && token[0] == '"') child = pair_child(into, token.data() + 1, guess);
         known = true;

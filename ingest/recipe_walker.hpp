@@ -117,6 +117,7 @@ class RecipeWalker {
   bool list(Value& value, std::uint32_t at, const char* start);
   bool key_values(simdjson::ondemand::array& elements, std::uint32_t at, const char* start);
   bool key_value(Object& pair, std::uint32_t at, std::uint32_t*& guess);
+  bool is_pairs_key(const Step& list, std::uint32_t at, const char* raw) const;
   std::uint32_t pair_child(std::uint32_t into, const char* key, std::uint32_t*& guess);
   bool any_value(Value& value, std::uint32_t at);
   void text(std::string_view text, std::uint32_t at);

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "core/text.hpp"
+
 namespace tidewaiter::store {
 
 namespace {
@@ -118,14 +120,11 @@ std::optional<Cut> key_value(std::string_view text) {
 /// The password of `://user:password@host`.
 std::optional<Cut> url_password(std::string_view text) {
   if (text.substr(0, 3) != "://") return std::nullopt;
-  std::size_t colon = 0, at = 0;  // the last @ before the path: a password may have some in it
-  for (std::size_t i = 3; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c == '/' || c == '"' || c == ' ' || c == '\\' || c == '?') break;
-    if (c == '@') at = i;
-    if (c == ':' && !colon) colon = i;
-  }
-  return colon && at > colon + 1 ? std::optional(Cut{colon + 1, at}) : std::nullopt;
+  const std::size_t next = text.find("://", 3);
+  const std::string_view password = url_password_in(text.substr(0, next));
+  if (password.empty()) return std::nullopt;
+  const auto first = static_cast<std::size_t>(password.data() - text.data());
+  return Cut{first, first + password.size()};
 }
 
 std::optional<Cut> secret_at(std::string_view text, bool word_start) {

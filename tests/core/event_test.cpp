@@ -73,6 +73,24 @@ TEST(EventJson, secrets_are_cut_when_masked) {
   std::string json;
   append_event_json(json, event, true);
   EXPECT_EQ(json, "{\"capability\":{\"token_hash\":\"01234567\xE2\x80\xA6\"}}");
+  Event call;
+  call.set(Str::resource, "https://bob:hunter2@host/x");
+  json.clear();
+  append_event_json(json, call, true);
+  EXPECT_EQ(json, "{\"resource\":\"https://bob:\xE2\x80\xA6@host/x\"}");
+  json.clear();
+  append_event_json(json, call, false);
+  EXPECT_EQ(json, R"({"resource":"https://bob:hunter2@host/x"})");
+}
+
+TEST(UrlPassword, is_what_stands_between_user_and_host) {
+  EXPECT_EQ(url_password_in("https://bob:hunter2@host/x"), "hunter2");
+  EXPECT_EQ(url_password_in("postgres://:p@ss:w@db:5432/shop?a@b"), "p@ss:w");
+  EXPECT_EQ(url_password_in("see http://a/ and ftp://u:p@b"), "p");
+  for (const char* text : {"https://host:8443/a@b", "https://bob@host", "https://bob:@host", "mail a:b@c", "://", "a://b:c", "https://bob@host:80"})
+    EXPECT_EQ(url_password_in(text), "") << text;
+  EXPECT_EQ(without_url_passwords("a://u:p@h b://v:q@i"), "a://u:\xE2\x80\xA6@h b://v:\xE2\x80\xA6@i");
+  EXPECT_EQ(without_url_passwords("a://u:\xE2\x80\xA6@h"), "a://u:\xE2\x80\xA6@h");
 }
 
 }  // namespace

@@ -100,6 +100,18 @@ TEST(Format, hashes_of_secrets_are_masked_unless_asked_for) {
   EXPECT_NE(to_json(envelope, {.link_base = "", .mask_secrets = false}).find("0123456789abcdef"), std::string::npos);
 }
 
+TEST(Format, passwords_in_urls_are_masked_unless_asked_for) {
+  auto commit = std::make_shared<Commit>(*make_commit(7, 1, 0));
+  commit->events[0].set(Str::resource, "https://bob:hunter2@partner.example/x");
+  const Envelope envelope = event_envelope(*commit, 0, 0, "l");
+  const FormatOptions open{.link_base = "", .mask_secrets = false};
+  for (const auto& write : {to_json, to_cef}) {
+    EXPECT_EQ(write(envelope, {}).find("hunter2"), std::string::npos);
+    EXPECT_NE(write(envelope, {}).find("bob:\xE2\x80\xA6@partner.example/x"), std::string::npos);
+    EXPECT_NE(write(envelope, open).find("hunter2"), std::string::npos);
+  }
+}
+
 TEST(Cef, an_alert_has_the_seven_header_fields_and_its_uid) {
   const CommitPtr commit = make_commit(7, 0, 1);
   const Envelope envelope = alert_envelope(*commit, 0, "alerts");
