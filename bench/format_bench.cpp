@@ -166,7 +166,7 @@ void report_by_hand(ingest::Parser& parser, const Options& options) {
   const Comparison comparisons[] = {
       {"zeek", "conn", {"{\"ts\"", "\"id.orig_h\"", "\"conn_state\"", "\"proto\""}, primitives::zeek_conn_by_hand},
       {"cloudtrail", "events", {"{\"eventVersion\"", "\"userIdentity\"", "\"eventTime\""}, primitives::cloudtrail_by_hand},
-      {"otlp", "spans", {"{\"resourceSpans\"", "\"scopeSpans\""}, primitives::otlp_spans_by_hand}};
+      {"otlp", "spans", {"{\"resourceSpans\"", "\"scopeSpans\"", "\"gen_ai."}, primitives::otlp_spans_by_hand}};
   std::printf("\n%-20s %12s %14s %14s %8s\n", "by hand", "bytes/event", "plan ns/event", "hand ns/event", "ratio");
   for (const Comparison& comparison : comparisons) {
     if (!options.only.empty() && options.only != comparison.format) continue;
