@@ -6,10 +6,12 @@ The labelled data is not part of the project. DIR holds (what is missing is left
   darpa/darpa_original.zip             src,dst,MM/DD/YYYY-HH:MM,attack (github.com/Stream-AD/MIDAS, data/DARPA)
   nab/data/*/*.csv, nab/combined_windows.json  series and labels, or a part of them (github.com/numenta/NAB)
   hdfs/hdfs_train, hdfs_test_abnormal  a session of event ids per line (github.com/d0ng1ee/logdeep, data/hdfs)
+  kpi/*.csv  timestamp,value,label (github.com/NetManAIOps/donut, sample_data)
   email/email-Eu-core-temporal.txt.gz  sender receiver seconds (SNAP)
 """
 
 import argparse
+import csv
 import calendar
 import gzip
 import io
@@ -21,10 +23,11 @@ import subprocess
 import sys
 import zipfile
 
+import kpi
 import nab
 
 COMPANIES = {"full": 20_000_000, "other": 8_000_000}  # and their events
-ABLATIONS = ["flow", "volume", "silence"]
+ABLATIONS = ["flow", "volume", "silence", "burst", "sequence", "rhythm"]
 # Recall and median time to detect that are asked of the full company, in the order in which they are told.
 SCENARIO_AIMS = {
     "forbidden_flow": "1.00, at the event", "bulk_new_destination": "0.99, 5 min", "bulk_known_destination": "0.95, 1 h",
@@ -149,6 +152,21 @@ def nab_table(tool, data, folder):
             swept, held_out, threshold = corpus.score(scores)
             low, high = corpus.bootstrap(scores, threshold)
             lines.append(f"| {detector} | {profile} | {swept:.2f} ({low:.0f} to {high:.0f}) | {held_out:.2f} |")
+    return "\n".join(lines)
+
+
+def kpi_table(tool, files, folder):
+    lines = [f"**KPI curves: F1 of the second half, alarms no later than {kpi.DELAY_POINTS} points**", "",
+             "| detector | series | threshold of the first half | best there is (labels seen) |", "|---|---|---|---|"]
+    for detector in SERIES_DETECTORS:
+        for file in files:
+            with open(file) as rows:
+                labels = [int(row["label"] or 0) for row in csv.DictReader(rows)]
+            out = folder / "series.scores"
+            evaluate(tool, "series", file, "--out", out, "--detector", detector)
+            scores = [float(line.rpartition(",")[2]) for line in out.read_text().splitlines()[1:]]
+            fixed, best = kpi.halves(scores, labels)
+            lines.append(f"| {detector} | {file.stem} | {fixed:.2f} | {best:.2f} |")
     return "\n".join(lines)
 
 
@@ -287,7 +305,10 @@ def data_tables(options):
     series = options.data / "nab"
     if series.exists():
         yield nab_table(options.tool, series, options.work)
-    for missing in (path for path in (darpa, email, hdfs, series) if not path.exists()):
+    curves = options.data / "kpi"
+    if files := sorted(curves.glob("*.csv")):
+        yield kpi_table(options.tool, files, options.work)
+    for missing in (path for path in (curves, darpa, email, hdfs, series) if not path.exists()):
         print(f"{missing} is not there: left out", file=sys.stderr)
 
 
