@@ -24,6 +24,7 @@ namespace {
 
 using detect::Key;
 using Json = nlohmann::ordered_json;
+constexpr double enough_expected = 35;  // p-values, for a ratio to say something by itself
 constexpr std::size_t commit_events = 1000;
 constexpr std::int64_t backlog_read_ns = 4'102'444'800ll * 1'000'000'000;  // files are read after all of their events
 
@@ -115,6 +116,7 @@ class ScenariosRun {
     out["events"] = events_;
     out["not_events"] = not_events_;
     out["late_events"] = engine_->status().late_events;
+    out["calibration"] = calibration();
     out["parse_ns_per_event"] = parse_ns_ / static_cast<double>(events_);
     Json service = {{"detector", "service"}};
     service["ns_per_event"] = detect_ns_ / static_cast<double>(events_);
@@ -134,6 +136,29 @@ class ScenariosRun {
   }
 
  private:
+  /// Levels of which enough p-values were to come; the truth's incidents, if there are any, are among those seen.
+  Json calibration() const {
+    Json out = Json::array();
+    for (const detect::Calibration& of : engine_->calibration())
+      for (std::size_t i = 0; i < detect::Pit::levels.size(); ++i) {
+        const detect::Pit::Level& level = of.pit.counts()[i];
+        if (level.expected < 1) continue;
+        Json entry = {{"detector", of.detector}, {"class", of.tail_class}, {"level", detect::Pit::levels[i]},
+                      {"seen", level.seen}, {"expected", level.expected}, {"ratio", level.seen / level.expected}};
+        if (level.expected < enough_expected) entry["ratio_90"] = poisson_interval(level.seen, level.expected);
+        out.push_back(std::move(entry));
+      }
+    return out;
+  }
+  /// 90 % interval of the ratio where `seen` came: Wilson and Hilferty's approximation of the gamma quantiles (1931).
+  static Json poisson_interval(double seen, double expected) {
+    constexpr double z = 1.645;
+    const auto at = [](double shape, double quantile) {
+      return shape * std::pow(std::max(0.0, 1 - 1 / (9 * shape) + quantile / (3 * std::sqrt(shape))), 3);
+    };
+    return {seen == 0 ? 0 : at(seen, -z) / expected, at(seen + 1, z) / expected};
+  }
+
   explicit ScenariosRun(Truth truth) : truth_(std::move(truth)), service_(truth_.learning_end_ns) {}
 
   std::string policy_record() const { return R"({"type":"policy","content":)" + policy_json_ + "}"; }

@@ -66,6 +66,12 @@ class Chain {
   std::uint64_t slots_used() const { return runs_.used() + actions_.slots_used() + resources_.slots_used(); }
   const TailCalibrator& calibrator(bool agents) const { return tails_[agents ? 0 : 1]; }
 
+  template <class Visit>
+  void each_tail(Visit visit) const {
+    visit("agent", tails_[0]);
+    visit("other", tails_[1]);
+  }
+
   void save(SnapshotWriter& out) const;
   bool load(SnapshotReader& in);
 

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/text.hpp"
+#include "detect/calibration_metrics.hpp"
 #include "detect/chain.hpp"
 #include "detect/explain.hpp"
 #include "detect/feedback.hpp"
@@ -67,6 +68,9 @@ struct Engine::State {
       unscored_gauges[tier] = &metrics.gauge("tidewaiter_detect_unscored_events", "Events since the first commit that sampling left to rules, byte sums and silence", labels);
       rate_gauges[tier] = &metrics.gauge("tidewaiter_detect_scoring_rate", "Share of the principals that statistics go by", labels);
     }
+    each_tail([&](std::string_view detector, std::string_view tail_class, const TailCalibrator&) {
+      calibration.add(metrics, detector, tail_class);
+    });
     memory_gauge.set(static_cast<double>(memory_bytes()));
   }
 
@@ -87,6 +91,18 @@ struct Engine::State {
   void tell_volume();
   void tell_rhythm(const EventKeys& keys, const Seen& seen);
   void publish();
+  /// visit(detector, class, tail) for those that are on.
+  template <class Visit>
+  void each_tail(Visit visit) const {
+    const auto of = [&](bool on, std::string_view name, const auto& detector) {
+      if (on) detector.each_tail([&](std::string_view tail_class, const TailCalibrator& tail) { visit(name, tail_class, tail); });
+    };
+    of(config.flow, "flow", flow);
+    of(config.volume, "volume", volume);
+    of(config.burst, "burst", surge);
+    of(config.sequence, "sequence", chain);
+    of(config.rhythm, "rhythm", rhythm);
+  }
 
   std::uint64_t memory_bytes() const {
     return names.table().memory_bytes() + rules.memory_bytes() + flow.memory_bytes() + volume.memory_bytes() +
@@ -149,6 +165,7 @@ struct Engine::State {
   Gauge& memory_gauge;
   std::array<Gauge*, detector_count> alert_gauges{};
   std::array<Gauge*, risk_tiers> unscored_gauges{}, rate_gauges{};
+  CalibrationMetrics calibration;
 };
 
 namespace {
@@ -362,6 +379,8 @@ void Engine::State::publish() {
     unscored_gauges[tier]->set(static_cast<double>(sample.left_out()[tier]));
     rate_gauges[tier]->set(sample.now().scoring_rate(tier));
   }
+  std::size_t at = 0;
+  each_tail([&](std::string_view, std::string_view, const TailCalibrator& tail) { calibration.set(at++, tail); });
   for (std::size_t i = 0; i < detector_count; ++i)
     alert_gauges[i]->set(static_cast<double>(alerting.emitted(static_cast<Detector>(i))));
 }
@@ -451,6 +470,14 @@ Result<void> Engine::restore(std::string_view snapshot) {
   if (!good || in.get_text() != magic || !in.ok() || !in.at_end())
     return fail(Code::corruption, "the snapshot of detection is damaged");
   return {};
+}
+
+std::vector<Calibration> Engine::calibration() const {
+  std::vector<Calibration> out;
+  state_->each_tail([&](std::string_view detector, std::string_view tail_class, const TailCalibrator& tail) {
+    out.push_back({detector, tail_class, tail.pit()});
+  });
+  return out;
 }
 
 Status Engine::status() const {

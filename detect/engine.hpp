@@ -26,6 +26,7 @@
 #include "core/metrics.hpp"
 #include "core/record.hpp"
 #include "core/result.hpp"
+#include "detect/pit.hpp"
 
 namespace tidewaiter::detect {
 
@@ -79,6 +80,12 @@ struct Status {
   std::string policy_hash;        // hex SHA-256 of the policy in force, "" = none yet
 };
 
+/// How well the p-values of one class of tests held so far.
+struct Calibration {
+  std::string_view detector, tail_class;
+  Pit pit;
+};
+
 class Engine {
  public:
   /// Errors: invalid_argument (memory_bytes too small).
@@ -97,6 +104,8 @@ class Engine {
   Result<void> restore(std::string_view snapshot);
 
   Status status() const;
+  /// Of the detectors that are on, in a fixed order.
+  std::vector<Calibration> calibration() const;
 
  private:
   struct State;

@@ -81,6 +81,13 @@ class Flow {
   std::uint64_t slots_used() const { return edges_.used() + nodes_.used(); }
   const TailCalibrator& calibrator(std::size_t tail) const { return tails_[tail]; }
 
+  /// visit(name of the class, tail), always in the same order. So do all detectors.
+  template <class Visit>
+  void each_tail(Visit visit) const {
+    constexpr std::array<const char*, tails> names = {"destination", "class_destination", "data_class", "unknown_destination"};
+    for (std::size_t i = 0; i < tails; ++i) visit(names[i], tails_[i]);
+  }
+
   void save(SnapshotWriter& out) const;
   bool load(SnapshotReader& in);
 

@@ -42,6 +42,13 @@ class Rhythm {
   std::uint64_t slots_used() const { return odd_hours_.slots_used() + beacon_.slots_used(); }
   std::uint64_t memory_bytes() const { return odd_hours_.memory_bytes() + beacon_.memory_bytes(); }
 
+  template <class Visit>
+  void each_tail(Visit visit) const {
+    visit("odd_hours", odd_hours_.calibrator(false));
+    visit("odd_hours_machine", odd_hours_.calibrator(true));
+    visit("beacon", beacon_.calibrator());
+  }
+
   void save(SnapshotWriter& out) const {
     odd_hours_.save(out);
     beacon_.save(out);

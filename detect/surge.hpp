@@ -76,6 +76,16 @@ class Surge {
   std::uint64_t slots_used() const { return slots_.used() + clock_.slots_used(); }
   const TailCalibrator& calibrator(Kind kind, bool agents, bool busy) const { return tails_[tail_of(kind, agents, busy)]; }
 
+  template <class Visit>
+  void each_tail(Visit visit) const {
+    constexpr const char* names[tails] = {
+        "principal_agent_busy", "principal_agent_sparse", "principal_other_busy", "principal_other_sparse",
+        "action_agent_busy", "action_agent_sparse", "action_other_busy", "action_other_sparse",
+        "app_agent_busy", "app_agent_sparse", "app_other_busy", "app_other_sparse",
+        "fan_out_agent_busy", "fan_out_agent_sparse", "fan_out_other_busy", "fan_out_other_sparse"};
+    for (std::size_t i = 0; i < tails; ++i) visit(names[i], tails_[i]);
+  }
+
   void save(SnapshotWriter& out) const;
   bool load(SnapshotReader& in);
 

@@ -75,6 +75,13 @@ class Volume {
     return tails_[static_cast<std::size_t>(kind) * scales + scale];
   }
 
+  template <class Visit>
+  void each_tail(Visit visit) const {
+    constexpr const char* names[] = {"pair_5m", "pair_1h", "pair_1d", "principal_5m", "principal_1h", "principal_1d",
+                                     "app_5m", "app_1h", "app_1d", "ramp_principal", "ramp_regular_pair", "ramp_other"};
+    for (std::size_t i = 0; i < tails_.size(); ++i) visit(names[i], tails_[i]);
+  }
+
   void save(SnapshotWriter& out) const;
   bool load(SnapshotReader& in);
 

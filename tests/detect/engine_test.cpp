@@ -145,6 +145,35 @@ TEST(Engine, memory_is_bounded_under_a_flood_of_ids) {
   EXPECT_LT(machine.engine->snapshot().size(), config.memory_bytes * 2);
 }
 
+TEST(Engine, says_of_each_detector_that_is_on_how_well_its_p_values_hold) {
+  EngineConfig config = small_config();
+  config.sequence = false;
+  Machine machine(config);
+  std::vector<OwnRecord> alerts;
+  eventful().feed(*machine.engine, 0, eventful().size(), [] { return 500; }, alerts);
+  std::map<std::string_view, std::set<std::string_view>> classes;
+  double expected = 0;
+  for (const Calibration& of : machine.engine->calibration()) {
+    EXPECT_TRUE(classes[of.detector].insert(of.tail_class).second) << of.detector << ' ' << of.tail_class;
+    for (const Pit::Level& level : of.pit.counts()) expected += level.expected;
+  }
+  EXPECT_GT(expected, 1) << "after the first week they count";
+  EXPECT_EQ(classes["flow"].size(), 4u);
+  EXPECT_EQ(classes["volume"].size(), 12u);
+  EXPECT_EQ(classes["burst"].size(), 16u);
+  EXPECT_EQ(classes["rhythm"].size(), 3u);
+  EXPECT_FALSE(classes.contains("sequence"));
+  const auto samples = machine.metrics.samples();
+  const auto shown = [&](const char* detector) {
+    return std::ranges::count_if(samples, [&](const MetricSample& sample) {
+      return sample.name == "tidewaiter_detect_p_values_seen" &&
+             std::ranges::find(sample.labels, std::pair<std::string, std::string>("detector", detector)) != sample.labels.end();
+    });
+  };
+  EXPECT_EQ(shown("volume"), 12 * static_cast<std::ptrdiff_t>(Pit::levels.size()));
+  EXPECT_EQ(shown("sequence"), 0);
+}
+
 TEST(Engine, records_of_its_own_and_rejects_are_passed_over) {
   Machine machine;
   Commit commit;

@@ -193,6 +193,11 @@ TEST(Scenarios, a_company_goes_through_parser_engine_and_baselines) {
   EXPECT_EQ((*report)["events"], config.events);
   EXPECT_EQ((*report)["not_events"], 0);
   EXPECT_GT((*report)["late_events"], 0);
+  ASSERT_FALSE((*report)["calibration"].empty());
+  for (const auto& of : (*report)["calibration"]) {
+    EXPECT_GE(of["expected"], 1);
+    EXPECT_EQ(of.contains("ratio_90"), of["expected"] < 35) << of;
+  }
   const auto& detectors = (*report)["detectors"];
   ASSERT_EQ(detectors.size(), 1 + 2 * 7u);
   EXPECT_EQ(detectors[0]["detector"], "service");
