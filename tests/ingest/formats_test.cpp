@@ -173,6 +173,13 @@ TEST(FormatTests, every_mapping_has_some) {
   }
 }
 
+TEST(FormatTests, every_format_is_in_the_page_for_users) {
+  std::ifstream in(folder / "../../../docs/formats.md");
+  const std::string page(std::istreambuf_iterator<char>(in), {});
+  for (const MappingFile& file : embedded_mappings())
+    EXPECT_NE(page.find("`" + Json::parse(file.json).at("format").get<std::string>() + "`"), std::string::npos) << file.name;
+}
+
 TEST(FormatTests, the_example_of_every_mapping_is_an_event_of_its_format) {
   std::map<int, std::string> numbers;
   for (const MappingFile& file : embedded_mappings()) {
