@@ -93,7 +93,10 @@ Result<std::int64_t> received_at(const std::string& text) {
   return fail(Code::invalid_argument, "--received: '" + text + "' is no RFC 3339 time");
 }
 
-bool begins_like_json(std::string_view text) { return text.starts_with('{') || text.starts_with('['); }
+bool begins_like_json(std::string_view text) {
+  const std::size_t at = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  return at != std::string_view::npos && (text[at] == '{' || text[at] == '[');
+}
 
 /// False when a message was rejected.
 bool normalize(ingest::Parser& parser, const std::string& name, std::string_view text, const NormalizeOptions& options,

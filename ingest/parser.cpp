@@ -14,6 +14,13 @@ namespace ondemand = simdjson::ondemand;
 
 namespace {
 
+/// White space before a document is no line of text.
+bool begins_like_json(std::string_view value) {
+  if (value[0] == '{' || value[0] == '[') return true;
+  const std::size_t at = value.find_first_not_of(" \t\r\n");
+  return at != std::string_view::npos && (value[at] == '{' || value[at] == '[');
+}
+
 /// Depth cannot be above the number of opening brackets, nor keys above the number of colons; and a key takes 4 bytes.
 bool surely_within(std::string_view text, const JsonLimits& limits) {
   if (text.size() / 4 <= limits.keys_max) return count_opened(text) <= limits.depth_max;
@@ -81,7 +88,7 @@ simdjson::error_code Parser::State::iterate(std::string_view value, ondemand::do
 RejectReason Parser::State::map(Batch& batch, Record& record, bool& mapped) {
   const std::string_view value = record.value;
   if (value.size() > options.limits.message_bytes_max) return RejectReason::too_large;
-  if (has_text && !value.empty() && value[0] != '{' && value[0] != '[') [[unlikely]] {
+  if (has_text && !value.empty() && !begins_like_json(value)) [[unlikely]] {
     const RejectReason reason = lines(batch, record, mapped);
     if (mapped || reason != RejectReason::none) return reason;
   }

@@ -173,6 +173,17 @@ TEST(FormatTests, every_mapping_has_some) {
   }
 }
 
+TEST(FormatTests, white_space_before_a_document_does_not_make_it_a_line_of_words) {
+  const std::string words = R"({"kind": "Event", "apiVersion": "audit.k8s.io/v1", "verb": "get", "a": 1, "b": 2, "c": 3, "d": 4})";
+  for (const char* space : {" ", "\n", "\r\n\t", "\xEF\xBB\xBF\n"}) {
+    auto parser = make_parser();
+    TestBatch batch;
+    batch.add(space + words).parse(*parser);
+    ASSERT_EQ(batch.record().kind, RecordKind::event);
+    EXPECT_EQ(batch.event().get(Str::operation), "get") << "14 words are as many as a flow log's";
+  }
+}
+
 TEST(FormatTests, every_format_is_in_the_page_for_users) {
   std::ifstream in(folder / "../../../docs/formats.md");
   const std::string page(std::istreambuf_iterator<char>(in), {});

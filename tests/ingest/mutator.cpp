@@ -194,8 +194,9 @@ class Change {
 std::string change_bytes(std::mt19937_64& random, std::string text) {
   if (text.empty()) return "{}";
   const std::size_t at = random() % text.size();
-  switch (random() % 5) {
+  switch (random() % 6) {
     case 0: text.resize(at); break;
+    case 5: text.insert(0, "\xEF\xBB\xBF"); break;
     case 1: text[at] = static_cast<char>(random()); break;
     case 2: text.insert(at, 1, "{}[]\",:\\0e-u \n"[random() % 14]); break;
     case 3: text.erase(at, 1 + random() % 8); break;

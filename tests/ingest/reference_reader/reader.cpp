@@ -50,7 +50,10 @@ std::optional<std::string> whole_form(const Json& mapping, const Message& messag
   return whole + mapping["headers"]["payload"].dump() + ":" + message.value + "}";
 }
 
-bool is_json_start(const std::string& value) { return value.empty() || value[0] == '{' || value[0] == '['; }
+bool is_json_start(const std::string& value) {
+  const std::size_t at = value.find_first_not_of(" \t\r\n");
+  return value.empty() || (at != std::string::npos && (value[at] == '{' || value[at] == '['));
+}
 
 struct Attempt {
   bool fits = false, no_element = false, too_many = false;
