@@ -119,7 +119,10 @@ detect::EngineConfig engine_config(const Config& config) {
   const DetectConfig& d = config.detect;
   detect::EngineConfig engine;
   engine.memory_bytes = d.memory_bytes;
-  engine.alerts_per_day_max = d.alerts_per_day_max;
+  engine.budget.per_day = static_cast<std::uint32_t>(d.alerts_per_day_max);
+  if (d.alerts_per_day_max_per_tenant) engine.budget.per_tenant_and_day = static_cast<std::uint32_t>(*d.alerts_per_day_max_per_tenant);
+  for (const auto& [severity, alerts] : d.alerts_per_day_max_per_severity)
+    engine.budget.per_severity_and_day[*enums::severity.find(severity)] = static_cast<std::uint32_t>(alerts);
   engine.out_of_order_ns = d.out_of_order_ms * ns_per_ms;
   engine.approval_grace_ns = d.approval_grace_ms * ns_per_ms;
   engine.attestation_grace_ns = d.attestation_grace_ms * ns_per_ms;

@@ -50,7 +50,8 @@ class Comparison {
     BacktestSide& side = run == Run::before ? report_.before : report_.after;
     const std::lock_guard lock(mutex_);
     ++side.notes[kind];
-    side.held_back += why.value("repeats", std::uint64_t{0}) + why.value("over_daily_cap", std::uint64_t{0}) +
+    side.held_back += why.value("repeats", std::uint64_t{0}) + why.value("over_budget", std::uint64_t{0}) +
+                      why.value("over_daily_cap", std::uint64_t{0}) +  // of logs from before the budget
                       why.value("by_verdicts", std::uint64_t{0});
   }
 

@@ -34,7 +34,7 @@ struct BacktestPlan {
 /// One side of the comparison, alerts of the range alone.
 struct BacktestSide {
   std::uint64_t alerts = 0;
-  std::uint64_t held_back = 0;                   // told in digests: repeats within the hour, and what is over the daily cap
+  std::uint64_t held_back = 0;                   // told in digests: repeats, what is over the budget or like others called false
   std::map<std::string, std::uint64_t> notes;    // other records of the log `alerts` by kind
   std::uint64_t events = 0;                      // judged, warm-up included; 0 when nothing was played
   std::int64_t cpu_ns = 0;                       // of the judging thread

@@ -98,7 +98,9 @@ Result<Outcome> replay(const ReplayOptions& options) {
 
 std::string encode_detect_config(const detect::EngineConfig& c) {
   nlohmann::json json{{"memory_bytes", c.memory_bytes},
-                      {"alerts_per_day_max", c.alerts_per_day_max},
+                      {"alerts_per_day_max", c.budget.per_day},
+                      {"alerts_per_day_max_per_tenant", c.budget.per_tenant_and_day},
+                      {"alerts_per_day_max_per_severity", c.budget.per_severity_and_day},
                       {"out_of_order_ns", c.out_of_order_ns},
                       {"approval_grace_ns", c.approval_grace_ns},
                       {"attestation_grace_ns", c.attestation_grace_ns},
@@ -113,7 +115,9 @@ Result<detect::EngineConfig> decode_detect_config(std::string_view text) {
   if (!json.is_object()) return fail(Code::corruption, "the stored settings of detection are not readable");
   detect::EngineConfig c;
   c.memory_bytes = json.value("memory_bytes", c.memory_bytes);
-  c.alerts_per_day_max = json.value("alerts_per_day_max", c.alerts_per_day_max);
+  c.budget.per_day = json.value("alerts_per_day_max", c.budget.per_day);
+  c.budget.per_tenant_and_day = json.value("alerts_per_day_max_per_tenant", c.budget.per_tenant_and_day);
+  c.budget.per_severity_and_day = json.value("alerts_per_day_max_per_severity", c.budget.per_severity_and_day);
   c.out_of_order_ns = json.value("out_of_order_ns", c.out_of_order_ns);
   c.approval_grace_ns = json.value("approval_grace_ns", c.approval_grace_ns);
   c.attestation_grace_ns = json.value("attestation_grace_ns", c.attestation_grace_ns);

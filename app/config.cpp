@@ -119,6 +119,8 @@ void read_kafka(const Section& section, KafkaConfig& kafka) {
 void read_detect(const Section& section, DetectConfig& detect) {
   section.read_bytes("memory_bytes", detect.memory_bytes);
   section.read("alerts_per_day_max", detect.alerts_per_day_max);
+  if (section.has("alerts_per_day_max_per_tenant")) section.read("alerts_per_day_max_per_tenant", detect.alerts_per_day_max_per_tenant.emplace());
+  section.read("alerts_per_day_max_per_severity", detect.alerts_per_day_max_per_severity);
   section.read("snapshot_interval_ms", detect.snapshot_interval_ms);
   section.read("false_alerts_per_day", detect.false_alerts_per_day);
   section.read("out_of_order_ms", detect.out_of_order_ms);

@@ -70,7 +70,9 @@ struct EnrichmentConfig {
 
 struct DetectConfig {
   std::uint64_t memory_bytes = 256ull << 20;
-  int alerts_per_day_max = 10;
+  int alerts_per_day_max = 10;           // over all statistical detectors
+  std::optional<int> alerts_per_day_max_per_tenant;
+  std::map<std::string, int> alerts_per_day_max_per_severity;
   std::int64_t snapshot_interval_ms = 60'000;  // of the engine's state: bounds the replay after a restart
   std::int64_t out_of_order_ms = 30'000;
   std::int64_t approval_grace_ms = 60'000;

@@ -42,12 +42,14 @@ data set. Each row of edges is scored before it is learnt. Docs: docs/detectors.
 
   eval scenarios DIR
       DIR/events.ndjson and DIR/truth.json as `tidewaiter generate --company full --truth DIR/truth.json` writes them; the
-      events may be a pipe. They go through the parser and all detectors of the service with its default configuration and
-      policy. Printed per scenario: recall, median time to detect from the begin of the harm, which detectors found it;
+      events may be a pipe. They go through the parser and all detectors of the service with its default policy and
+      configuration, but for the budget. Printed per scenario: recall, median time to detect from the begin of the harm, which detectors found it;
       per detector: incidents and false incidents per day, CPU ns per event.
       --detector NAME    service (default), or all: the baselines too, each at 10 incidents a day and at as many as the
                          service makes: static-threshold, windowed-gaussian, half-space-trees, random-cut-forest, midas-f,
                          count, never-seen
+      --budget N         alerts a day that the service may make (10)
+      --false-alerts F   what of them ordinary days may bring, detect.false_alerts_per_day (seven tenths of the budget)
       --without NAME     an ablation: the service without one of its detectors; repeatable
 
 With labels the figures of edges are printed: area under the ROC curve, average precision, recall of episodes at 1, 5 and 10 incidents a
@@ -87,6 +89,11 @@ std::string read_options(int count, char** arguments, EvalOptions& options) {
     } else if (word == "--memory") {
       if (!to_number(value, number) || number < 16) return "--memory takes at least 16 (MiB), not " + value;
       options.memory_bytes = static_cast<std::uint64_t>(number) << 20;
+    } else if (word == "--budget") {
+      if (!to_number(value, options.budget_per_day) || options.budget_per_day < 1) return "--budget takes at least 1 (a day), not " + value;
+    } else if (word == "--false-alerts") {
+      if (!to_number(value, options.false_alerts_per_day) || !(options.false_alerts_per_day > 0))
+        return "--false-alerts takes a number above 0 (a day), not " + value;
     } else if (word == "--figures-from") {
       if (!to_number(value, options.figures_from)) return "--figures-from takes a number of rows, not " + value;
     } else {

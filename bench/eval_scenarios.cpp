@@ -26,6 +26,7 @@ using detect::Key;
 using Json = nlohmann::ordered_json;
 constexpr double enough_expected = 35;  // p-values, for a ratio to say something by itself
 constexpr std::size_t commit_events = 1000;
+constexpr double budget_spent = 0.7;  // share of the budget that false alerts may take: the rest is for true ones
 constexpr std::int64_t backlog_read_ns = 4'102'444'800ll * 1'000'000'000;  // files are read after all of their events
 
 double cpu_ns() {
@@ -67,6 +68,7 @@ class ScenariosRun {
  public:
   static Result<std::unique_ptr<ScenariosRun>> create(const EvalOptions& options, Truth truth) {
     auto run = std::unique_ptr<ScenariosRun>(new ScenariosRun(std::move(truth)));
+    run->budget_ = options.budget_per_day;
     auto policy = default_policy(run->policy_json_);
     if (!policy) return policy.error();
     run->policy_.emplace(std::move(*policy));
@@ -74,6 +76,9 @@ class ScenariosRun {
     if (!parser) return parser.error();
     run->parser_ = std::move(*parser);
     detect::EngineConfig config;
+    config.budget.per_day = static_cast<std::uint32_t>(options.budget_per_day);
+    config.false_alerts_per_day =
+        options.false_alerts_per_day > 0 ? options.false_alerts_per_day : budget_spent * options.budget_per_day;
     for (const std::string& name : options.without) {
       const auto known = std::ranges::find(detect::detector_switches, name, &detect::DetectorSwitch::name);
       if (known == std::end(detect::detector_switches))
@@ -118,7 +123,7 @@ class ScenariosRun {
     out["late_events"] = engine_->status().late_events;
     out["calibration"] = calibration();
     out["parse_ns_per_event"] = parse_ns_ / static_cast<double>(events_);
-    Json service = {{"detector", "service"}};
+    Json service = {{"detector", "service"}, {"budget_per_day", budget_}};
     service["ns_per_event"] = detect_ns_ / static_cast<double>(events_);
     Json figures = service_.figures(truth_, kinds_);
     service.update(figures);
@@ -126,7 +131,7 @@ class ScenariosRun {
     // Each of the others at the budget of ten a day, and at as many incidents as the service makes.
     const double as_service = figures["incidents_per_day"];
     for (Baseline& baseline : baselines_)
-      for (const double budget : {10.0, as_service}) {
+      for (const double budget : {budget_, as_service}) {
         Json entry = {{"detector", baseline.name}, {"budget_per_day", budget}};
         entry["ns_per_event"] = baseline.ns / static_cast<double>(events_);
         entry.update(baseline.findings.figures_at(truth_, budget));
@@ -291,6 +296,7 @@ class ScenariosRun {
   }
 
   Truth truth_;
+  double budget_ = 10;
   Findings service_;
   std::vector<std::string> kinds_ = {"policy"};  // detectors of the service, as they come
   std::vector<Baseline> baselines_;

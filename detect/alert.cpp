@@ -167,11 +167,52 @@ void load_waiting(SnapshotReader& in, Alert& alert) {
   alert.evidence = {in.get<EvidenceRef>()};
 }
 
+void save_finding(SnapshotWriter& out, const Alert& alert) {
+  for (const std::string* text : {&alert.rule, &alert.title, &alert.entity_type, &alert.entity, &alert.tenant, &alert.principal,
+                                  &alert.app, &alert.dst_host, &alert.dst_category, &alert.explanation.json()})
+    out.put_text(*text);
+  out.put(alert.detector);
+  out.put(alert.severity);
+  for (const std::uint64_t number : {alert.data_classes, alert.risk_tier}) out.put(number);
+  for (const std::int64_t time_ns : {alert.time_ns, alert.window_start_ns, alert.window_end_ns}) out.put(time_ns);
+  out.put(alert.late);
+  for (const double number :
+       {alert.rate_per_day, alert.p_value, alert.score_nats, alert.sample_rate, alert.verdict_factor}) out.put(number);
+  out.put<std::uint64_t>(alert.evidence.size());
+  for (const EvidenceRef& evidence : alert.evidence) out.put(evidence);
+}
+
+void load_finding(SnapshotReader& in, Alert& alert) {
+  for (std::string* text : {&alert.rule, &alert.title, &alert.entity_type, &alert.entity, &alert.tenant, &alert.principal,
+                            &alert.app, &alert.dst_host, &alert.dst_category})
+    *text = in.get_text();
+  alert.explanation.set_json(in.get_text());
+  alert.detector = in.get<Detector>();
+  alert.severity = in.get<Severity>();
+  for (std::uint64_t* number : {&alert.data_classes, &alert.risk_tier}) *number = in.get<std::uint64_t>();
+  for (std::int64_t* time_ns : {&alert.time_ns, &alert.window_start_ns, &alert.window_end_ns}) *time_ns = in.get<std::int64_t>();
+  alert.late = in.get<bool>();
+  for (double* number :
+       {&alert.rate_per_day, &alert.p_value, &alert.score_nats, &alert.sample_rate, &alert.verdict_factor}) *number = in.get<double>();
+  alert.evidence.clear();
+  for (std::uint64_t n = in.get_count(sizeof(EvidenceRef)); n > 0 && in.ok(); --n) alert.evidence.push_back(in.get<EvidenceRef>());
+}
+
 std::string& Explanation::add(std::string_view key) {
   if (!json_.empty()) json_ += ',';
   append_json_string(json_, key);
   return json_ += ':';
 }
+void Explanation::texts(std::string_view key, const std::vector<std::string>& values) {
+  std::string& out = add(key);
+  out += '[';
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i > 0) out += ',';
+    append_json_string(out, values[i]);
+  }
+  out += ']';
+}
+
 void Explanation::text(std::string_view key, std::string_view value) { append_json_string(add(key), value); }
 void Explanation::number(std::string_view key, double value) { add(key) += format_number(value); }
 void Explanation::count(std::string_view key, std::uint64_t value) { add(key) += std::to_string(value); }

@@ -55,6 +55,7 @@ std::string_view detector_name(Detector detector);
 class Explanation {
  public:
   void text(std::string_view key, std::string_view value);
+  void texts(std::string_view key, const std::vector<std::string>& values);
   void number(std::string_view key, double value);
   void count(std::string_view key, std::uint64_t value);
   void flag(std::string_view key, bool value);
@@ -63,6 +64,7 @@ class Explanation {
   /// What people have said of such alerts before, and by what that multiplies the rate.
   void feedback(std::uint64_t trues, std::uint64_t falses, double factor);
   const std::string& json() const { return json_; }  // members without the braces
+  void set_json(std::string json) { json_ = std::move(json); }
 
  private:
   std::string& add(std::string_view key);
@@ -84,7 +86,8 @@ struct Alert {
   std::int64_t window_start_ns = 0, window_end_ns = 0;
   bool late = false;
   double rate_per_day = 0, p_value = 1, score_nats = 0;  // of statistical detectors, as calibrated
-  double bar_per_day = 0;    // rates below it are worth an alert; 0 = this detector has none
+  double bar_per_day = 0;    // its kind's share of false_alerts_per_day: rates below it are worth an alert; 0 = it has no rate
+  double verdict_factor = 1;  // what people have said: in rate_per_day already
   double sample_rate = 1;    // share of the principals of its tier that its statistics went by
   Explanation explanation;
   std::vector<EvidenceRef> evidence;  // most telling first
@@ -96,6 +99,9 @@ struct Alert {
 /// Who, when and where of an alert that waits for its verdict, into a snapshot and back.
 void save_waiting(SnapshotWriter& out, const Alert& alert);
 void load_waiting(SnapshotReader& in, Alert& alert);
+/// All of a finding that waits for others of its incident.
+void save_finding(SnapshotWriter& out, const Alert& alert);
+void load_finding(SnapshotReader& in, Alert& alert);
 
 using LogNames = std::map<std::uint16_t, std::string>;
 

@@ -9,6 +9,7 @@ namespace {
 constexpr std::int64_t hour_ns = 3600ll * 1'000'000'000;
 constexpr std::int64_t day_ns = 24 * hour_ns;
 constexpr std::size_t seen_max = 1 << 16;   // pairs remembered for de-duplication
+constexpr std::size_t held_evidence_max = 20;  // events and sentences that a digest names
 constexpr std::size_t used_max = 1 << 12;   // exceptions waiting for the end of their hour
 
 std::int64_t floor_to(std::int64_t time_ns, std::int64_t unit_ns) {
@@ -26,31 +27,44 @@ std::string times(std::uint64_t count) { return count == 1 ? "once" : std::to_st
 bool Alerting::repeated(Detector detector, std::string_view alert_class, Key entity, std::int64_t time_ns) {
   const std::pair key(floor_to(time_ns, hour_ns), class_key(detector, alert_class, entity));
   if (!seen_.contains(key)) return false;
-  hold(detector, alert_class, time_ns, Why::repeat);
+  hold(detector, alert_class, time_ns).repeats += 1;
   return true;
 }
 
 void Alerting::emit(const Alert& alert, std::string_view alert_class, Key entity) {
-  const std::int64_t day = floor_to(alert.time_ns, day_ns);
-  want_close((day + 1) * day_ns);
-  seen_.emplace(std::pair(floor_to(alert.time_ns, hour_ns), class_key(alert.detector, alert_class, entity)), 0);
+  const std::int64_t hour = floor_to(alert.time_ns, hour_ns);
+  want_close((hour + 25) * hour_ns);
+  seen_.emplace(std::pair(hour, class_key(alert.detector, alert_class, entity)), 0);
   if (seen_.size() > seen_max) seen_.erase(seen_.begin());
-  std::uint32_t& count = days_[day][static_cast<std::size_t>(alert.detector)];
-  if (alert.detector != Detector::policy && count >= per_day_max_)
-    return hold(alert.detector, alert_class, alert.time_ns, Why::over_cap, alert.title);
-  ++count;
   ++emitted_[static_cast<std::size_t>(alert.detector)];
   push(alert_record(alert, watermark_, logs_, receive_ns_));
 }
 
-void Alerting::hold(Detector detector, std::string_view rule, std::int64_t time_ns, Why why, std::string_view title) {
+Alerting::Held& Alerting::hold(Detector detector, std::string_view rule, std::int64_t time_ns) {
   const std::int64_t day = floor_to(time_ns, day_ns);
-  Held& held = held_[day][Rule(detector, rule)];
-  ++(why == Why::repeat ? held.repeats : why == Why::over_cap ? held.over_cap : held.by_verdicts);
-  if (why == Why::over_cap && held.over_cap == 1) held.first_over_cap = title;
-  if (why == Why::verdicts && held.by_verdicts == 1) held.first_by_verdicts = title;
   ++suppressed_;
   want_close((day + 1) * day_ns);
+  return held_[day][Rule(detector, rule)];
+}
+
+Alerting::Held& Alerting::held_of(const Alert& alert) {
+  Held& held = hold(alert.detector, detector_name(alert.detector), alert.time_ns);
+  if (held.evidence.size() < held_evidence_max && !alert.evidence.empty()) held.evidence.push_back(alert.evidence.front());
+  return held;
+}
+
+void Alerting::over_budget(const Alert& alert) {
+  Held& held = held_of(alert);
+  held.over_budget += 1;
+  if (held.first_over_budget.size() < held_evidence_max) held.first_over_budget.push_back(alert.title);
+  if (!held.rarest.empty() && held.rarest_per_day <= alert.rate_per_day) return;
+  held.rarest = alert.title;
+  held.rarest_per_day = alert.rate_per_day;
+}
+
+void Alerting::held_by_verdicts(const Alert& alert) {
+  Held& held = held_of(alert);
+  if (held.by_verdicts++ == 0) held.first_by_verdicts = alert.title;
 }
 
 void Alerting::exception_used(std::string_view exception, std::string_view rule, std::string_view owner,
@@ -78,13 +92,11 @@ void Alerting::close(std::int64_t watermark_ns) {
     for (const auto& [rule, held] : held_.begin()->second) write_digest(held_.begin()->first, rule, held);
     held_.erase(held_.begin());
   }
-  // A day's count and an hour's alerts are kept a day longer, for what comes late.
-  while (!days_.empty() && (days_.begin()->first + 2) * day_ns <= watermark_ns) days_.erase(days_.begin());
+  // An hour's alerts are kept a day longer, for what comes late.
   while (!seen_.empty() && (seen_.begin()->first.first + 25) * hour_ns <= watermark_ns) seen_.erase(seen_.begin());
   next_close_ns_ = std::numeric_limits<std::int64_t>::max();
   if (!used_.empty()) want_close((used_.begin()->first + 1) * hour_ns);
   if (!held_.empty()) want_close((held_.begin()->first + 1) * day_ns);
-  if (!days_.empty()) want_close((days_.begin()->first + 2) * day_ns);
   if (!seen_.empty()) want_close((seen_.begin()->first.first + 25) * hour_ns);
 }
 
@@ -99,17 +111,22 @@ void Alerting::write_digest(std::int64_t day, const Rule& rule, const Held& held
   note.entity = rule.second;
   note.window_start_ns = day * day_ns;
   note.window_end_ns = (day + 1) * day_ns;
-  note.title = rule.second + " held back " + std::to_string(held.repeats + held.over_cap + held.by_verdicts) +
-               " alerts this day: " + std::to_string(held.repeats) + " repeats within the hour, " +
-               std::to_string(held.over_cap) + " over the daily cap";
+  note.title = rule.second + " held back " + std::to_string(held.repeats + held.over_budget + held.by_verdicts) +
+               " alerts this day: " + std::to_string(held.repeats) + " of what was told already, " +
+               std::to_string(held.over_budget) + " over the day's budget";
   if (held.by_verdicts > 0) note.title += ", " + std::to_string(held.by_verdicts) + " like others that were called false";
   note.explanation.count("repeats", held.repeats);
-  note.explanation.count("over_daily_cap", held.over_cap);
-  if (!held.first_over_cap.empty()) note.explanation.text("first_over_daily_cap", held.first_over_cap);
+  note.explanation.count("over_budget", held.over_budget);
+  if (!held.rarest.empty()) {
+    note.explanation.texts("first_over_budget", held.first_over_budget);
+    note.explanation.text("rarest_over_budget", held.rarest);
+    note.explanation.number("rarest_expected_per_day", held.rarest_per_day);
+  }
   if (held.by_verdicts > 0) {
     note.explanation.count("by_verdicts", held.by_verdicts);
     note.explanation.text("first_by_verdicts", held.first_by_verdicts);
   }
+  note.evidence = held.evidence;
   push(note_record(note, watermark_, logs_, receive_ns_));
 }
 
@@ -137,11 +154,6 @@ void Alerting::save(SnapshotWriter& out) const {
     out.put(key.first);
     out.put(key.second);
   }
-  out.put<std::uint64_t>(days_.size());
-  for (const auto& [day, counts] : days_) {
-    out.put(day);
-    out.put(counts);
-  }
   out.put<std::uint64_t>(held_.size());
   for (const auto& [day, rules] : held_) {
     out.put(day);
@@ -150,10 +162,15 @@ void Alerting::save(SnapshotWriter& out) const {
       out.put(rule.first);
       out.put_text(rule.second);
       out.put(held.repeats);
-      out.put(held.over_cap);
+      out.put(held.over_budget);
+      out.put(held.rarest_per_day);
+      out.put_text(held.rarest);
       out.put(held.by_verdicts);
-      out.put_text(held.first_over_cap);
       out.put_text(held.first_by_verdicts);
+      out.put<std::uint64_t>(held.first_over_budget.size());
+      for (const std::string& title : held.first_over_budget) out.put_text(title);
+      out.put<std::uint64_t>(held.evidence.size());
+      for (const EvidenceRef& evidence : held.evidence) out.put(evidence);
     }
   }
   out.put<std::uint64_t>(used_.size());
@@ -180,20 +197,20 @@ void Alerting::load(SnapshotReader& in) {
     const auto hour = in.get<std::int64_t>();
     seen_.emplace(std::pair(hour, in.get<Key>()), 0);
   }
-  for (std::uint64_t n = in.get_count(8); n > 0 && in.ok(); --n) {
-    const auto day = in.get<std::int64_t>();
-    days_[day] = in.get<std::array<std::uint32_t, detector_count>>();
-  }
   for (std::uint64_t n = in.get_count(16); n > 0 && in.ok(); --n) {
     auto& rules = held_[in.get<std::int64_t>()];
-    for (std::uint64_t m = in.get_count(49); m > 0 && in.ok(); --m) {
+    for (std::uint64_t m = in.get_count(73); m > 0 && in.ok(); --m) {
       const auto detector = in.get<Detector>();
       Held& held = rules[Rule(detector, in.get_text())];
       held.repeats = in.get<std::uint64_t>();
-      held.over_cap = in.get<std::uint64_t>();
+      held.over_budget = in.get<std::uint64_t>();
+      held.rarest_per_day = in.get<double>();
+      held.rarest = in.get_text();
       held.by_verdicts = in.get<std::uint64_t>();
-      held.first_over_cap = in.get_text();
       held.first_by_verdicts = in.get_text();
+      for (std::uint64_t k = in.get_count(8); k > 0 && in.ok(); --k) held.first_over_budget.push_back(in.get_text());
+      for (std::uint64_t k = in.get_count(sizeof(EvidenceRef)); k > 0 && in.ok(); --k)
+        held.evidence.push_back(in.get<EvidenceRef>());
     }
   }
   for (std::uint64_t n = in.get_count(16); n > 0 && in.ok(); --n) {

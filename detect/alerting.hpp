@@ -1,7 +1,8 @@
-// Alerting: which findings become alert records. One per (rule or detector class, entity, hour of event time); at most
-// alerts_per_day_max per statistical detector and UTC day of event time; policy stands outside that cap. What is held
-// back, also for the verdicts of people, is counted and told in a digest when the watermark passes the end of the day. Uses of policy exceptions are
-// told once per exception and hour, with their number.
+// Alerting: alert records, and what is held back of them. Of a policy rule or a silent source one per entity and hour of event
+// time; what statistical detectors find comes through incidents.hpp, which knows when enough was said. What is held
+// back (repeats, and what the budget has no room for) is counted and told in a digest when the watermark passes the end of
+// the day, with the rarest of it and the evidence of the first. Uses of policy exceptions are told once per exception
+// and hour, with their number.
 #pragma once
 
 #include <array>
@@ -20,8 +21,7 @@ namespace tidewaiter::detect {
 
 class Alerting {
  public:
-  Alerting(int alerts_per_day_max, LogNames logs, const Watermark& watermark)
-      : per_day_max_(static_cast<std::uint32_t>(alerts_per_day_max)), logs_(std::move(logs)), watermark_(watermark) {}
+  Alerting(LogNames logs, const Watermark& watermark) : logs_(std::move(logs)), watermark_(watermark) {}
 
   /// Where records go, and the receive time they get, from now on.
   void begin(std::vector<OwnRecord>& out, std::int64_t receive_ns) {
@@ -32,13 +32,14 @@ class Alerting {
   /// Whether an alert of this class (a policy rule, or a detector as a whole) and entity would be a repeat within its
   /// hour: spares the making of its text. Counts it if so.
   bool repeated(Detector detector, std::string_view alert_class, Key entity, std::int64_t time_ns);
-  /// Emits the alert unless the day is full. Class and entity as in repeated().
+  /// Emits the alert. Class and entity as in repeated().
   void emit(const Alert& alert, std::string_view alert_class, Key entity);
 
-  /// A finding that verdicts on others like it keep from being told: counted in the digest.
-  void held_by_verdicts(const Alert& alert, std::string_view alert_class) {
-    hold(alert.detector, alert_class, alert.time_ns, Why::verdicts, alert.title);
-  }
+  /// For the digest: a finding of an incident that was told already, or one that the day's budget has no room for.
+  void follow_up(const Alert& alert) { held_of(alert).repeats += 1; }
+  void over_budget(const Alert& alert);
+  /// ... or one that would have been told without the verdicts of people.
+  void held_by_verdicts(const Alert& alert);
 
   /// A record that is no alert and knows no repeats: the join of an artifact.
   void tell(const Note& note) { push(note_record(note, watermark_, logs_, receive_ns_)); }
@@ -61,8 +62,12 @@ class Alerting {
 
  private:
   struct Held {
-    std::uint64_t repeats = 0, over_cap = 0, by_verdicts = 0;
-    std::string first_over_cap, first_by_verdicts;  // their sentences
+    std::uint64_t repeats = 0, over_budget = 0, by_verdicts = 0;
+    double rarest_per_day = 0;           // over the budget
+    std::string rarest;                  // its sentence
+    std::vector<std::string> first_over_budget;  // their sentences
+    std::string first_by_verdicts;       // its sentence
+    std::vector<EvidenceRef> evidence;   // of the first
   };
   struct Used {
     std::uint64_t count = 0;
@@ -71,21 +76,19 @@ class Alerting {
   };
   using Rule = std::pair<Detector, std::string>;
 
-  enum class Why : std::uint8_t { repeat, over_cap, verdicts };
-  void hold(Detector detector, std::string_view rule, std::int64_t time_ns, Why why, std::string_view title = {});
+  Held& hold(Detector detector, std::string_view rule, std::int64_t time_ns);
+  Held& held_of(const Alert& alert);
   void push(OwnRecord record);
   void want_close(std::int64_t time_ns) { next_close_ns_ = std::min(next_close_ns_, time_ns); }
   void write_digest(std::int64_t day, const Rule& rule, const Held& held);
   void write_exception(std::int64_t hour, const std::string& exception, const std::string& rule, const Used& used);
 
-  const std::uint32_t per_day_max_;
   const LogNames logs_;
   const Watermark& watermark_;
   std::vector<OwnRecord>* out_ = nullptr;
   std::int64_t receive_ns_ = 0;
 
   std::map<std::pair<std::int64_t, Key>, char> seen_;                              // (hour, rule and entity)
-  std::map<std::int64_t, std::array<std::uint32_t, detector_count>> days_;         // alerts per day and detector
   std::map<std::int64_t, std::map<Rule, Held>> held_;                              // by day
   std::map<std::int64_t, std::map<std::pair<std::string, std::string>, Used>> used_;  // by hour: exception, rule
   std::array<std::uint64_t, detector_count> emitted_{};

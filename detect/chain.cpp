@@ -34,9 +34,10 @@ std::uint16_t kind_of(const Event& event) {
 
 }  // namespace
 
-Chain::Chain(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over)
+Chain::Chain(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over, double hot)
     : false_alerts_per_day_(false_alerts_per_day),
       handed_over_(handed_over),
+      hot_(hot),
       runs_(memory_bytes / 4),
       actions_(memory_bytes / 2),
       resources_(memory_bytes / 4),
@@ -114,15 +115,15 @@ void Chain::observe(const EventKeys& keys, const Event& event, std::vector<Findi
 void Chain::tell(std::size_t tail, Run& run, const Step& step, std::int64_t time_ns, std::vector<Finding>& out) {
   if (run.events < warm_events || time_ns / second_ns - std::int64_t{run.first_s} < warm_age_s) return;
   if (tails_[tail].days() < calibrated_days) return;
-  const double score = double{run.sum}, least = bar(tail, time_ns);
-  if (score < least || (run.told > 0 && score < double{run.told} + told_again)) return;
+  const double score = double{run.sum};
+  if (score < bar(tail, time_ns) || (run.told > 0 && !news(tail, double{run.told}, score))) return;
   run.told = run.sum;
   Finding& finding = out.emplace_back();
   finding.score = score;
   finding.rate_per_day = tails_[tail].rate_per_day(score);
   finding.p_value = tails_[tail].p_value(score);
   finding.bar_per_day = rate_max(tail);
-  finding.not_below = least;
+  finding.not_below = tails_[tail].bar(score, rate_max(tail));
   finding.action_nats = step.action_nats;
   finding.resource_nats = step.resource_nats;
   finding.usual_nats = step.usual_nats;
@@ -149,7 +150,8 @@ void Chain::end_run(std::size_t at, Run& run, std::int64_t time_ns) {
     if (top < interesting_nats) {
       tail.learn_ordinary(time_ns);
     } else {
-      tail.learn(tail.rate_per_day(top) < rate_max(at) ? tail.bar(top, rate_max(at)) : top, time_ns);
+      const double hot_max = rate_max(at) * hot_;
+      tail.learn(tail.rate_per_day(top) < hot_max ? tail.bar(top, hot_max) : top, time_ns);
     }
   }
   run.sum = run.top = run.told = 0;
@@ -157,6 +159,12 @@ void Chain::end_run(std::size_t at, Run& run, std::int64_t time_ns) {
   run.hot_events = 0;
   run.kinds = {};
   run.start_s = static_cast<std::uint32_t>(time_ns / second_ns);
+}
+
+// Ten times rarer than what was told, or the first below the bar.
+bool Chain::news(std::size_t tail, double told, double score) const {
+  if (score >= told + told_again) return true;
+  return score > told && tails_[tail].rate_per_day(told) >= rate_max(tail) && tails_[tail].rate_per_day(score) < rate_max(tail);
 }
 
 double Chain::rate_max(std::size_t tail) const { return false_alerts_per_day_ * budget_share[tail]; }

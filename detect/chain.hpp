@@ -39,7 +39,7 @@ class Chain {
   static constexpr std::size_t steps = 2;  // kinds of actions that the next one is predicted from
 
   /// As of Surge.
-  Chain(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over = 1);
+  Chain(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over = 1, double hot = 1);
 
   struct Finding {
     double score = 0, rate_per_day = 0, p_value = 1, bar_per_day = 0;  // nats
@@ -103,8 +103,9 @@ class Chain {
   void end_run(std::size_t tail, Run& run, std::int64_t time_ns);
   double bar(std::size_t tail, std::int64_t time_ns);
   double rate_max(std::size_t tail) const;
+  bool news(std::size_t tail, double told, double score) const;
 
-  const double false_alerts_per_day_, handed_over_;
+  const double false_alerts_per_day_, handed_over_, hot_;
   SlotTable<Run> runs_;
   Sequence actions_, resources_;
   std::array<TailCalibrator, classes> tails_;

@@ -8,6 +8,7 @@
 #include "detect/chain.hpp"
 #include "detect/explain.hpp"
 #include "detect/feedback.hpp"
+#include "detect/incidents.hpp"
 #include "detect/receipts.hpp"
 #include "detect/rules.hpp"
 #include "detect/scoring_sample.hpp"
@@ -18,13 +19,17 @@ namespace {
 
 constexpr std::uint64_t memory_min = 16ull << 20;
 constexpr std::string_view magic = "tidewaiter-detect";
-constexpr std::uint32_t snapshot_version = 10;
+constexpr std::uint32_t snapshot_version = 12;
 constexpr std::size_t block_events = 32;  // hashed and prefetched before they are judged
 
-// Shares of the memory bound and of the false alert budget; the latter add up to 1.
+// Shares of the memory bound and of the false alerts; the latter add up to 1.
 constexpr std::uint64_t flow_memory = 4, volume_memory = 4, rules_memory = 8, names_memory = 8, silence_memory = 32,
                         joins_memory = 24, rhythm_memory = 16, surge_memory = 24, chain_memory = 16;
 constexpr double flow_budget = 0.4, volume_budget = 0.3, rhythm_budget = 0.08, surge_budget = 0.2, chain_budget = 0.02;
+
+// What is rarer than this, over all detectors, they learn winsorised, however much an operator wants to be told.
+constexpr double hot_per_day = 0.25;
+double hot_of(const EngineConfig& config) { return std::min(1.0, hot_per_day / config.false_alerts_per_day); }
 
 }  // namespace
 
@@ -33,17 +38,18 @@ struct Engine::State {
       : config(std::move(engine_config)),
         watermark(config.out_of_order_ns),
         names(config.memory_bytes / names_memory),
-        alerting(config.alerts_per_day_max, config.log_names, watermark),
+        alerting(config.log_names, watermark),
         receipts(config),
+        incidents(config.false_alerts_per_day, config.budget, alerting),
         rules({config.memory_bytes / rules_memory, config.memory_bytes / joins_memory},
               {config.approval_grace_ns, config.attestation_grace_ns}, alerting),
-        flow(config.memory_bytes / flow_memory, config.false_alerts_per_day * flow_budget, Feedback::lowered_max),
+        flow(config.memory_bytes / flow_memory, config.false_alerts_per_day * flow_budget, Incidents::handed_over, hot_of(config)),
         volume(config.memory_bytes / volume_memory, config.false_alerts_per_day * volume_budget, config.volume_min_bytes, names,
-               Feedback::lowered_max),
+               Incidents::handed_over, hot_of(config)),
         silence(config.memory_bytes / silence_memory),
-        rhythm(config.memory_bytes / rhythm_memory, config.false_alerts_per_day * rhythm_budget, Feedback::lowered_max),
-        surge(config.memory_bytes / surge_memory, config.false_alerts_per_day * surge_budget, Feedback::lowered_max),
-        chain(config.memory_bytes / chain_memory, config.false_alerts_per_day * chain_budget, Feedback::lowered_max),
+        rhythm(config.memory_bytes / rhythm_memory, config.false_alerts_per_day * rhythm_budget, Incidents::handed_over),
+        surge(config.memory_bytes / surge_memory, config.false_alerts_per_day * surge_budget, Incidents::handed_over, hot_of(config)),
+        chain(config.memory_bytes / chain_memory, config.false_alerts_per_day * chain_budget, Incidents::handed_over, hot_of(config)),
         events_total(metrics.counter("tidewaiter_detect_events_total", "Events judged")),
         late_total(metrics.counter("tidewaiter_detect_late_events_total", "Events behind the watermark, judged by policy only")),
         suppressions_gauge(metrics.gauge("tidewaiter_detect_suppressions", "Suppressions in force")),
@@ -80,9 +86,8 @@ struct Engine::State {
   void judge_block();
   void judge(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part);
   void close();
-  template <class Make>
-  void tell(Detector detector, Key entity, std::int64_t time_ns, Make make);
   void tell_receipt();
+  void add_finding(Alert finding, Key who, Key where);
   void tell_suppressed() { feedback.close(watermark.now(), [this](const Note& note) { alerting.tell(note); }); }
   /// Whether the principal reached a destination for the first time.
   bool tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part);
@@ -122,6 +127,7 @@ struct Engine::State {
   Names names;
   Alerting alerting;
   Receipts receipts;
+  Incidents incidents;
   Feedback feedback;
   Rules rules;
   ScoringSample sample;
@@ -275,9 +281,11 @@ void Engine::State::close() {
   if (config.silence && now >= silence.next_close_ns()) {
     silence.close(now, silence_findings);
     for (const Silence::Finding& finding : silence_findings)
-      tell(Detector::silence, finding.source, finding.now_ns, [&] { return silence_alert(finding); });
+      if (!alerting.repeated(Detector::silence, detector_name(Detector::silence), finding.source, finding.now_ns))
+        add_finding(silence_alert(finding), finding.source, 0);
     silence_findings.clear();
   }
+  incidents.close(now);
   tell_suppressed();
   alerting.close(now);
   if (receipts.due(now)) tell_receipt();
@@ -296,18 +304,11 @@ void Engine::State::tell_receipt() {
   if (const auto note = receipts.close(watermark.now(), totals, rules.policy_hash())) alerting.tell(*note);
 }
 
-// Every finding of a statistical detector passes here.
-template <class Make>
-void Engine::State::tell(Detector detector, Key entity, std::int64_t time_ns, Make make) {
-  const std::string_view name = detector_name(detector);
-  Alert alert = make();
-  switch (feedback.rule_on(alert)) {
-    case Feedback::Ruling::usual: return;
-    case Feedback::Ruling::held_by_verdicts: return alerting.held_by_verdicts(alert, name);
-    case Feedback::Ruling::suppressed: return tell_suppressed();
-    case Feedback::Ruling::tell: break;
-  }
-  if (!alerting.repeated(detector, name, entity, time_ns)) alerting.emit(alert, name, entity);
+// Every finding of a statistical detector passes here: what people have said of such findings comes first.
+void Engine::State::add_finding(Alert finding, Key who, Key where) {
+  if (feedback.silences(finding)) return tell_suppressed();
+  if (finding.bar_per_day == 0) return incidents.tell_alone(finding, who);
+  incidents.add(std::move(finding), who, where);
 }
 
 bool Engine::State::tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part) {
@@ -318,34 +319,29 @@ bool Engine::State::tell_flow(const EventKeys& keys, const Seen& seen, const Sco
   }
   const Flow::Verdict verdict = flow.observe(keys, *seen.event, part.share);
   if (verdict.rule.empty()) return verdict.new_destination;
-  tell(Detector::flow, keys.principal, seen.event->time_ns(), [&] {
-    Alert alert = flow_alert(verdict, seen);
-    alert.sample_rate = part.rate;
-    return alert;
-  });
+  Alert alert = flow_alert(verdict, seen);
+  alert.sample_rate = part.rate;
+  add_finding(std::move(alert), keys.principal, keys.destination);
   return verdict.new_destination;
 }
 
 void Engine::State::tell_surge(const EventKeys& keys, const Seen& seen, bool new_destination) {
   surge.observe(keys, *seen.event, new_destination, surge_findings);
   for (const Surge::Finding& finding : surge_findings)
-    tell(Detector::burst, finding.kind == Surge::Kind::app ? keys.app : keys.principal, seen.event->time_ns(),
-         [&] { return burst_alert(finding, seen); });
+    add_finding(burst_alert(finding, seen), finding.kind == Surge::Kind::app ? keys.app : keys.principal, 0);
   surge_findings.clear();
 }
 
 void Engine::State::tell_chain(const EventKeys& keys, const Seen& seen) {
   chain.observe(keys, *seen.event, chain_findings);
   for (const Chain::Finding& finding : chain_findings)
-    tell(Detector::sequence, keys.principal, seen.event->time_ns(), [&] { return sequence_alert(finding, seen); });
+    add_finding(sequence_alert(finding, seen), keys.principal, 0);
   chain_findings.clear();
 }
 
 void Engine::State::tell_volume() {
-  for (const Volume::Finding& finding : volume_findings) {
-    tell(Detector::volume, volume_entity(finding), finding.window.end_s() * 1'000'000'000,
-         [&] { return volume_alert(finding, names); });
-  }
+  for (const Volume::Finding& finding : volume_findings)
+    add_finding(volume_alert(finding, names), volume_entity(finding), finding.window.destination);
   volume_findings.clear();
 }
 
@@ -353,11 +349,9 @@ void Engine::State::tell_rhythm(const EventKeys& keys, const Seen& seen) {
   rhythm.observe(keys, seen, rhythm_findings);
   if (rhythm_findings.empty()) return;
   const Key entity = keys.principal != 0 ? keys.principal : keys.app;
-  const std::int64_t time_ns = seen.event->time_ns();
-  for (const OddHours::Finding& finding : rhythm_findings.odd_hours)
-    tell(Detector::rhythm, entity, time_ns, [&] { return odd_hours_alert(finding, seen); });
+  for (const OddHours::Finding& finding : rhythm_findings.odd_hours) add_finding(odd_hours_alert(finding, seen), entity, 0);
   for (const Beacon::Finding& finding : rhythm_findings.beacons)
-    tell(Detector::rhythm, entity, time_ns, [&] { return beacon_alert(finding, seen); });
+    add_finding(beacon_alert(finding, seen), entity, keys.destination);
   rhythm_findings.clear();
 }
 
@@ -365,7 +359,7 @@ void Engine::State::publish() {
   suppressions_gauge.set(static_cast<double>(feedback.suppressions().size()));
   by_people_gauge.set(static_cast<double>(feedback.suppressed()));
   verdicts_gauge.set(static_cast<double>(feedback.verdicts()));
-  by_verdicts_gauge.set(static_cast<double>(feedback.held_by_verdicts()));
+  by_verdicts_gauge.set(static_cast<double>(incidents.held_by_verdicts()));
   suppressed_gauge.set(static_cast<double>(alerting.suppressed()));
   if (watermark.now() != Watermark::none) watermark_gauge.set(static_cast<double>(watermark.now()) / 1e9);
   slots_gauge.set(static_cast<double>(slots_used()));
@@ -391,7 +385,7 @@ Engine::~Engine() = default;
 Result<std::unique_ptr<Engine>> Engine::create(EngineConfig config, Metrics& metrics) {
   if (config.memory_bytes < memory_min)
     return fail(Code::invalid_argument, "detection needs at least 16 MiB of memory");
-  if (config.alerts_per_day_max < 0 || config.out_of_order_ns < 0 || config.approval_grace_ns < 0 ||
+  if (config.out_of_order_ns < 0 || config.approval_grace_ns < 0 ||
       config.attestation_grace_ns < 0 ||
       !(config.false_alerts_per_day > 0))
     return fail(Code::invalid_argument, "detection: limits and times must not be negative");
@@ -437,6 +431,7 @@ std::string Engine::snapshot() const {
   state_->names.table().save(out);
   state_->alerting.save(out);
   state_->receipts.save(out);
+  state_->incidents.save(out);
   state_->feedback.save(out);
   state_->rules.save(out);
   state_->sample.save(out);
@@ -464,6 +459,7 @@ Result<void> Engine::restore(std::string_view snapshot) {
   bool good = state_->names.table().load(in);
   state_->alerting.load(in);
   state_->receipts.load(in);
+  state_->incidents.load(in);
   state_->feedback.load(in);
   good = good && state_->rules.load(in) && state_->sample.load(in) && state_->flow.load(in) && state_->volume.load(in) && state_->silence.load(in) &&
          state_->rhythm.load(in) && state_->surge.load(in) && state_->chain.load(in);
@@ -491,6 +487,8 @@ Status Engine::status() const {
   status.alerts = state.alerting.emitted();
   status.suppressed = state.alerting.suppressed();
   status.exceptions_used = state.alerting.exceptions_used();
+  status.open_incidents = state.incidents.open();
+  status.over_budget = state.incidents.over_budget();
   status.open_windows = state.volume.open_windows();
   status.pending_approvals = state.rules.pending();
   status.pending_attestations = state.rules.joins().pending();

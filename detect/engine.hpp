@@ -26,13 +26,14 @@
 #include "core/metrics.hpp"
 #include "core/record.hpp"
 #include "core/result.hpp"
+#include "detect/budget.hpp"
 #include "detect/pit.hpp"
 
 namespace tidewaiter::detect {
 
 struct EngineConfig {
   std::uint64_t memory_bytes = 256ull << 20;  // all tables together; at least 16 MiB
-  int alerts_per_day_max = 10;                // per statistical detector and event-time day (UTC); policy is outside
+  BudgetLimits budget;                        // alerts of statistical detectors per event-time day (UTC); never exceeded
   std::int64_t out_of_order_ns = 30'000'000'000;      // events may be this much older than their partition's newest
   std::int64_t approval_grace_ns = 60'000'000'000;    // default grace of approval rules (semantics 19)
   std::int64_t attestation_grace_ns = 60'000'000'000;  // how long a deploy waits for attestations under way
@@ -66,8 +67,10 @@ struct Status {
   std::uint64_t late_events = 0;
   std::uint64_t unscored_events = 0;  // left to rules, byte sums and silence by the policy's sampling
   std::uint64_t alerts = 0;
-  std::uint64_t suppressed = 0;   // by de-duplication and the daily cap; counted in digests
+  std::uint64_t suppressed = 0;   // repeats, and what the budget had no room for; counted in digests
+  std::uint64_t over_budget = 0;  // the latter of them
   std::uint64_t exceptions_used = 0;
+  std::uint64_t open_incidents = 0;
   std::uint64_t open_windows = 0;
   std::uint64_t pending_approvals = 0;
   std::uint64_t pending_attestations = 0;

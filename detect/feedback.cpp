@@ -139,25 +139,20 @@ Feedback::Prior Feedback::prior(std::string_view detector, std::string_view rule
   return prior;
 }
 
-Feedback::Ruling Feedback::rule_on(Alert& alert) {
-  const Prior prior = this->prior(detector_name(alert.detector), alert.rule, alert.entity_type, alert.entity, alert.tenant,
-                                  alert.time_ns);
-  const bool has_bar = alert.bar_per_day > 0;
-  const bool below = !has_bar || alert.rate_per_day < alert.bar_per_day;
+bool Feedback::silences(Alert& finding) {
+  const Prior prior = this->prior(detector_name(finding.detector), finding.rule, finding.entity_type, finding.entity,
+                                  finding.tenant, finding.time_ns);
   if (prior.trues + prior.falses > 0) {
-    alert.rate_per_day *= prior.factor;
-    alert.explanation.feedback(prior.trues, prior.falses, prior.factor);
-  }
-  if (has_bar && alert.rate_per_day >= alert.bar_per_day) {
-    held_by_verdicts_ += below;
-    return below ? Ruling::held_by_verdicts : Ruling::usual;
+    finding.rate_per_day *= prior.factor;
+    finding.verdict_factor = prior.factor;
+    finding.explanation.feedback(prior.trues, prior.falses, prior.factor);
   }
   for (const auto& [uid, suppression] : suppressions_) {
-    if (alert.time_ns >= suppression.until_ns || !suppression.target.fits(alert)) continue;
-    count_use(uid, suppression, alert);
-    return Ruling::suppressed;
+    if (finding.time_ns >= suppression.until_ns || !suppression.target.fits(finding)) continue;
+    count_use(uid, suppression, finding);
+    return true;
   }
-  return Ruling::tell;
+  return false;
 }
 
 void Feedback::count_use(const std::string& uid, const Suppression& suppression, const Alert& alert) {
@@ -232,7 +227,6 @@ void Feedback::save(SnapshotWriter& out) const {
     out.put(use.first);
   }
   out.put(suppressed_);
-  out.put(held_by_verdicts_);
   out.put(next_close_ns_);
 }
 
@@ -261,7 +255,6 @@ void Feedback::load(SnapshotReader& in) {
     use.first = in.get<EvidenceRef>();
   }
   suppressed_ = in.get<std::uint64_t>();
-  held_by_verdicts_ = in.get<std::uint64_t>();
   next_close_ns_ = in.get<std::int64_t>();
 }
 

@@ -9,7 +9,7 @@
 // Verdicts are the prior of a (detector, rule, entity): the rate of its findings counts as that rate times
 //   factor = 2^clamp(F - T, -2, 4),   F, T = sum over its false, true verdicts of 2^(-age / 28 days)
 // The odds of "worth a look" are halved by each false alarm and doubled by each true one; a verdict fades as what the
-// detectors have learnt does. One finding is told when rate * factor lies below its detector's bar.
+// detectors have learnt does. The rate goes into what its incident weighs (incidents.hpp).
 // The newest verdict on an alert counts. "benign" is no prior: it suppresses its findings (with their destination) until
 // its end. A suppression never concerns policy, whose rules have exceptions. What it keeps silent is counted and told,
 // once per suppression and UTC day of event time, and when it ends; alerts come again from its end on, in event time.
@@ -60,10 +60,9 @@ class Feedback {
   Prior prior(std::string_view detector, std::string_view rule, std::string_view entity_type, std::string_view entity,
               std::string_view tenant, std::int64_t time_ns) const;
 
-  enum class Ruling : std::uint8_t { tell, usual, held_by_verdicts, suppressed };
-  /// What becomes of a finding of a statistical detector: its rate and its explanation get the prior, and one that is
-  /// suppressed is counted. held_by_verdicts: it would have been told without them. Findings without a bar have none to raise.
-  Ruling rule_on(Alert& alert);
+  /// Whether a finding of a statistical detector is suppressed, which is counted then. Its rate and its explanation get the
+  /// prior; a rate of 0 says that there is none to raise.
+  bool silences(Alert& finding);
 
   using Tell = std::function<void(const Note&)>;
   /// The watermark moved, a record was applied or a finding suppressed: uses of days and of suppressions that are over are
@@ -76,7 +75,6 @@ class Feedback {
   const std::map<std::string, Suppression>& suppressions() const { return suppressions_; }
   std::size_t verdicts() const { return verdicts_.size(); }
   std::uint64_t suppressed() const { return suppressed_; }
-  std::uint64_t held_by_verdicts() const { return held_by_verdicts_; }
 
   void save(SnapshotWriter& out) const;
   void load(SnapshotReader& in);
@@ -108,7 +106,7 @@ class Feedback {
   std::map<std::pair<Key, Key>, Given> verdicts_;    // (detector, rule and entity; alert)
   std::map<std::string, Suppression> suppressions_;  // by uid
   std::map<DayOf, Use> uses_;
-  std::uint64_t suppressed_ = 0, held_by_verdicts_ = 0;
+  std::uint64_t suppressed_ = 0;
   std::int64_t next_close_ns_ = std::numeric_limits<std::int64_t>::max();
 };
 

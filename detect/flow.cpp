@@ -42,12 +42,13 @@ Key class_symbol(std::uint64_t data_class) { return data_class + 1; }
 
 }  // namespace
 
-Flow::Flow(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over)
+Flow::Flow(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over, double hot)
     : edges_(memory_bytes * 2 / 3),
       nodes_(memory_bytes / 3),
       tails_{make_tail(), make_tail(), make_tail(), make_tail()},
       false_alerts_per_day_(false_alerts_per_day),
-      handed_over_(handed_over) {}
+      handed_over_(handed_over),
+      hot_(hot) {}
 
 Flow::Context Flow::context_of(const EventKeys& keys, std::uint64_t question, std::uint64_t data_class, Key symbol,
                                std::int64_t time_ns, float weight) {
@@ -235,7 +236,7 @@ void Flow::judge(std::size_t question, const Context& context, std::uint64_t dat
                  Verdict& verdict) {
   const std::size_t tail_class = question == 0 && scored.known_level == levels ? questions : question;
   TailCalibrator& tail = tails_[tail_class];
-  const double rate_max = false_alerts_per_day_ * budget_share[tail_class];
+  const double rate_max = false_alerts_per_day_ * budget_share[tail_class], hot_max = rate_max * hot_;
   if (scored.score < interesting_nats) {
     tail.learn_ordinary(context.time_ns, context.weight);
     if (question == 0) tails_[questions].learn_ordinary(context.time_ns, context.weight);
@@ -244,20 +245,20 @@ void Flow::judge(std::size_t question, const Context& context, std::uint64_t dat
   if (const Node* all = nodes_.find(context.chain[3]); all == nullptr || context.time_ns - all->first_ns < judged_age_ns)
     return;
   const double rate = tail.rate_per_day(scored.score);
-  const bool hot = rate < rate_max && tail.days() >= calibrated_days;
+  const bool hot = rate < hot_max && tail.days() >= calibrated_days;
   const bool finding = tail.days() >= calibrated_days && rate < rate_max * handed_over_;
   const double p_value = tail.p_value(scored.score);
   if (hot) {
     const auto today = static_cast<std::uint16_t>(context.time_ns / day_ns);
-    if (scored.node->hot_day != today) tail.learn(tail.bar(scored.score, rate_max), context.time_ns, context.weight);
+    if (scored.node->hot_day != today) tail.learn(tail.bar(scored.score, hot_max), context.time_ns, context.weight);
     scored.node->hot_day = today;
   } else {
     tail.learn(scored.score, context.time_ns, context.weight);
   }
   if (!finding) return;
-  if (!verdict.rule.empty()) {  // one that is hot comes before all that are not
-    const bool other_hot = verdict.rate_per_day < verdict.bar_per_day;
-    if (hot == other_hot ? rate >= verdict.rate_per_day : other_hot) return;
+  if (!verdict.rule.empty()) {  // one that is below its bar comes before all that are not
+    const bool below = rate < rate_max, other_below = verdict.rate_per_day < verdict.bar_per_day;
+    if (below == other_below ? rate >= verdict.rate_per_day : other_below) return;
   }
   verdict.rule = rules[question];
   verdict.score = scored.score;

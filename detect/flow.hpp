@@ -43,8 +43,9 @@ namespace tidewaiter::detect {
 
 class Flow {
  public:
-  /// What is up to `handed_over` times as frequent as its bar is a finding, too: verdicts of people may lower its rate.
-  Flow(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over = 1);
+  /// What is up to `handed_over` times as frequent as its bar is a finding, too: others of its incident and verdicts of people may
+  /// make it an alert. What is rarer than `hot` times its bar is learnt winsorised.
+  Flow(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over = 1, double hot = 1);
 
   /// In two steps, some events apart: the second needs what the first asked for.
   void prefetch(const EventKeys& keys, const Event& event) const;
@@ -156,7 +157,7 @@ class Flow {
   SlotTable<Edge> edges_;
   SlotTable<Node> nodes_;
   std::array<TailCalibrator, tails> tails_;
-  const double false_alerts_per_day_, handed_over_;
+  const double false_alerts_per_day_, handed_over_, hot_;
 };
 
 }  // namespace tidewaiter::detect

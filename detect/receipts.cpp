@@ -9,7 +9,7 @@ namespace tidewaiter::detect {
 namespace {
 
 constexpr std::int64_t day_ns = 86'400ll * 1'000'000'000;
-constexpr int settings_version = 1;  // goes up when the same settings judge in another way
+constexpr int settings_version = 2;  // goes up when the same settings judge in another way
 
 std::int64_t day_start(std::int64_t time_ns) { return (time_ns / day_ns - (time_ns % day_ns < 0)) * day_ns; }
 
@@ -21,10 +21,12 @@ void append_name(std::string& list, std::string_view name) {
 std::string hash_of(const EngineConfig& config, std::string_view detectors) {
   std::string text(detectors);
   for (const double value :
-       {double{settings_version}, static_cast<double>(config.memory_bytes), static_cast<double>(config.alerts_per_day_max),
+       {double{settings_version}, static_cast<double>(config.memory_bytes), static_cast<double>(config.budget.per_day),
+        static_cast<double>(config.budget.per_tenant_and_day),
         static_cast<double>(config.out_of_order_ns), static_cast<double>(config.approval_grace_ns),
         static_cast<double>(config.attestation_grace_ns), config.false_alerts_per_day, config.volume_min_bytes})
     text += ' ' + format_number(value);
+  for (const std::uint32_t alerts : config.budget.per_severity_and_day) text += ' ' + std::to_string(alerts);
   std::string bytes;
   for (Key hash = hash_name(text), i = 0; i < sizeof hash; ++i) bytes += static_cast<char>(hash >> (56 - 8 * i));
   return to_hex(bytes);

@@ -57,9 +57,10 @@ double count_at(double nats, double expected, double events) {
 
 }  // namespace
 
-Surge::Surge(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over)
+Surge::Surge(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over, double hot)
     : false_alerts_per_day_(false_alerts_per_day),
       handed_over_(handed_over),
+      hot_(hot),
       slots_(memory_bytes * 3 / 4),
       clock_(memory_bytes / 4),
       tails_(tails, TailCalibrator(interesting_nats, excess_prior)) {}
@@ -182,12 +183,19 @@ void Surge::close_block(std::size_t at, Slot& slot, std::int64_t time_ns) {
       tail.learn_ordinary(time_ns);
       slot.told = 0;
     } else if (slot.last_high < interesting_nats * fixed_top) {
-      const double most = tail.rate_per_day(score) < rate_max(at) ? tail.bar(score, rate_max(at)) : score;
+      const double hot_max = rate_max(at) * hot_;
+      const double most = tail.rate_per_day(score) < hot_max ? tail.bar(score, hot_max) : score;
       tail.learn(most, time_ns);
     }
   }
   slot.last_high = to_fixed(score, fixed_top);
   if (slot.blocks < 65535) ++slot.blocks;
+}
+
+// Ten times rarer than what was told, or the first below the bar.
+bool Surge::news(std::size_t tail, double told, double score) const {
+  if (score >= told + told_again) return true;
+  return score > told && tails_[tail].rate_per_day(told) >= rate_max(tail) && tails_[tail].rate_per_day(score) < rate_max(tail);
 }
 
 double Surge::rate_max(std::size_t tail) const { return false_alerts_per_day_ * budget_share[tail]; }
@@ -204,7 +212,7 @@ void Surge::tell(Kind kind, std::size_t tail_at, Slot& slot, const Standing& at,
   if (tail.days() < calibrated_days || slot.blocks < warm_blocks) return;
   if (now.time_ns / second_ns - std::int64_t{slot.first_s} < warm_age_s) return;
   if (at.count < count_min[static_cast<std::size_t>(kind)]) return;
-  if (slot.told > 0 && at.score < slot.told / fixed_top + told_again) return;
+  if (slot.told > 0 && !news(tail_at, slot.told / fixed_top, at.score)) return;
   slot.told = to_fixed(at.score, fixed_top);
   const double per_min = 1 / rate_window_min[at.scale];
   const double unit = slot.usual / fixed_usual / usual_prior * at.dispersion;
@@ -215,7 +223,7 @@ void Surge::tell(Kind kind, std::size_t tail_at, Slot& slot, const Standing& at,
   finding.observed = at.count * per_min;
   finding.expected = at.expected * per_min;
   finding.upper = count_at(std::log(100) * unit, at.expected, events) * per_min;
-  const double least = std::max(count_at(bar(tail_at, now.time_ns) * unit, at.expected, events),
+  const double least = std::max(count_at(tail.bar(at.score, rate_max(tail_at)) * unit, at.expected, events),
                                 count_min[static_cast<std::size_t>(kind)]);
   finding.not_below = std::min(least * per_min, finding.observed);
   finding.usual = rate;

@@ -49,8 +49,9 @@ class Surge {
   static constexpr std::size_t kinds = 4;
 
   /// `false_alerts_per_day`: how many surges worth an alert a day of normal life may bring, over all kinds. What is up to
-  /// `handed_over` times as frequent as that is a finding, too: verdicts of people may lower its rate.
-  Surge(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over = 1);
+  /// `handed_over` times as frequent as that is a finding, too: others of its incident and verdicts of people may make it an
+  /// alert. What is rarer than `hot` times that is learnt winsorised.
+  Surge(std::uint64_t memory_bytes, double false_alerts_per_day, double handed_over = 1, double hot = 1);
 
   /// Counts are rates per minute under the window of `window_min` minutes that shows the surge best.
   struct Finding {
@@ -133,8 +134,9 @@ class Surge {
   /// The least score that is a finding.
   double bar(std::size_t tail, std::int64_t time_ns);
   double rate_max(std::size_t tail) const;
+  bool news(std::size_t tail, double told, double score) const;
 
-  const double false_alerts_per_day_, handed_over_;
+  const double false_alerts_per_day_, handed_over_, hot_;
   SlotTable<Slot> slots_;
   RoleClock clock_;
   std::vector<TailCalibrator> tails_;  // by kind and class of keys

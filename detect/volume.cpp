@@ -58,10 +58,12 @@ std::int64_t first_start_s(const Event& event) { return event.time_ns() / second
 
 }  // namespace
 
-Volume::Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double bytes_min, Names& names, double handed_over)
+Volume::Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double bytes_min, Names& names, double handed_over,
+               double hot)
     : false_alerts_per_day_(false_alerts_per_day),
       bytes_min_(bytes_min),
       handed_over_(handed_over),
+      hot_(hot),
       names_(names),
       series_(memory_bytes / 2),
       windows_(memory_bytes / 3),
@@ -325,21 +327,21 @@ bool Volume::alerts(Window& window, Series& series, const Expectation& expected,
     finding.bar_per_day = rate_max;
     finding.p_value = tail.p_value(at.score);
   }
-  if (rare.rate >= rate_max) return false;
+  if (rare.rate >= rate_max * hot_) return false;
   explain_usual_away(window, std::expm1(expected.quantile + at.season + at.shock));
   return true;
 }
 
-Volume::Rarity Volume::rarity(TailCalibrator& tail, double score, double rate_max, float& run, std::int64_t time_ns) {
+Volume::Rarity Volume::rarity(TailCalibrator& tail, double score, double rate_max, float& run, std::int64_t time_ns) const {
   const double rate = tail.days() >= calibrated_days ? tail.rate_per_day(score) : std::numeric_limits<double>::infinity();
-  const double bar = rate < rate_max ? tail.bar(score, rate_max) : score;
-  const double learnt = std::min(score, bar + learnt_beyond_bar_nats);
+  const auto bar_of = [&](double rate_least) { return rate < rate_least ? tail.bar(score, rate_least) : score; };
+  const double learnt = std::min(score, bar_of(rate_max * hot_) + learnt_beyond_bar_nats);
   if (run == 0)
     tail.learn(learnt, time_ns);
   else if (learnt > double{run})
     tail.raise(double{run}, learnt);
   run = std::max(run, static_cast<float>(learnt));
-  return {rate, bar};
+  return {rate, bar_of(rate_max)};
 }
 
 bool Volume::judge_ramp(const Window& window, const Judged& judged, Series& series, const Expectation& expected,
@@ -378,7 +380,7 @@ bool Volume::judge_ramp(const Window& window, const Judged& judged, Series& seri
   if (rare.rate >= rate_max) return false;
   series.ramp.restart();
   series.ramp_run = 0;
-  return true;
+  return rare.rate < rate_max * hot_;
 }
 
 bool Volume::rests(const Judged& judged, const Standing& at) { return judged.season + at.common < rest_nats; }

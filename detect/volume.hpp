@@ -37,8 +37,10 @@ namespace tidewaiter::detect {
 
 class Volume {
  public:
-  /// What is up to `handed_over` times as frequent as its bar is a finding, too: verdicts of people may lower its rate.
-  Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double bytes_min, Names& names, double handed_over = 1);
+  /// What is up to `handed_over` times as frequent as its bar is a finding, too: others of its incident and verdicts of people may
+  /// make it an alert. What is rarer than `hot` times its bar is learnt winsorised.
+  Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double bytes_min, Names& names, double handed_over = 1,
+         double hot = 1);
 
   /// A window beyond its expectation; all sums in bytes.
   struct Finding {
@@ -148,7 +150,7 @@ class Volume {
                   const Standing& at, bool told, std::vector<Finding>& out);
   static bool rests(const Judged& judged, const Standing& at);
   /// How rare a score is and from where it would be an alert. Learns it; `run`: see Scale.
-  static Rarity rarity(TailCalibrator& tail, double score, double rate_max, float& run, std::int64_t time_ns);
+  Rarity rarity(TailCalibrator& tail, double score, double rate_max, float& run, std::int64_t time_ns) const;
   Finding find(const Window& window, const Expectation& expected, const Standing& at, double bar) const;
   void learn_window(const Window& window, const Judged& judged, const Standing& at, std::size_t scale, bool hot);
   double shock_of(const Judged& judged, const Window& window, std::size_t scale) const;
@@ -163,7 +165,7 @@ class Volume {
                   bool& named);
   static Key pool_key(const Window& window);
 
-  const double false_alerts_per_day_, bytes_min_, handed_over_;
+  const double false_alerts_per_day_, bytes_min_, handed_over_, hot_;
   Names& names_;
   SlotTable<Series> series_;
   WindowTable windows_;

@@ -7,7 +7,7 @@ namespace {
 
 struct Desk {
   Watermark watermark{0};
-  Alerting alerting{3, {}, watermark};
+  Alerting alerting{{}, watermark};
   std::vector<OwnRecord> out;
   Desk() { alerting.begin(out, 0); }
   void raise(Detector detector, int entity, std::int64_t time) {
@@ -23,26 +23,40 @@ struct Desk {
   }
 };
 
-TEST(Alerting, statistical_detectors_have_a_cap_per_day_and_policy_has_none) {
+TEST(Alerting, the_digest_tells_at_the_end_of_the_day_what_was_held_back) {
   Desk desk;
-  for (int i = 0; i < 10; ++i) desk.raise(Detector::volume, i, monday + i * minute);
-  EXPECT_EQ(desk.out.size(), 3u);
-  for (int i = 0; i < 10; ++i) desk.raise(Detector::policy, i, monday + i * minute);
-  EXPECT_EQ(desk.out.size(), 13u);
-  EXPECT_EQ(desk.alerting.suppressed(), 7u);
-}
-
-TEST(Alerting, the_next_day_has_its_own_cap_and_the_digest_tells_what_was_held_back) {
-  Desk desk;
-  for (int i = 0; i < 5; ++i) desk.raise(Detector::flow, i, monday + i * minute);
+  Record record;
+  record.origin = intern_origin("test", TopicId{1}, "events");
+  const std::uint32_t partition = desk.watermark.partition_of(record);
+  const auto hold = [&](double rate, const char* title, std::uint64_t seq) {
+    Alert alert;
+    alert.detector = Detector::flow;
+    alert.title = title;
+    alert.rate_per_day = rate;
+    alert.time_ns = monday + minute;
+    EvidenceRef evidence;
+    evidence.seq = seq;
+    evidence.used = 1;
+    evidence.partition = partition;
+    alert.evidence.push_back(evidence);
+    desk.alerting.over_budget(alert);
+    alert.title = "once more";
+    desk.alerting.follow_up(alert);
+  };
+  hold(0.1, "odd", 1);
+  hold(0.01, "odder", 2);
+  desk.alerting.close(monday + day - 1);
+  EXPECT_TRUE(desk.out.empty());
   desk.alerting.close(monday + day);
-  ASSERT_EQ(desk.out.size(), 4u);
-  const auto digest = nlohmann::json::parse(desk.out[3].body);
+  ASSERT_EQ(desk.out.size(), 1u);
+  const auto digest = nlohmann::json::parse(desk.out[0].body);
   EXPECT_EQ(digest["kind"], "suppressed_digest");
-  EXPECT_EQ(digest["explanation"]["over_daily_cap"], 2);
+  EXPECT_EQ(digest["explanation"]["over_budget"], 2);
+  EXPECT_EQ(digest["explanation"]["repeats"], 2);
+  EXPECT_EQ(digest["explanation"]["rarest_over_budget"], "odder");
   EXPECT_EQ(digest["window"]["end"], "2025-09-02T00:00:00Z");
-  desk.raise(Detector::flow, 9, monday + day + minute);
-  EXPECT_EQ(desk.out.size(), 5u);
+  EXPECT_EQ(digest["evidence"].size(), 4u);
+  EXPECT_EQ(desk.alerting.suppressed(), 4u);
 }
 
 TEST(Alerting, one_entity_is_told_once_an_hour) {

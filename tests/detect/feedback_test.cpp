@@ -54,7 +54,7 @@ struct Desk {
   void close(std::int64_t now) {
     feedback.close(now, [this](const Note& note) { told.push_back(Json::parse(note_record(note, watermark, {}, 0).body)); });
   }
-  Feedback::Ruling rule(Alert alert) { return feedback.rule_on(alert); }
+  bool silenced(Alert alert) { return feedback.silences(alert); }
   double factor(std::int64_t time = monday, const std::string& entity = "agent:a") const {
     return feedback.prior("volume", "volume.destination", "principal", entity, "eu", time).factor;
   }
@@ -112,18 +112,18 @@ TEST(Feedback, the_newest_verdict_on_an_alert_counts) {
   EXPECT_TRUE(desk.feedback.suppressions().empty());
 }
 
-TEST(Feedback, a_finding_is_told_when_its_rate_times_the_factor_lies_below_the_bar) {
+TEST(Feedback, verdicts_change_the_rate_by_which_a_finding_is_judged) {
   Desk desk;
-  EXPECT_EQ(desk.rule(finding(0.010)), Feedback::Ruling::tell);
-  EXPECT_EQ(desk.rule(finding(0.020)), Feedback::Ruling::usual);
   desk.apply(verdict("false", "a1"));
-  EXPECT_EQ(desk.rule(finding(0.010)), Feedback::Ruling::held_by_verdicts);
-  EXPECT_EQ(desk.rule(finding(0.007)), Feedback::Ruling::tell);  // stranger still
-  EXPECT_EQ(desk.rule(finding(0.020)), Feedback::Ruling::usual);
-  EXPECT_EQ(desk.feedback.held_by_verdicts(), 1u);
+  Alert alert = finding(0.010);
+  EXPECT_FALSE(desk.feedback.silences(alert));
+  EXPECT_DOUBLE_EQ(alert.rate_per_day, 0.020);
+  EXPECT_DOUBLE_EQ(alert.verdict_factor, 2);
   desk.apply(verdict("true", "a1"));
-  EXPECT_EQ(desk.rule(finding(0.020)), Feedback::Ruling::tell);
-  EXPECT_EQ(desk.rule(finding(0.030)), Feedback::Ruling::usual);
+  alert = finding(0.020);
+  EXPECT_FALSE(desk.feedback.silences(alert));
+  EXPECT_DOUBLE_EQ(alert.rate_per_day, 0.010);
+  EXPECT_DOUBLE_EQ(alert.verdict_factor, 0.5);
 }
 
 TEST(Feedback, the_explanation_says_what_was_said_before_and_what_it_does) {
@@ -131,42 +131,42 @@ TEST(Feedback, the_explanation_says_what_was_said_before_and_what_it_does) {
   desk.apply(verdict("false", "a1"));
   desk.apply(verdict("false", "a2"));
   Alert alert = finding(0.001);
-  desk.feedback.rule_on(alert);
+  desk.feedback.silences(alert);
   EXPECT_EQ(Json::parse('{' + alert.explanation.json() + '}')["feedback"], (Json{{"true", 0}, {"false", 2}, {"factor", 4}}));
   EXPECT_DOUBLE_EQ(alert.rate_per_day, 0.004);
   Alert other = finding(0.001, "agent:b");
-  desk.feedback.rule_on(other);
+  desk.feedback.silences(other);
   EXPECT_EQ(other.explanation.json(), "");
 }
 
 TEST(Feedback, a_suppression_keeps_what_fits_it_silent_until_its_end) {
   Desk desk;
   desk.apply(suppression("s1", target("agent:a", "files.example"), "2025-09-02T00:00:00Z"));
-  EXPECT_EQ(desk.rule(finding()), Feedback::Ruling::suppressed);
-  EXPECT_EQ(desk.rule(finding(0.01, "agent:b")), Feedback::Ruling::tell);
-  EXPECT_EQ(desk.rule(finding(0.01, "agent:a", "other.example")), Feedback::Ruling::tell);
-  EXPECT_EQ(desk.rule(finding(0.01, "agent:a", "files.example", monday + day - 1)), Feedback::Ruling::suppressed);
-  EXPECT_EQ(desk.rule(finding(0.01, "agent:a", "files.example", monday + day)), Feedback::Ruling::tell);
+  EXPECT_TRUE(desk.silenced(finding()));
+  EXPECT_FALSE(desk.silenced(finding(0.01, "agent:b")));
+  EXPECT_FALSE(desk.silenced(finding(0.01, "agent:a", "other.example")));
+  EXPECT_TRUE(desk.silenced(finding(0.01, "agent:a", "files.example", monday + day - 1)));
+  EXPECT_FALSE(desk.silenced(finding(0.01, "agent:a", "files.example", monday + day)));
 }
 
 TEST(Feedback, what_a_suppression_leaves_out_fits_anything) {
   Desk desk;
   desk.apply(suppression("s1", {{"entity", {{"id", "agent:a"}}}}, "2025-10-01T00:00:00Z"));
-  EXPECT_EQ(desk.rule(finding(0.01, "agent:a", "other.example")), Feedback::Ruling::suppressed);
+  EXPECT_TRUE(desk.silenced(finding(0.01, "agent:a", "other.example")));
   Alert silence = finding();
   silence.detector = Detector::silence;
   silence.rule = "silence.app";
   silence.bar_per_day = 0;
-  EXPECT_EQ(desk.rule(silence), Feedback::Ruling::suppressed);
+  EXPECT_TRUE(desk.silenced(silence));
   desk.apply(suppression("s2", {{"detector", "volume"}}, "2025-10-01T00:00:00Z"));  // of nobody: would silence everybody
-  EXPECT_EQ(desk.rule(finding(0.01, "agent:b")), Feedback::Ruling::tell);
+  EXPECT_FALSE(desk.silenced(finding(0.01, "agent:b")));
 }
 
 TEST(Feedback, what_was_kept_silent_is_told_once_a_day_and_at_the_end) {
   Desk desk;
   desk.apply(suppression("s1", target(), "2025-09-03T12:00:00Z"));
-  desk.rule(finding(0.01, "agent:a", "one.example", monday + hour));
-  desk.rule(finding(0.01, "agent:a", "two.example", monday + 2 * hour));
+  desk.silenced(finding(0.01, "agent:a", "one.example", monday + hour));
+  desk.silenced(finding(0.01, "agent:a", "two.example", monday + 2 * hour));
   desk.close(monday + day - 1);
   EXPECT_TRUE(desk.told.empty());
   desk.close(monday + day);
@@ -178,7 +178,7 @@ TEST(Feedback, what_was_kept_silent_is_told_once_a_day_and_at_the_end) {
                   {"first_suppressed", "agent:a sent much to one.example"}}));
   desk.close(monday + day + hour);
   EXPECT_EQ(desk.told.size(), 1u);
-  desk.rule(finding(0.01, "agent:a", "three.example", monday + 2 * day));
+  desk.silenced(finding(0.01, "agent:a", "three.example", monday + 2 * day));
   desk.close(monday + 2 * day + 12 * hour);  // its end is before the day's
   ASSERT_EQ(desk.told.size(), 2u);
   EXPECT_EQ(desk.told[1]["explanation"]["uses"], 1);
@@ -189,20 +189,20 @@ TEST(Feedback, what_was_kept_silent_is_told_once_a_day_and_at_the_end) {
 TEST(Feedback, a_suppression_that_is_lifted_tells_its_uses_at_once_and_alerts_come_again) {
   Desk desk;
   desk.apply(suppression("s1", target(), "2025-10-01T00:00:00Z"));
-  desk.rule(finding());
+  desk.silenced(finding());
   desk.apply({{"type", "suppression_end"}, {"uid", "s1"}}, monday + minute);
   ASSERT_EQ(desk.told.size(), 1u);
   EXPECT_EQ(desk.told[0]["explanation"]["uses"], 1);
-  EXPECT_EQ(desk.rule(finding()), Feedback::Ruling::tell);
+  EXPECT_FALSE(desk.silenced(finding()));
 }
 
 TEST(Feedback, benign_is_no_prior_but_a_suppression_of_the_findings_with_their_destination) {
   Desk desk;
   desk.apply(verdict("benign", "a1", "2025-09-15T00:00:00Z"));
   EXPECT_EQ(desk.factor(), 1);
-  EXPECT_EQ(desk.rule(finding()), Feedback::Ruling::suppressed);
-  EXPECT_EQ(desk.rule(finding(0.01, "agent:a", "other.example")), Feedback::Ruling::tell);
-  EXPECT_EQ(desk.rule(finding(0.01, "agent:a", "files.example", monday + 14 * day)), Feedback::Ruling::tell);
+  EXPECT_TRUE(desk.silenced(finding()));
+  EXPECT_FALSE(desk.silenced(finding(0.01, "agent:a", "other.example")));
+  EXPECT_FALSE(desk.silenced(finding(0.01, "agent:a", "files.example", monday + 14 * day)));
   EXPECT_EQ(desk.feedback.suppressions().at("of-a1").reason, "looked at it");
 }
 
@@ -223,8 +223,8 @@ TEST(Feedback, a_snapshot_goes_on_as_the_original_would) {
   desk.apply(verdict("true", "a2"));
   desk.apply(verdict("benign", "a3", "2025-09-15T00:00:00Z"));
   desk.apply(suppression("s1", target("agent:b"), "2025-09-02T06:00:00Z"));
-  desk.rule(finding(0.001));
-  desk.rule(finding(0.001, "agent:b"));
+  desk.silenced(finding(0.001));
+  desk.silenced(finding(0.001, "agent:b"));
   SnapshotWriter out, again;
   desk.feedback.save(out);
   Desk restored;
@@ -234,7 +234,7 @@ TEST(Feedback, a_snapshot_goes_on_as_the_original_would) {
   restored.feedback.save(again);
   EXPECT_EQ(out.bytes(), again.bytes());
   for (Desk* one : {&desk, &restored}) {
-    one->rule(finding(0.001, "agent:b", "x.example", monday + day));
+    one->silenced(finding(0.001, "agent:b", "x.example", monday + day));
     one->close(monday + 20 * day);
   }
   EXPECT_EQ(desk.told, restored.told);
@@ -248,7 +248,7 @@ TEST(Feedback, a_snapshot_goes_on_as_the_original_would) {
 EngineConfig sensitive(double false_alerts_per_day = 100) {
   EngineConfig config = small_config();
   config.false_alerts_per_day = false_alerts_per_day;
-  config.alerts_per_day_max = 100'000;
+  config.budget.per_day = 100'000;
   config.volume_min_bytes = 1000;
   return config;
 }
@@ -265,6 +265,12 @@ Stream company_with(const std::multimap<int, Json>& said) {
   });
   stream.tick(monday + 23 * day, {0, 1, 2, 3});
   return stream;
+}
+
+/// Without its place in the day's budget, which moves with what others get.
+std::vector<Json> without_place(std::vector<Json> alerts) {
+  for (Json& alert : alerts) alert["explanation"].erase("budget_used");
+  return alerts;
 }
 
 std::vector<Json> alerts_of(const std::vector<Json>& all, const std::string& entity) {
@@ -293,14 +299,14 @@ std::string loudest(const std::vector<Json>& alerts, Inside inside) {
 }
 
 TEST(FeedbackInTheEngine, a_suppressed_entity_is_silent_in_its_span_and_told_of_while_all_others_are_as_before) {
-  const auto before = judge(company_with({}), sensitive());
+  const auto before = without_place(judge(company_with({}), sensitive()));
   // Volume windows that ended just before are told when the watermark passes.
   const auto is_inside = [](const Json& alert) {
     return alert["time"] >= "2025-09-12T23:00:00Z" && alert["time"] < "2025-09-18T00:00:00Z";
   };
   const std::string who = loudest(before, is_inside);
   const Json record = suppression("s1", {{"entity", {{"id", who}}}}, "2025-09-18T00:00:00Z");  // days 12 to 17
-  const auto after = judge(company_with({{12, record}}), sensitive());
+  const auto after = without_place(judge(company_with({{12, record}}), sensitive()));
   std::vector<Json> outside, all_after = alerts_of(after, who);
   std::uint64_t inside = 0, used = 0;
   for (const Json& alert : alerts_of(before, who)) {
@@ -369,8 +375,8 @@ std::size_t told_later(const std::vector<Json>& alerts, bool with_feedback = fal
 }
 
 TEST(FeedbackInTheEngine, false_verdicts_hold_back_what_is_only_a_little_strange_and_the_digest_counts_it) {
-  const auto before = judge(company_with({}), sensitive(6));
-  const auto after = judge(company_with(verdicts_on_all(before, "false", 4)), sensitive(6));
+  const auto before = judge(company_with({}), sensitive(50));
+  const auto after = judge(company_with(verdicts_on_all(before, "false", 4)), sensitive(50));
   EXPECT_GT(told_later(after, true), 0u);  // what is strange enough comes all the same
   EXPECT_LT(told_later(after), told_later(before));
   for (const Json& alert : after)
@@ -392,13 +398,13 @@ TEST(FeedbackInTheEngine, true_verdicts_let_weaker_findings_of_the_same_rule_and
 }
 
 TEST(FeedbackInTheEngine, what_it_adds_to_records_fits_their_schema) {
-  const auto before = judge(company_with({}), sensitive(5));
+  const auto before = judge(company_with({}), sensitive(50));
   auto said = verdicts_on_all(before, "false", 3);
   said.emplace(11, suppression("0123", {{"entity", {{"id", loudest(before)}}}}, "2025-09-18T00:00:00Z"));
   AlertSchema schema;
   std::map<std::string, int> seen;
   std::set<std::string> uids;
-  for (const Json& record : judge(company_with(said), sensitive(5))) {
+  for (const Json& record : judge(company_with(said), sensitive(50))) {
     EXPECT_EQ(schema.problem(record), "");
     EXPECT_TRUE(uids.insert(record["uid"]).second) << record.dump();
     seen[record["kind"]] += 1;
