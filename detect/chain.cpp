@@ -151,7 +151,7 @@ void Chain::end_run(std::size_t at, Run& run, std::int64_t time_ns) {
       tail.learn_ordinary(time_ns);
     } else {
       const double hot_max = rate_max(at) * hot_;
-      tail.learn(tail.rate_per_day(top) < hot_max ? tail.bar(top, hot_max) : top, time_ns);
+      tail.learn(tail.rate_per_day(top) < hot_max ? tail.bar(top, hot_max) : top, time_ns, 1, top);
     }
   }
   run.sum = run.top = run.told = 0;

@@ -250,7 +250,7 @@ void Flow::judge(std::size_t question, const Context& context, std::uint64_t dat
   const double p_value = tail.p_value(scored.score);
   if (hot) {
     const auto today = static_cast<std::uint16_t>(context.time_ns / day_ns);
-    if (scored.node->hot_day != today) tail.learn(tail.bar(scored.score, hot_max), context.time_ns, context.weight);
+    if (scored.node->hot_day != today) tail.learn(tail.bar(scored.score, hot_max), context.time_ns, context.weight, scored.score);
     scored.node->hot_day = today;
   } else {
     tail.learn(scored.score, context.time_ns, context.weight);

@@ -185,7 +185,7 @@ void Surge::close_block(std::size_t at, Slot& slot, std::int64_t time_ns) {
     } else if (slot.last_high < interesting_nats * fixed_top) {
       const double hot_max = rate_max(at) * hot_;
       const double most = tail.rate_per_day(score) < hot_max ? tail.bar(score, hot_max) : score;
-      tail.learn(most, time_ns);
+      tail.learn(most, time_ns, 1, score);
     }
   }
   slot.last_high = to_fixed(score, fixed_top);
