@@ -91,6 +91,10 @@ std::string_view sha256_in(std::string_view text) {
   return {};
 }
 
+bool is_hex_id(std::string_view text) {
+  return (text.size() == 32 || text.size() == 16) && std::all_of(text.begin(), text.end(), is_hex);
+}
+
 bool is_host_name(std::string_view text) {
   bool letter = false;
   for (const char c : text) {

@@ -23,6 +23,9 @@ std::string_view tuple_side(std::string_view tuple, bool destination);
 /// The 64 hex digits behind "sha256:" (or "sha256%3A", "sha256=") anywhere in the text.
 std::string_view sha256_in(std::string_view text);
 
+/// An id of W3C Trace Context: 32 hex digits, or the 16 of a span.
+bool is_hex_id(std::string_view text);
+
 /// The bytes behind base64, standard or URL-safe, padded or not, line breaks allowed; nothing when it is not that.
 std::optional<std::string> decoded_base64(std::string_view text);
 

@@ -64,6 +64,8 @@ std::optional<Extract> extract_of(std::string_view word) {
       {"size", Extract::size},
       {"count", Extract::count},
       {"hex_of_base64", Extract::hex_of_base64},
+      {"hex_id", Extract::hex_id},
+      {"other_id", Extract::other_id},
       {"digest", Extract::digest},
       {"url_host", Extract::url_host},
       {"url_port", Extract::url_port},

@@ -94,7 +94,7 @@ struct TableRow {
 /// What is read out of a text before it becomes a column's value.
 enum class Extract : std::uint8_t {
   none, hash, size, count, hex_of_base64, url_host, url_port, endpoint_ip, endpoint_host, endpoint_port,
-  tuple_src_ip, tuple_src_port, tuple_dst_ip, tuple_dst_port, host_name, digest
+  tuple_src_ip, tuple_src_port, tuple_dst_ip, tuple_dst_port, host_name, digest, hex_id, other_id
 };
 
 struct SourcePart {

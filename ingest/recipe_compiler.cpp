@@ -233,6 +233,7 @@ class RecipeCompiler {
         made.extract = *extract;
         if (*extract == Extract::url_host || *extract == Extract::host_name || *extract == Extract::endpoint_host)
           made.leaf.as = column.kind == ColumnKind::string ? Transform::host : made.leaf.as;
+        if (*extract == Extract::hex_id && column.kind == ColumnKind::string) made.leaf.as = Transform::lower;
       } else {
         const auto as = transform_of(word);
         const bool puts_together = source.contains("paths") && word == "join";

@@ -246,6 +246,8 @@ bool RecipeValues::extract(Extract what, std::string_view& text) {
     case Extract::url_host: text = url_host(text); break;
     case Extract::url_port: text = url_port(text); break;
     case Extract::host_name: return is_host_name(text);
+    case Extract::hex_id: return is_hex_id(text);
+    case Extract::other_id: return !is_hex_id(text);
     case Extract::endpoint_ip: text = endpoint_host(text); break;
     case Extract::endpoint_host: text = endpoint_host(text); return is_host_name(text);
     case Extract::endpoint_port: text = endpoint_port(text); break;

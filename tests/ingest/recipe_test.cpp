@@ -187,6 +187,11 @@ TEST(Sources, tables_segments_and_extracts) {
             "sha256:abababababababababababababababababababababababababababababababab");
   EXPECT_EQ(reading(R"({"path":"a","as":"digest"})").resource(R"({"k":1,"a":"YWJj"})"), "");
   EXPECT_EQ(reading(R"({"path":"a","as":"host_name"})").resource(R"({"k":1,"a":"10.0.0.1"})"), "");
+  auto hex = reading(R"([{"path":"a","as":"hex_id"},{"paths":["=other:","a"],"with":"","as":"other_id"}])");
+  EXPECT_EQ(hex.resource(R"({"k":1,"a":"00000000000000AB"})"), "00000000000000ab");
+  EXPECT_EQ(hex.resource(R"({"k":1,"a":"00f067aa0ba902b7000000000000000F"})"), "00f067aa0ba902b7000000000000000f");
+  EXPECT_EQ(hex.resource(R"({"k":1,"a":"zz"})"), "other:zz");
+  EXPECT_EQ(hex.resource(R"({"k":1,"a":12345678901234567890})"), "other:12345678901234567890");
 }
 
 TEST(Sources, headers_and_the_key_of_the_message) {

@@ -179,7 +179,7 @@ class EventReader {
       if (text.ends_with('.')) text.pop_back();
       text = lower_case(text);
     }
-    if (as == "lower") text = lower_case(text);
+    if (as == "lower" || as == "hex_id") text = lower_case(text);
     if (as == "join" && !source.contains("paths") && out_.contains(name) && !out_[name].empty()) {
       if (out_[name].size() + 1 + text.size() > column.limit_bytes) flags_ |= flag::truncated_column;
       else out_[name] += " " + text;

@@ -117,6 +117,11 @@ std::optional<std::string> reference_extract(const std::string& text, const std:
     const auto bytes = from_base64(text);
     return bytes ? std::optional(to_hex(*bytes)) : std::nullopt;
   }
+  if (as == "hex_id" || as == "other_id") {
+    static const std::regex id("[0-9A-Fa-f]{16}([0-9A-Fa-f]{16})?");
+    const bool is_id = text.size() <= 32 && std::regex_match(text, id);
+    return is_id == (as == "hex_id") && !text.empty() ? std::optional(text) : std::nullopt;
+  }
   if (as == "digest") {
     static const std::regex hex("sha256(?:%3[Aa]|[:=])([0-9A-Fa-f]{64})(?![0-9A-Fa-f])");
     std::smatch found;
