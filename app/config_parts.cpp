@@ -61,6 +61,17 @@ Finding finding_of(const std::string& file, const YamlTree& tree, std::string me
   return {file, place.line, place.column, std::move(key), std::move(text)};
 }
 
+/// Events are stored with the number of their mapping: those of built-in ones cannot be taken by another format.
+bool has_free_number(const nlohmann::json& mapping) {
+  constexpr int first_free = 1000;
+  if (mapping["number"] >= first_free) return true;
+  const std::vector<ingest::MappingFile> built_in = ingest::embedded_mappings();
+  return std::any_of(built_in.begin(), built_in.end(), [&](const ingest::MappingFile& file) {
+    const nlohmann::json known = nlohmann::json::parse(file.json);
+    return known["format"] == mapping["format"] && known["number"] == mapping["number"];
+  });
+}
+
 }  // namespace
 
 forward::ConnectorConfig connector_config(const ConnectorEntry& entry, std::size_t index) {
@@ -82,6 +93,11 @@ forward::ConnectorConfig connector_config(const ConnectorEntry& entry, std::size
 std::optional<std::string> check_mapping_file(const std::string& file, std::vector<Finding>& findings) {
   const auto mapping = read_valid_yaml(file, "mapping.schema.json", false, findings);  // JSON is YAML
   if (!mapping) return std::nullopt;
+  if (!has_free_number(mapping->value)) {
+    findings.push_back(finding_of(file, *mapping, "number: numbers below 1000 belong to the built-in mappings; take one from "
+                                                  "1000 on, or the format and number of the one that this file replaces"));
+    return std::nullopt;
+  }
   std::ifstream in(file, std::ios::binary);
   auto format = ingest::check_mapping({file, std::string(std::istreambuf_iterator<char>(in), {})});
   if (format) return std::move(*format);

@@ -190,7 +190,7 @@ YamlTree read_yaml(const std::string& text, const std::string& file, bool expand
     tree.value = Converter(file, expand_environment, tree, findings).convert(root, "", Place{1, 1}, 0);
   } catch (const YAML::Exception& e) {
     const Place place = place_of_mark(e.mark);
-    findings.push_back({file, place.line, place.column, "", "not YAML: " + e.msg});
+    findings.push_back({file, place.line, place.column, "", (file.ends_with(".json") ? "not JSON: " : "not YAML: ") + e.msg});
   }
   return tree;
 }

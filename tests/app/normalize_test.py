@@ -62,6 +62,21 @@ class Normalize(unittest.TestCase):
         self.assertEqual(code, 2)
         self.assertIn(f"{typed}:1: number: expected a whole number", error)
 
+    def test_a_mapping_of_ones_own_cannot_take_the_number_of_a_built_in_one(self):
+        rest = '"version": 1, "detect": {"any": [["k"]]}, "fields": {"app": "k"}}'
+        taken = self.write("taken.json", '{"format": "mine",\n "number": 7, ' + rest)
+        code, out, error = run("normalize", "--mapping", taken, text='{"k":"v"}')
+        self.assertEqual((code, out), (2, ""))
+        self.assertIn(f"{taken}:2: number: numbers below 1000 belong to the built-in mappings", error)
+        replacing = self.write("okta.json", '{"format": "okta", "number": 42, ' + rest)
+        self.assertEqual(run("normalize", "--mapping", replacing, text='{"k":"v"}')[0], 0)
+
+    def test_a_mapping_that_is_cut_off_is_no_json(self):
+        cut = self.write("cut.json", '{"format": "mine",\n "number": 1000, "version')
+        code, out, error = run("normalize", "--mapping", cut, text='{"k":"v"}')
+        self.assertEqual((code, out), (2, ""))
+        self.assertRegex(error, r"cut\.json:[0-9]+: not JSON: ")
+
     def test_what_is_broken_is_told_with_its_place(self):
         code, out, error = run("normalize", text='{"specversion":"1.0","id":"1",')
         self.assertEqual((code, out), (1, ""))

@@ -157,7 +157,7 @@ class Commands(unittest.TestCase):
         before, _ = self.run_ok("query", "--store", store, "--kind", "unmapped", "--format", "ndjson")
         self.assertEqual(len(before.splitlines()), 20)
         (folder / "doors.json").write_text(json.dumps({
-            "format": "doors", "number": 300, "version": 1, "description": "Badge readers.",
+            "format": "doors", "number": 1300, "version": 1, "description": "Badge readers.",
             "detect": {"any": [["badge", "door"]]},
             "fields": {"time": {"path": "opened", "form": "any"}, "principal": "badge", "resource": "door"}}))
         (folder / "tidewaiter.yaml").write_text(f"version: 1\nstore:\n  directory: {store}\nformats:\n  mapping_files: [{folder / 'doors.json'}]\n")
