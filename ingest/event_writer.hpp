@@ -59,8 +59,11 @@ class EventWriter {
   void finish(const Record& record);
   bool is_of_format() const {
     if (((captured_ | present_) & plan_->required_captures) != plan_->required_captures) return false;
-    for (const Foreign& other : plan_->foreign)
-      if ((captured_ >> other.capture & 1) != 0 && captures_[other.capture].starts_with(other.start)) return false;
+    for (const Foreign& other : plan_->foreign) {
+      if ((captured_ >> other.capture & 1) == 0) continue;
+      const std::string_view text = captures_[other.capture];
+      if (!text.empty() && text[0] == other.start[0] && text.starts_with(other.start)) return false;
+    }
     return true;
   }
 
