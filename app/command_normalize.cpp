@@ -1,5 +1,6 @@
 #include "app/command_normalize.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -98,6 +99,10 @@ bool begins_like_json(std::string_view text) {
   return at != std::string_view::npos && (text[at] == '{' || text[at] == '[');
 }
 
+bool has_unmapped(const Batch& batch) {
+  return std::any_of(batch.events.begin(), batch.events.end(), [](const Event& event) { return !event.has(Num::format); });
+}
+
 /// False when a message was rejected.
 bool normalize(ingest::Parser& parser, const std::string& name, std::string_view text, const NormalizeOptions& options,
                std::int64_t now_ns) {
@@ -117,6 +122,9 @@ bool normalize(ingest::Parser& parser, const std::string& name, std::string_view
     } else if (strict_reason != RejectReason::none && begins_like_json(message.text)) {
       std::fprintf(stderr, "%s:%zu: accepted, but %s at byte %zu of the message: a topic with `strict: true` rejects it\n",
                    name.c_str(), message.line, reject_reason_name(strict_reason), place);
+    } else if (!begins_like_json(message.text) && has_unmapped(batch)) {
+      std::fprintf(stderr, "%s:%zu: a line whose columns are not known: put its header line before it, or name the columns "
+                   "in `formats.text_columns`\n", name.c_str(), message.line);
     }
     for (const Event& event : batch.events) {
       out.clear();

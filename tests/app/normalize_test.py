@@ -77,6 +77,17 @@ class Normalize(unittest.TestCase):
         self.assertEqual((code, out), (2, ""))
         self.assertRegex(error, r"cut\.json:[0-9]+: not JSON: ")
 
+    def test_a_line_whose_columns_nobody_knows_says_what_is_missing(self):
+        words = "5 vpc-1 subnet-1 i-1 eni-1 111122223333 IPv4 10.0.1.5 198.51.100.7 43416 443 6 568 8 1777708800 1777708860 ACCEPT OK"
+        code, out, error = run("normalize", "--format", "vpc_flow", text=words + "\n")
+        self.assertEqual((code, len(out.splitlines())), (0, 1))
+        self.assertIn("put its header line before it, or name the columns in `formats.text_columns`", error)
+        header = "version vpc-id subnet-id instance-id interface-id account-id type srcaddr dstaddr srcport dstport protocol " \
+                 "bytes packets start end action log-status"
+        code, out, error = run("normalize", "--format", "vpc_flow", text=header + "\n" + words + "\n")
+        self.assertEqual((code, error), (0, ""))
+        self.assertEqual(json.loads(out)["dst_ip"], "198.51.100.7")
+
     def test_what_is_broken_is_told_with_its_place(self):
         code, out, error = run("normalize", text='{"specversion":"1.0","id":"1",')
         self.assertEqual((code, out), (1, ""))
