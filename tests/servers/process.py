@@ -58,10 +58,11 @@ def wait_until(condition, what, timeout=30, interval=0.05):
 
 
 class Scratch:
-    """A folder for one test run: removed when the test passes, kept and named when it fails."""
+    """A folder for one test run: removed when the test passes, kept and named when it fails. It lies beside what is built,
+    where other users may not get (a checkout in /root), unless `parent` says where else."""
 
-    def __init__(self, name):
-        self.path = ROOT / "build" / "scratch" / f"{name}-{os.getpid()}"
+    def __init__(self, name, parent=ROOT / "build" / "scratch"):
+        self.path = pathlib.Path(parent) / f"{name}-{os.getpid()}"
 
     def __enter__(self):
         self.path.mkdir(parents=True)
