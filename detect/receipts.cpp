@@ -1,5 +1,6 @@
 #include "detect/receipts.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/text.hpp"
@@ -64,7 +65,7 @@ std::optional<Note> Receipts::close(std::int64_t watermark_ns, const Totals& tot
   note.window_end_ns = start_ns_;
   note.title = std::to_string(events) + " events judged, " + std::to_string(late) + " of them late and judged by policy only";
   if (unscored > 0) note.title += ", " + std::to_string(unscored) + " left out by sampling";
-  note.explanation.count("first_commit", before.commit + 1);
+  note.explanation.count("first_commit", std::max<std::uint64_t>(before.commit, 1));
   note.explanation.count("last_commit", totals.commit);
   note.explanation.count("events", events);
   note.explanation.count("late_events", late);

@@ -46,8 +46,9 @@ TEST(Receipts, each_day_has_one_and_together_they_cover_every_commit_and_event) 
   for (const auto& receipt : told) {
     EXPECT_EQ(schema.problem(receipt), "");
     const auto& numbers = receipt["explanation"];
-    EXPECT_EQ(numbers["first_commit"], next);
-    next = numbers["last_commit"].get<std::uint64_t>() + 1;
+    EXPECT_EQ(numbers["first_commit"], next) << "a day may end within a commit";
+    EXPECT_LE(numbers["first_commit"], numbers["last_commit"]);
+    next = numbers["last_commit"].get<std::uint64_t>();
     events += numbers["events"].get<std::uint64_t>();
     late += numbers["late_events"].get<std::uint64_t>();
     EXPECT_EQ(receipt["window"]["start"], end.empty() ? receipt["window"]["start"] : nlohmann::json(end));

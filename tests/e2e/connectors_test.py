@@ -77,7 +77,7 @@ class Bench:
                 for row in self.logs.query()}
 
     def soc_uids(self):
-        return set(re.findall(r'uid="([0-9a-f]+)"', self.syslog.output.read_text().replace("\\", "")))
+        return set(re.findall(r'uid="([0-9a-f]+)(?:\.\d+)?"', self.syslog.output.read_text().replace("\\", "")))
 
 
 def misbehave(bench, dice):
