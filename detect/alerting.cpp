@@ -3,18 +3,14 @@
 #include <algorithm>
 #include <iterator>
 
+#include "detect/periods.hpp"
+
 namespace tidewaiter::detect {
 namespace {
 
-constexpr std::int64_t hour_ns = 3600ll * 1'000'000'000;
-constexpr std::int64_t day_ns = 24 * hour_ns;
 constexpr std::size_t seen_max = 1 << 16;   // pairs remembered for de-duplication
 constexpr std::size_t held_evidence_max = 20;  // events and sentences that a digest names
 constexpr std::size_t used_max = 1 << 12;   // exceptions waiting for the end of their hour
-
-std::int64_t floor_to(std::int64_t time_ns, std::int64_t unit_ns) {
-  return time_ns / unit_ns - (time_ns % unit_ns < 0);
-}
 
 Key class_key(Detector detector, std::string_view alert_class, Key entity) {
   return combine(combine(hash_name(alert_class), static_cast<std::uint64_t>(detector)), entity);
@@ -25,14 +21,14 @@ std::string times(std::uint64_t count) { return count == 1 ? "once" : std::to_st
 }  // namespace
 
 bool Alerting::repeated(Detector detector, std::string_view alert_class, Key entity, std::int64_t time_ns) {
-  const std::pair key(floor_to(time_ns, hour_ns), class_key(detector, alert_class, entity));
+  const std::pair key(period_of(time_ns, hour_ns), class_key(detector, alert_class, entity));
   if (!seen_.contains(key)) return false;
   hold(detector, alert_class, time_ns).repeats += 1;
   return true;
 }
 
 void Alerting::emit(const Alert& alert, std::string_view alert_class, Key entity) {
-  const std::int64_t hour = floor_to(alert.time_ns, hour_ns);
+  const std::int64_t hour = period_of(alert.time_ns, hour_ns);
   want_close((hour + 25) * hour_ns);
   seen_.emplace(std::pair(hour, class_key(alert.detector, alert_class, entity)), 0);
   if (seen_.size() > seen_max) seen_.erase(seen_.begin());
@@ -41,7 +37,7 @@ void Alerting::emit(const Alert& alert, std::string_view alert_class, Key entity
 }
 
 Alerting::Held& Alerting::hold(Detector detector, std::string_view rule, std::int64_t time_ns) {
-  const std::int64_t day = floor_to(time_ns, day_ns);
+  const std::int64_t day = period_of(time_ns, day_ns);
   ++suppressed_;
   want_close((day + 1) * day_ns);
   return held_[day][Rule(detector, rule)];
@@ -69,7 +65,7 @@ void Alerting::held_by_verdicts(const Alert& alert) {
 
 void Alerting::exception_used(std::string_view exception, std::string_view rule, std::string_view owner,
                               std::string_view reason, const Seen& seen) {
-  const std::int64_t hour = floor_to(seen.event->time_ns(), hour_ns);
+  const std::int64_t hour = period_of(seen.event->time_ns(), hour_ns);
   ++exceptions_used_;
   if (used_.size() > used_max && !used_.contains(hour)) close((used_.begin()->first + 1) * hour_ns);
   Used& used = used_[hour][{std::string(exception), std::string(rule)}];

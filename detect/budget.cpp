@@ -3,15 +3,9 @@
 #include <cmath>
 #include <limits>
 
+#include "detect/periods.hpp"
+
 namespace tidewaiter::detect {
-namespace {
-
-constexpr std::int64_t day_ns = 86'400ll * 1'000'000'000;
-
-std::int64_t day_of(std::int64_t time_ns) { return time_ns / day_ns - (time_ns % day_ns < 0); }
-
-}  // namespace
-
 bool Budget::open(std::uint32_t taken, std::uint32_t limit, double urgency) {
   if (taken >= limit) return false;
   const double last_fifth = 5 * (static_cast<double>(taken) / limit) - 4;  // 0 at its begin, 1 at its end

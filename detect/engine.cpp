@@ -115,7 +115,7 @@ struct Engine::State {
   }
   std::uint64_t evictions() const {
     return names.table().evictions() + rules.evictions() + flow.evictions() + volume.evictions() +
-           volume.closed_early() + silence.untracked() + rhythm.evictions() + surge.evictions() + chain.evictions();
+           volume.closed_early() + silence.untracked() + rhythm.evictions() + surge.evictions() + chain.evictions() + incidents.closed_early();
   }
   std::uint64_t slots_used() const {
     return names.table().used() + rules.slots_used() + flow.slots_used() + volume.slots_used() +

@@ -5,15 +5,13 @@
 #include <nlohmann/json.hpp>
 
 #include "core/text.hpp"
+#include "detect/periods.hpp"
 
 namespace tidewaiter::detect {
 namespace {
 
-constexpr std::int64_t day_ns = 86'400ll * 1'000'000'000;
 constexpr std::int64_t min_ns = std::numeric_limits<std::int64_t>::min();
 constexpr std::int64_t max_ns = std::numeric_limits<std::int64_t>::max();
-
-std::int64_t day_of(std::int64_t time_ns) { return time_ns / day_ns - (time_ns % day_ns < 0); }
 
 std::string text_of(const nlohmann::json& object, const char* name) { return object.value(name, std::string()); }
 

@@ -1,18 +1,17 @@
 #include "detect/receipts.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "core/text.hpp"
 #include "detect/hash.hpp"
+#include "detect/periods.hpp"
 
 namespace tidewaiter::detect {
 namespace {
 
-constexpr std::int64_t day_ns = 86'400ll * 1'000'000'000;
 constexpr int settings_version = 2;  // goes up when the same settings judge in another way
-
-std::int64_t day_start(std::int64_t time_ns) { return (time_ns / day_ns - (time_ns % day_ns < 0)) * day_ns; }
 
 void append_name(std::string& list, std::string_view name) {
   if (!list.empty()) list += ", ";
@@ -21,13 +20,16 @@ void append_name(std::string& list, std::string_view name) {
 
 std::string hash_of(const EngineConfig& config, std::string_view detectors) {
   std::string text(detectors);
-  for (const double value :
-       {double{settings_version}, static_cast<double>(config.memory_bytes), static_cast<double>(config.budget.per_day),
-        static_cast<double>(config.budget.per_tenant_and_day),
-        static_cast<double>(config.out_of_order_ns), static_cast<double>(config.approval_grace_ns),
-        static_cast<double>(config.attestation_grace_ns), config.false_alerts_per_day, config.volume_min_bytes})
-    text += ' ' + format_number(value);
-  for (const std::uint32_t alerts : config.budget.per_severity_and_day) text += ' ' + std::to_string(alerts);
+  const auto add = [&](auto value) { text += ' ' + std::to_string(value); };
+  add(settings_version);
+  add(config.memory_bytes);
+  add(config.out_of_order_ns);
+  add(config.approval_grace_ns);
+  add(config.attestation_grace_ns);
+  add(config.budget.per_day);
+  add(config.budget.per_tenant_and_day);
+  for (const std::uint32_t alerts : config.budget.per_severity_and_day) add(alerts);
+  for (const double value : {config.false_alerts_per_day, config.volume_min_bytes}) add(std::bit_cast<std::uint64_t>(value));
   std::string bytes;
   for (Key hash = hash_name(text), i = 0; i < sizeof hash; ++i) bytes += static_cast<char>(hash >> (56 - 8 * i));
   return to_hex(bytes);
@@ -47,7 +49,7 @@ Receipts::Receipts(const EngineConfig& config) {
 }
 
 std::optional<Note> Receipts::close(std::int64_t watermark_ns, const Totals& totals, std::string_view policy_hash) {
-  const std::int64_t today = day_start(watermark_ns);
+  const std::int64_t today = day_of(watermark_ns) * day_ns;
   next_ns_ = today + day_ns;
   if (start_ns_ == none || totals.events == 0) start_ns_ = today;
   if (start_ns_ == today || totals.events == told_.events) return std::nullopt;  // the next one covers it

@@ -2,9 +2,9 @@
 // passed: a record `detection_receipt` in the log `alerts`. It names the commits it covers, the events in them and those
 // among them that no statistic saw (late, left out by sampling), what the memory bound cost, the alerts of each detector
 // that was on, the detectors that were off, and the settings and the policy it all went by. The commits of one receipt
-// begin with the one in which the receipt before it ended, so nothing is skipped in silence: commits that none of them covers were not
-// judged. Days without an event have none; the next receipt covers them. Commits that never arrive are an alert by
-// themselves (`detection.gap`).
+// begin with the one in which the receipt before it ended, so nothing is skipped in silence: commits that none of them
+// covers were not judged. Days without an event have none; the next receipt covers them. Commits that never arrive are
+// an alert by themselves (`detection.gap`).
 #pragma once
 
 #include <array>
