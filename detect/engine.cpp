@@ -6,6 +6,7 @@
 #include "core/text.hpp"
 #include "detect/calibration_metrics.hpp"
 #include "detect/chain.hpp"
+#include "detect/engine_gauges.hpp"
 #include "detect/explain.hpp"
 #include "detect/feedback.hpp"
 #include "detect/incidents.hpp"
@@ -52,32 +53,11 @@ struct Engine::State {
         chain(config.memory_bytes / chain_memory, config.false_alerts_per_day * chain_budget, Incidents::handed_over, hot_of(config)),
         events_total(metrics.counter("tidewaiter_detect_events_total", "Events judged")),
         late_total(metrics.counter("tidewaiter_detect_late_events_total", "Events behind the watermark, judged by policy only")),
-        suppressions_gauge(metrics.gauge("tidewaiter_detect_suppressions", "Suppressions in force")),
-        by_people_gauge(metrics.gauge("tidewaiter_detect_suppressed_by_people", "Findings that suppressions kept silent; each is counted in a record")),
-        verdicts_gauge(metrics.gauge("tidewaiter_detect_verdicts", "Verdicts that detection goes by")),
-        by_verdicts_gauge(metrics.gauge("tidewaiter_detect_held_by_verdicts", "Findings held back because others like them were called false; counted in digests")),
-        suppressed_gauge(metrics.gauge("tidewaiter_detect_suppressed_alerts", "Alerts held back and counted in digests")),
-        watermark_gauge(metrics.gauge("tidewaiter_detect_watermark_seconds", "Event time that has surely been reached")),
-        slots_gauge(metrics.gauge("tidewaiter_detect_slots_used", "Slots in use over all tables")),
-        evictions_gauge(metrics.gauge("tidewaiter_detect_evictions", "Slots lost to the memory bound")),
-        windows_gauge(metrics.gauge("tidewaiter_detect_open_windows", "Windows waiting for the watermark")),
-        joins_gauge(metrics.gauge("tidewaiter_detect_attestation_joins", "Deploys and running artifacts joined with what attests them")),
-        joins_waiting_gauge(metrics.gauge("tidewaiter_detect_attestations_awaited", "Uses of artifacts that wait for an attestation")),
-        joins_early_gauge(metrics.gauge("tidewaiter_detect_attestations_judged_early", "Uses of artifacts judged before their grace was over, because too many waited")),
-        joins_evictions_gauge(metrics.gauge("tidewaiter_detect_attestation_evictions", "Artifacts forgotten for lack of memory")),
-        memory_gauge(metrics.gauge("tidewaiter_detect_memory_bytes", "Memory reserved for detection")) {
-    for (std::size_t i = 0; i < detector_count; ++i)
-      alert_gauges[i] = &metrics.gauge("tidewaiter_detect_alerts", "Alerts of each detector since the first commit",
-                                       {{"detector", std::string(detector_name(static_cast<Detector>(i)))}});
-    for (std::size_t tier = 0; tier < risk_tiers; ++tier) {
-      const Labels labels = {{"risk_tier", std::string(enums::risk_tier.word(tier))}};
-      unscored_gauges[tier] = &metrics.gauge("tidewaiter_detect_unscored_events", "Events since the first commit that sampling left to rules, byte sums and silence", labels);
-      rate_gauges[tier] = &metrics.gauge("tidewaiter_detect_scoring_rate", "Share of the principals that statistics go by", labels);
-    }
+        gauges(metrics) {
     each_tail([&](std::string_view detector, std::string_view tail_class, const TailCalibrator&) {
       calibration.add(metrics, detector, tail_class);
     });
-    memory_gauge.set(static_cast<double>(memory_bytes()));
+    gauges.memory_bytes.set(static_cast<double>(memory_bytes()));
   }
 
   void begin(const Commit& commit);
@@ -155,22 +135,7 @@ struct Engine::State {
 
   Counter& events_total;
   Counter& late_total;
-  Gauge& suppressions_gauge;
-  Gauge& by_people_gauge;
-  Gauge& verdicts_gauge;
-  Gauge& by_verdicts_gauge;
-  Gauge& suppressed_gauge;
-  Gauge& watermark_gauge;
-  Gauge& slots_gauge;
-  Gauge& evictions_gauge;
-  Gauge& windows_gauge;
-  Gauge& joins_gauge;
-  Gauge& joins_waiting_gauge;
-  Gauge& joins_early_gauge;
-  Gauge& joins_evictions_gauge;
-  Gauge& memory_gauge;
-  std::array<Gauge*, detector_count> alert_gauges{};
-  std::array<Gauge*, risk_tiers> unscored_gauges{}, rate_gauges{};
+  EngineGauges gauges;
   CalibrationMetrics calibration;
 };
 
@@ -356,27 +321,9 @@ void Engine::State::tell_rhythm(const EventKeys& keys, const Seen& seen) {
 }
 
 void Engine::State::publish() {
-  suppressions_gauge.set(static_cast<double>(feedback.suppressions().size()));
-  by_people_gauge.set(static_cast<double>(feedback.suppressed()));
-  verdicts_gauge.set(static_cast<double>(feedback.verdicts()));
-  by_verdicts_gauge.set(static_cast<double>(incidents.held_by_verdicts()));
-  suppressed_gauge.set(static_cast<double>(alerting.suppressed()));
-  if (watermark.now() != Watermark::none) watermark_gauge.set(static_cast<double>(watermark.now()) / 1e9);
-  slots_gauge.set(static_cast<double>(slots_used()));
-  evictions_gauge.set(static_cast<double>(evictions()));
-  joins_gauge.set(static_cast<double>(rules.joins().told()));
-  joins_waiting_gauge.set(static_cast<double>(rules.joins().pending()));
-  joins_early_gauge.set(static_cast<double>(rules.joins().judged_early()));
-  joins_evictions_gauge.set(static_cast<double>(rules.joins().evictions()));
-  windows_gauge.set(static_cast<double>(volume.open_windows()));
-  for (std::size_t tier = 0; tier < risk_tiers; ++tier) {
-    unscored_gauges[tier]->set(static_cast<double>(sample.left_out()[tier]));
-    rate_gauges[tier]->set(sample.now().scoring_rate(tier));
-  }
+  gauges.set({watermark, alerting, incidents, feedback, rules, sample, slots_used(), evictions(), volume.open_windows()});
   std::size_t at = 0;
   each_tail([&](std::string_view, std::string_view, const TailCalibrator& tail) { calibration.set(at++, tail); });
-  for (std::size_t i = 0; i < detector_count; ++i)
-    alert_gauges[i]->set(static_cast<double>(alerting.emitted(static_cast<Detector>(i))));
 }
 
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
