@@ -149,7 +149,7 @@ class ScenariosRun {
         const detect::Pit::Level& level = of.pit.counts()[i];
         if (level.expected < 1) continue;
         Json entry = {{"detector", of.detector}, {"class", of.tail_class}, {"level", detect::Pit::levels[i]},
-                      {"seen", level.seen}, {"expected", level.expected}, {"ratio", level.seen / level.expected}};
+                      {"seen", level.seen}, {"expected", level.expected}, {"ratio", level.seen / level.expected}, {"correction", of.correction[i]}};
         if (level.expected < enough_expected) entry["ratio_90"] = poisson_interval(level.seen, level.expected);
         out.push_back(std::move(entry));
       }

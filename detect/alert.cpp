@@ -225,6 +225,14 @@ void Explanation::feedback(std::uint64_t trues, std::uint64_t falses, double fac
   add("feedback") += "{\"true\":" + std::to_string(trues) + ",\"false\":" + std::to_string(falses) + ",\"factor\":" +
                      format_number(factor) + '}';
 }
+void Explanation::calibration(std::string_view tail_class, double level, double seen, double expected, double factor) {
+  std::string& out = add("calibration");
+  out += '{';
+  append_member(out, "class", tail_class);
+  for (const auto& [key, value] : {std::pair("level", level), {"seen", seen}, {"expected", expected}, {"factor", factor}})
+    out += ",\"" + std::string(key) + "\":" + format_number(value);
+  out += '}';
+}
 
 OwnRecord alert_record(const Alert& alert, const Watermark& watermark, const LogNames& logs,
                        std::int64_t receive_ns) {

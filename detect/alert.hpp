@@ -63,6 +63,8 @@ class Explanation {
   void time(std::string_view key, std::int64_t time_ns);
   /// What people have said of such alerts before, and by what that multiplies the rate.
   void feedback(std::uint64_t trues, std::uint64_t falses, double factor);
+  /// How many p-values at or below `level` its class of tests had, how many were to come, and what the p-value was corrected by.
+  void calibration(std::string_view tail_class, double level, double seen, double expected, double factor);
   const std::string& json() const { return json_; }  // members without the braces
   void set_json(std::string json) { json_ = std::move(json); }
 

@@ -47,7 +47,9 @@ Beacon::Beacon(std::uint64_t memory_bytes, double findings_per_day, double hande
       handed_over_(handed_over),
       edges_(memory_bytes - memory_bytes / 32),
       roles_(memory_bytes / 32),
-      tail_(interesting_nats, 2.5) {}
+      tail_(interesting_nats, 2.5, true) {
+  tail_.set_name("beacon");
+}
 
 bool Beacon::asks(const EventKeys& keys, const Event& event) {
   if (keys.destination == 0 || (keys.principal == 0 && keys.app == 0)) return false;
@@ -159,6 +161,7 @@ Beacon::Finding Beacon::find(const Edge& edge, const Standing& at, double period
   finding.score = at.score;
   finding.bar_per_day = findings_per_day_;
   finding.p_value = tail_.p_value(at.score);
+  finding.calibration = tail_.state_at(at.score);
   finding.since_ns = std::int64_t{edge.since_s} * second_ns;
   finding.first_ns = std::int64_t{edge.first_s} * second_ns;
   finding.events = edge.seen + 1;

@@ -42,6 +42,7 @@ class Beacon {
     double usual = 0;                // share of such gaps before
     int not_below = 0;               // no finding with fewer of them
     double score = 0, rate_per_day = 0, bar_per_day = 0, p_value = 1;  // rates below the bar are worth an alert
+    CalibrationState calibration;
     std::int64_t since_ns = 0;       // of the regular stretch
     std::int64_t first_ns = 0;       // of the edge
     std::uint64_t events = 0;        // on it

@@ -18,6 +18,7 @@ class CalibrationMetrics {
     for (std::size_t i = 0; i < Pit::levels.size(); ++i) {
       const Labels labels = {{"detector", std::string(detector)}, {"class", std::string(tail_class)}, {"level", names[i]}};
       gauges[i].seen = &metrics.gauge("tidewaiter_detect_p_values_seen", "Tests whose p-value was at or below the level, since the first commit", labels);
+      gauges[i].correction = &metrics.gauge("tidewaiter_detect_p_value_correction", "What p-values of this level are multiplied by, as their past says", labels);
       gauges[i].expected = &metrics.gauge("tidewaiter_detect_p_values_expected", "So many such tests ordinary days bring", labels);
     }
   }
@@ -26,17 +27,19 @@ class CalibrationMetrics {
     for (std::size_t i = 0; i < Pit::levels.size(); ++i) {
       gauges_[at][i].seen->set(tail.pit().counts()[i].seen);
       gauges_[at][i].expected->set(tail.pit().counts()[i].expected);
+      gauges_[at][i].correction->set(tail.correction().factors()[i]);
     }
   }
 
  private:
   static constexpr std::array names = {"1e-2", "1e-3", "1e-4", "1e-5", "1e-6"};
   static_assert(names.size() == Pit::levels.size());
-  struct Pair {
+  struct Level {
     Gauge* seen;
     Gauge* expected;
+    Gauge* correction;
   };
-  using Gauges = std::array<Pair, Pit::levels.size()>;
+  using Gauges = std::array<Level, Pit::levels.size()>;
   std::vector<Gauges> gauges_;
 };
 

@@ -41,7 +41,10 @@ Chain::Chain(std::uint64_t memory_bytes, double false_alerts_per_day, double han
       runs_(memory_bytes / 4),
       actions_(memory_bytes / 2),
       resources_(memory_bytes / 4),
-      tails_{TailCalibrator(interesting_nats, excess_prior), TailCalibrator(interesting_nats, excess_prior)} {}
+      tails_{TailCalibrator(interesting_nats, excess_prior), TailCalibrator(interesting_nats, excess_prior)} {
+  tails_[0].set_name("agent");
+  tails_[1].set_name("other");
+}
 
 Chain::Step Chain::step_of(const EventKeys& keys, const Event& event, const Run& run) {
   Step step;
@@ -122,6 +125,7 @@ void Chain::tell(std::size_t tail, Run& run, const Step& step, std::int64_t time
   finding.score = score;
   finding.rate_per_day = tails_[tail].rate_per_day(score);
   finding.p_value = tails_[tail].p_value(score);
+  finding.calibration = tails_[tail].state_at(score);
   finding.bar_per_day = rate_max(tail);
   finding.not_below = tails_[tail].bar(score, rate_max(tail));
   finding.action_nats = step.action_nats;

@@ -43,6 +43,7 @@ class Chain {
 
   struct Finding {
     double score = 0, rate_per_day = 0, p_value = 1, bar_per_day = 0;  // nats
+    CalibrationState calibration;
     double not_below = 0;             // least score that is a finding
     double action_nats = 0, resource_nats = 0;  // of the last step
     double usual_nats = 0;            // m
@@ -68,8 +69,7 @@ class Chain {
 
   template <class Visit>
   void each_tail(Visit visit) const {
-    visit("agent", tails_[0]);
-    visit("other", tails_[1]);
+    for (const TailCalibrator& tail : tails_) visit(tail.name(), tail);
   }
 
   void save(SnapshotWriter& out) const;

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::uint64_t memory_min = 16ull << 20;
 constexpr std::string_view magic = "tidewaiter-detect";
-constexpr std::uint32_t snapshot_version = 12;
+constexpr std::uint32_t snapshot_version = 13;
 constexpr std::size_t block_events = 32;  // hashed and prefetched before they are judged
 
 // Shares of the memory bound and of the false alerts; the latter add up to 1.
@@ -418,7 +418,7 @@ Result<void> Engine::restore(std::string_view snapshot) {
 std::vector<Calibration> Engine::calibration() const {
   std::vector<Calibration> out;
   state_->each_tail([&](std::string_view detector, std::string_view tail_class, const TailCalibrator& tail) {
-    out.push_back({detector, tail_class, tail.pit()});
+    out.push_back({detector, tail_class, tail.pit(), tail.correction().factors()});
   });
   return out;
 }

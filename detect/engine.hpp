@@ -16,6 +16,7 @@
 // while nothing arrives.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -87,6 +88,7 @@ struct Status {
 struct Calibration {
   std::string_view detector, tail_class;
   Pit pit;
+  std::array<double, Pit::levels.size()> correction;  // in force, by level
 };
 
 class Engine {

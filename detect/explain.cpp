@@ -45,7 +45,7 @@ Severity severity_of(std::uint64_t risk_tier) {
   return risk_tier >= static_cast<std::uint64_t>(RiskTier::high) ? Severity::high : Severity::medium;
 }
 
-void add_statistics(Alert& alert, double p_value, double rate_per_day, double score) {
+void add_statistics(Alert& alert, double p_value, double rate_per_day, double score, const CalibrationState& calibration) {
   alert.p_value = p_value;
   alert.rate_per_day = rate_per_day;
   alert.score_nats = score;
@@ -53,6 +53,8 @@ void add_statistics(Alert& alert, double p_value, double rate_per_day, double sc
   explanation.number("p_value", p_value);
   explanation.number("expected_per_day", rate_per_day);
   explanation.number("score_nats", score);
+  if (calibration.level > 0)
+    explanation.calibration(calibration.tail_class, calibration.level, calibration.seen, calibration.expected, calibration.factor);
 }
 
 void add_baseline_age(Alert& alert, std::int64_t since_ns, std::int64_t now_ns) {
@@ -90,7 +92,7 @@ Alert flow_alert(const Flow::Verdict& verdict, const Seen& seen) {
   explanation.number("baseline_events", verdict.principal_events);
   add_baseline_age(alert, verdict.context_first_ns, event.time_ns());
   alert.bar_per_day = verdict.bar_per_day;
-  add_statistics(alert, verdict.p_value, verdict.rate_per_day, verdict.score);
+  add_statistics(alert, verdict.p_value, verdict.rate_per_day, verdict.score, verdict.calibration);
   explanation.text("known_to", verdict.level);
   explanation.count("peers_using", static_cast<std::uint64_t>(std::llround(verdict.peers_using)));
   explanation.count("peers", static_cast<std::uint64_t>(std::llround(verdict.peers)));
@@ -154,7 +156,7 @@ Alert volume_alert(const Volume::Finding& finding, const Names& names) {
   explanation.number("baseline_windows", finding.windows_seen);
   add_baseline_age(alert, finding.first_s * second_ns, window.start_s * second_ns);
   alert.bar_per_day = finding.bar_per_day;
-  add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score);
+  add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score, finding.calibration);
   explanation.text("parent", new_edge ? "the principal's other destinations" : "none");
   explanation.count("events", window.events);
   if (window.explained > 0) explanation.count("bytes_alerted_elsewhere", window.explained);

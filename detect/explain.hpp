@@ -34,7 +34,7 @@ std::string format_rate(double value);
 /// High for high and critical risk tiers, else medium.
 Severity severity_of(std::uint64_t risk_tier);
 /// What every statistical detector says of its score, into the alert and its explanation.
-void add_statistics(Alert& alert, double p_value, double rate_per_day, double score);
+void add_statistics(Alert& alert, double p_value, double rate_per_day, double score, const CalibrationState& calibration);
 /// How long the baseline is known, at `now_ns`.
 void add_baseline_age(Alert& alert, std::int64_t since_ns, std::int64_t now_ns);
 

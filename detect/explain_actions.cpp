@@ -43,7 +43,7 @@ Alert burst_alert(const Surge::Finding& finding, const Seen& seen) {
   explanation.number("baseline_events", finding.baseline_events);
   explanation.number("baseline_windows", finding.baseline_blocks);
   add_baseline_age(alert, finding.first_ns, event.time_ns());
-  add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score);
+  add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score, finding.calibration);
   explanation.number("season_factor", finding.season);
   if (finding.shock > 1.01) explanation.number("shared_by_role_factor", finding.shock);
   if (finding.kind == Surge::Kind::action) explanation.text("action", action);
@@ -87,7 +87,7 @@ Alert sequence_alert(const Chain::Finding& finding, const Seen& seen) {
   explanation.count("run_events", finding.run_events);
   explanation.number("baseline_events", finding.baseline_events);
   add_baseline_age(alert, finding.first_ns, event.time_ns());
-  add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score);
+  add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score, finding.calibration);
   return alert;
 }
 

@@ -48,7 +48,7 @@ Alert odd_hours_alert(const OddHours::Finding& finding, const Seen& seen) {
   explanation.number("baseline_weeks", finding.weeks);
   add_baseline_age(alert, finding.first_ns, event.time_ns());
   alert.bar_per_day = finding.bar_per_day;
-  add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score);
+  add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score, finding.calibration);
   explanation.text("parent", "the same hour on other days, and the role");
   if (finding.busy_factor > 1.01) explanation.number("busier_than_usual_factor", finding.busy_factor);
   if (finding.role_factor > 1.01) explanation.number("shared_by_role_factor", finding.role_factor);
@@ -78,7 +78,7 @@ Alert beacon_alert(const Beacon::Finding& finding, const Seen& seen) {
   explanation.count("baseline_events", finding.events);
   add_baseline_age(alert, finding.first_ns, event.time_ns());
   alert.bar_per_day = finding.bar_per_day;
-  add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score);
+  add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score, finding.calibration);
   explanation.time("regular_since", finding.since_ns);
   return alert;
 }

@@ -30,6 +30,8 @@ constexpr std::array<std::string_view, Flow::levels + 1> level_names = {"princip
                                                                        "nobody"};
 constexpr std::array<std::int64_t, Flow::levels> period_ns = {3600 * second_ns, day_ns, day_ns, 0};
 
+constexpr std::array<std::string_view, Flow::tails> tail_names = {"destination", "class_destination", "data_class", "unknown_destination"};
+
 TailCalibrator make_tail() { return TailCalibrator(interesting_nats, 3.0); }
 float kept(std::int64_t since_ns) {
   return static_cast<float>(std::exp2(-static_cast<double>(since_ns) / day_ns / half_life_days));
@@ -48,7 +50,9 @@ Flow::Flow(std::uint64_t memory_bytes, double false_alerts_per_day, double hande
       tails_{make_tail(), make_tail(), make_tail(), make_tail()},
       false_alerts_per_day_(false_alerts_per_day),
       handed_over_(handed_over),
-      hot_(hot) {}
+      hot_(hot) {
+  for (std::size_t i = 0; i < tails; ++i) tails_[i].set_name(tail_names[i]);
+}
 
 Flow::Context Flow::context_of(const EventKeys& keys, std::uint64_t question, std::uint64_t data_class, Key symbol,
                                std::int64_t time_ns, float weight) {
@@ -248,6 +252,7 @@ void Flow::judge(std::size_t question, const Context& context, std::uint64_t dat
   const bool hot = rate < hot_max && tail.days() >= calibrated_days;
   const bool finding = tail.days() >= calibrated_days && rate < rate_max * handed_over_;
   const double p_value = tail.p_value(scored.score);
+  const CalibrationState calibration = tail.state_at(scored.score);
   if (hot) {
     const auto today = static_cast<std::uint16_t>(context.time_ns / day_ns);
     if (scored.node->hot_day != today) tail.learn(tail.bar(scored.score, hot_max), context.time_ns, context.weight, scored.score);
@@ -265,6 +270,7 @@ void Flow::judge(std::size_t question, const Context& context, std::uint64_t dat
   verdict.rate_per_day = rate;
   verdict.bar_per_day = rate_max;
   verdict.p_value = p_value;
+  verdict.calibration = calibration;
   verdict.data_class = data_class;
   verdict.level = level_names[scored.known_level];
   verdict.principal_events = scored.node->count;

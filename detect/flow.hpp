@@ -55,6 +55,7 @@ class Flow {
   struct Verdict {
     std::string_view rule;
     double score = 0, rate_per_day = 0, p_value = 1;
+    CalibrationState calibration;
     double bar_per_day = 0;             // rates below it are worth an alert
     bool new_destination = false;       // the principal was never seen there; also when there is nothing to alert
     std::uint64_t data_class = 0;       // of u,c -> d and u -> c
@@ -85,8 +86,7 @@ class Flow {
   /// visit(name of the class, tail), always in the same order. So do all detectors.
   template <class Visit>
   void each_tail(Visit visit) const {
-    constexpr std::array<const char*, tails> names = {"destination", "class_destination", "data_class", "unknown_destination"};
-    for (std::size_t i = 0; i < tails; ++i) visit(names[i], tails_[i]);
+    for (const TailCalibrator& tail : tails_) visit(tail.name(), tail);
   }
 
   void save(SnapshotWriter& out) const;

@@ -59,7 +59,10 @@ void OddHours::Rate::set(float rate) {
 }
 
 OddHours::OddHours(std::uint64_t memory_bytes, double findings_per_day, double handed_over)
-    : findings_per_day_(findings_per_day), handed_over_(handed_over), profiles_(memory_bytes), tails_{{interesting_nats, 1.25}, {interesting_nats, 2.5}} {}
+    : findings_per_day_(findings_per_day), handed_over_(handed_over), profiles_(memory_bytes), tails_{{interesting_nats, 1.25}, {interesting_nats, 2.5}} {
+  tails_[0].set_name("odd_hours");
+  tails_[1].set_name("odd_hours_machine");
+}
 
 void OddHours::prefetch(const EventKeys& keys) const {
   if (keys.principal == 0) return;
@@ -245,6 +248,7 @@ OddHours::Finding OddHours::find(const Profile& own, const Profile& role, const 
   finding.score = at.score;
   finding.bar_per_day = findings_per_day(own);
   finding.p_value = tails_[own.machine].p_value(at.score);
+  finding.calibration = tails_[own.machine].state_at(at.score);
   finding.weeks = weeks(own);
   finding.first_ns = std::int64_t{own.first_hour} * hour_ns;
   if (own.first.seq != last.seq || own.first.sub != last.sub) finding.first = own.first;

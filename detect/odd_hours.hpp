@@ -48,6 +48,7 @@ class OddHours {
     int hours = 1;              // 1 or 2, the last of which holds the event
     std::int64_t start_ns = 0;  // of the first of them
     double score = 0, rate_per_day = 0, bar_per_day = 0, p_value = 1;  // rates below the bar are worth an alert
+    CalibrationState calibration;
     double weeks = 0;           // of history
     std::int64_t first_ns = 0;
     EvidenceRef first;          // of the hour; the event at hand is the last

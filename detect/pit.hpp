@@ -32,7 +32,15 @@ class Pit {
     resolved_ = resolved;
   }
 
-  /// Since the first commit, as of the last settle().
+  /// What was counted until now is worth `keep` of what it was.
+  void forget(double keep) {
+    for (Level& level : levels_) {
+      level.seen *= keep;
+      level.expected *= keep;
+    }
+  }
+
+  /// Since the first commit (but for forget()), as of the last settle().
   const std::array<Level, levels.size()>& counts() const { return levels_; }
 
  private:

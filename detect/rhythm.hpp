@@ -44,9 +44,8 @@ class Rhythm {
 
   template <class Visit>
   void each_tail(Visit visit) const {
-    visit("odd_hours", odd_hours_.calibrator(false));
-    visit("odd_hours_machine", odd_hours_.calibrator(true));
-    visit("beacon", beacon_.calibrator());
+    for (const TailCalibrator* tail : {&odd_hours_.calibrator(false), &odd_hours_.calibrator(true), &beacon_.calibrator()})
+      visit(tail->name(), *tail);
   }
 
   void save(SnapshotWriter& out) const {

@@ -30,6 +30,11 @@ constexpr double excess_prior = 2;
 // and get little.
 constexpr std::array<double, Surge::kinds * 4> budget_share = {0.35, 0.15, 0.01, 0.01, 0.12, 0.1, 0.01, 0.01,
                                                                0.08, 0.04, 0.01, 0.01, 0.04, 0.04, 0.01, 0.01};
+constexpr std::string_view tail_names[Surge::kinds * 4] = {
+    "principal_agent_busy", "principal_agent_sparse", "principal_other_busy", "principal_other_sparse",
+    "action_agent_busy", "action_agent_sparse", "action_other_busy", "action_other_sparse",
+    "app_agent_busy", "app_agent_sparse", "app_other_busy", "app_other_sparse",
+    "fan_out_agent_busy", "fan_out_agent_sparse", "fan_out_other_busy", "fan_out_other_sparse"};
 constexpr double busy_per_min = 0.25;
 // In a window; fewer are too few to matter, however rare.
 constexpr std::array<double, Surge::kinds> count_min = {8, 8, 8, 4};
@@ -63,7 +68,9 @@ Surge::Surge(std::uint64_t memory_bytes, double false_alerts_per_day, double han
       hot_(hot),
       slots_(memory_bytes * 3 / 4),
       clock_(memory_bytes / 4),
-      tails_(tails, TailCalibrator(interesting_nats, excess_prior)) {}
+      tails_(tails, TailCalibrator(interesting_nats, excess_prior)) {
+  for (std::size_t i = 0; i < tails; ++i) tails_[i].set_name(tail_names[i]);
+}
 
 namespace {
 
@@ -233,6 +240,7 @@ void Surge::tell(Kind kind, std::size_t tail_at, Slot& slot, const Standing& at,
   finding.rate_per_day = tail.rate_per_day(at.score);
   finding.bar_per_day = rate_max(tail_at);
   finding.p_value = tail.p_value(at.score);
+  finding.calibration = tail.state_at(at.score);
   finding.baseline_events = double{slot.learnt};
   finding.baseline_blocks = slot.blocks;
   finding.first_ns = std::int64_t{slot.first_s} * second_ns;

@@ -62,6 +62,7 @@ class Surge {
     double usual = 0;                              // per minute, over the whole week
     double season = 1, shock = 1;                  // factors of the role in `expected`
     double score = 0, rate_per_day = 0, p_value = 1;
+    CalibrationState calibration;
     double bar_per_day = 0;                        // rates below it are worth an alert
     double baseline_events = 0, baseline_blocks = 0;
     std::int64_t first_ns = 0;
@@ -79,12 +80,7 @@ class Surge {
 
   template <class Visit>
   void each_tail(Visit visit) const {
-    constexpr const char* names[tails] = {
-        "principal_agent_busy", "principal_agent_sparse", "principal_other_busy", "principal_other_sparse",
-        "action_agent_busy", "action_agent_sparse", "action_other_busy", "action_other_sparse",
-        "app_agent_busy", "app_agent_sparse", "app_other_busy", "app_other_sparse",
-        "fan_out_agent_busy", "fan_out_agent_sparse", "fan_out_other_busy", "fan_out_other_sparse"};
-    for (std::size_t i = 0; i < tails; ++i) visit(names[i], tails_[i]);
+    for (const TailCalibrator& tail : tails_) visit(tail.name(), tail);
   }
 
   void save(SnapshotWriter& out) const;

@@ -25,17 +25,25 @@ void TailCalibrator::advance(std::int64_t time_ns) {
   squares_ *= keep;
   days_ = days_ * keep + pending_days_;
   pending_days_ = 0;
-  pit_.settle(days_ < settled_days ? 0 : p_value(floor_nats_));
+  const bool settled = days_ >= settled_days;
+  pit_.settle(settled ? p_value(floor_nats_) : 0);
+  correction_.settle(settled ? tail_p_value(floor_nats_) : 0, keep);
 }
 
 std::size_t TailCalibrator::bin_of(double score) {
   return static_cast<std::size_t>(std::clamp(score / bin_nats, 0.0, static_cast<double>(bins - 1)));
 }
 
+// `before`: what it was noted as, 0 = not yet.
+void TailCalibrator::note(double score, double weight, double before) {
+  pit_.note(p_value(score), weight, before > 0 ? p_value(before) : 1);
+  correction_.note(tail_p_value(score), 1, before > 0 ? tail_p_value(before) : 1);
+}
+
 void TailCalibrator::raise(double from, double to) {
   const std::size_t low = bin_of(from), high = bin_of(to);
   if (high <= low) return;
-  pit_.note(p_value(to), 1, p_value(from));
+  note(to, 1, from);
   const float moved = std::min(counts_[low], 1.0f);  // it has decayed a little since
   counts_[low] -= moved;
   counts_[high] += moved;
@@ -44,7 +52,8 @@ void TailCalibrator::raise(double from, double to) {
 void TailCalibrator::learn(double score, std::int64_t time_ns, float weight, double seen) {
   advance(time_ns);
   pit_.test(double{weight});
-  if (const double highest = std::max(score, seen); highest >= floor_nats_) pit_.note(p_value(highest), double{weight});
+  correction_.test(1);  // however many it stands for, it is one piece of evidence
+  if (const double highest = std::max(score, seen); highest >= floor_nats_) note(highest, double{weight}, 0);
   counts_[bin_of(score)] += weight;
   if (score < floor_nats_) return;
   weights_ += double{weight};
@@ -57,6 +66,7 @@ double TailCalibrator::independent_share() const { return squares_ > 0 ? weights
 void TailCalibrator::learn_ordinary(std::int64_t time_ns, float count) {
   advance(time_ns);
   pit_.test(double{count});
+  correction_.test(1);
   counts_[0] += count;
 }
 
@@ -68,7 +78,32 @@ double TailCalibrator::above(std::size_t bin) const {
 
 double TailCalibrator::tests() const { return above(0); }
 
+double TailCalibrator::p_of_rate(double rate_per_day) const {
+  return std::min(1.0, rate_per_day * std::max(days_ + pending_days_, 1.0) / std::max(tests(), 1.0));
+}
+
+double TailCalibrator::tail_p_value(double score) const { return p_of_rate(tail_rate(score)); }
+
 double TailCalibrator::rate_per_day(double score) const {
+  const double rate = tail_rate(score);
+  return rate * correction_.factor(p_of_rate(rate));
+}
+
+double TailCalibrator::p_value(double score) const {
+  const double p = tail_p_value(score);
+  return std::min(1.0, p * correction_.factor(p));
+}
+
+CalibrationState TailCalibrator::state_at(double score) const {
+  const double p = tail_p_value(score), factor = correction_.factor(p);
+  CalibrationState state{name_, 0, 0, 0, factor};
+  for (std::size_t i = 0; i < Pit::levels.size() && (state.level == 0 || Pit::levels[i] >= p * factor); ++i)
+    if (const Pit::Level& level = pit_.counts()[i]; level.expected >= (state.level == 0 ? 1e-9 : 1.0))
+      state = {name_, Pit::levels[i], level.seen, level.expected, factor};
+  return state;
+}
+
+double TailCalibrator::tail_rate(double score) const {
   constexpr double enough = 10;          // scores above the threshold of the fit
   constexpr double prior_weight = 6;     // excesses that the prior is worth
   const double days = std::max(days_ + pending_days_, 1.0), share = independent_share();
@@ -78,8 +113,11 @@ double TailCalibrator::rate_per_day(double score) const {
     count += counts_[--threshold];
   const double start = static_cast<double>(threshold) * bin_nats;
   if (score <= start) {
-    const auto bin = static_cast<std::size_t>(std::max(score, 0.0) / bin_nats);
-    return (above(bin) + 0.5 / share) / days;
+    // Within its bin a score has left behind the part of it that lies below, as an exponential law has it.
+    const double at = std::max(score, 0.0) / bin_nats;
+    const auto bin = std::min(static_cast<std::size_t>(at), bins - 1);
+    const double beyond = above(bin + 1) + 0.5 / share, passed = tied_ ? 0 : at - static_cast<double>(bin);
+    return beyond * std::pow((beyond + double{counts_[bin]}) / beyond, 1 - passed) / days;
   }
   double sum = prior_weight * prior_excess_, squares = prior_weight * 2 * prior_excess_ * prior_excess_;
   double weight = prior_weight;
@@ -97,11 +135,6 @@ double TailCalibrator::rate_per_day(double score) const {
   const double beyond = (score - start) / scale;
   const double survival = shape < 1e-3 ? std::exp(-beyond) : std::pow(1 + shape * beyond, -1 / shape);
   return (count + 0.5 / share) / days * survival;
-}
-
-double TailCalibrator::p_value(double score) const {
-  const double days = std::max(days_ + pending_days_, 1.0);
-  return std::min(1.0, rate_per_day(score) * days / std::max(tests(), 1.0));
 }
 
 double TailCalibrator::bar(double score, double rate_max) const {
@@ -130,6 +163,7 @@ void TailCalibrator::save(SnapshotWriter& out) const {
   out.put(pending_days_);
   out.put(last_ns_);
   out.put(pit_);
+  out.put(correction_);
 }
 
 void TailCalibrator::load(SnapshotReader& in) {
@@ -140,6 +174,7 @@ void TailCalibrator::load(SnapshotReader& in) {
   pending_days_ = in.get<double>();
   last_ns_ = in.get<std::int64_t>();
   pit_ = in.get<Pit>();
+  correction_ = in.get<Correction>();
 }
 
 }  // namespace tidewaiter::detect

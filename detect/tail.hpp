@@ -5,24 +5,37 @@
 // count; beyond it a generalised Pareto tail over a high threshold, fitted by moments with a prior (peaks over
 // threshold: Pickands 1975; Siffer et al., "Anomaly Detection in Streams with Extreme Value Theory", KDD 2017).
 // Scores that became alerts are learnt winsorised, as the least score that would have been one: an incident raises the
-// bar a little for the next one like it, but no further than to itself.
+// bar a little for the next one like it, but no further than to itself. What the tail says is corrected by how its p-values held
+// in the past (correction.hpp); pit() counts the corrected ones.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "detect/codec.hpp"
+#include "detect/correction.hpp"
 #include "detect/pit.hpp"
 
 namespace tidewaiter::detect {
+
+/// How p-values like one held so far, for the alert that it is in.
+struct CalibrationState {
+  std::string_view tail_class;
+  double level = 0;               // finest above the p-value of which one or more were to come, else the coarsest; 0 = none yet
+  double seen = 0, expected = 0;  // p-values at or below it since the first commit
+  double factor = 1;              // the correction that is in the p-value
+};
 
 class TailCalibrator {
  public:
   static constexpr double bin_nats = 0.25;
   static constexpr std::size_t bins = 256;
 
-  /// Scores below `floor_nats` are the body. `prior_excess` nats: what the tail is like before it is known.
-  TailCalibrator(double floor_nats, double prior_excess) : floor_nats_(floor_nats), prior_excess_(prior_excess) {}
+  /// Scores below `floor_nats` are the body. `prior_excess` nats: what the tail is like before it is known. `tied`: many scores
+  /// are the same number, so those of a bin are not told apart.
+  TailCalibrator(double floor_nats, double prior_excess, bool tied = false)
+      : floor_nats_(floor_nats), prior_excess_(prior_excess), tied_(tied) {}
 
   /// O(1); a sweep over the bins once in six hours of event time.
   /// `weight`: how many such scores this one of a sample stands for. `seen`: what it was before it was winsorised.
@@ -45,6 +58,12 @@ class TailCalibrator {
   double tests() const;
   /// How well its p-values held, from the day on when detectors go by them.
   const Pit& pit() const { return pit_; }
+  /// What its p-values and rates are multiplied by.
+  const Correction& correction() const { return correction_; }
+  CalibrationState state_at(double score) const;
+  /// Of its class; lives longer than the calibrator.
+  void set_name(std::string_view name) { name_ = name; }
+  std::string_view name() const { return name_; }
 
   void save(SnapshotWriter& out) const;
   void load(SnapshotReader& in);
@@ -53,15 +72,23 @@ class TailCalibrator {
   static std::size_t bin_of(double score);
   void advance(std::int64_t time_ns);
   double above(std::size_t bin) const;
+  /// As the tail has it, before it is corrected.
+  double tail_rate(double score) const;
+  double tail_p_value(double score) const;
+  double p_of_rate(double rate_per_day) const;
+  void note(double score, double weight, double before);
   double independent_share() const;
 
   double floor_nats_, prior_excess_;
+  bool tied_;
+  std::string_view name_;
   std::array<float, bins> counts_{};
   double weights_ = 0, squares_ = 0;  // of the scores from the floor on: what their counts are worth as evidence
   double days_ = 0;      // observed time, decayed like the counts
   double pending_days_ = 0;
   std::int64_t last_ns_ = 0;
   Pit pit_;
+  Correction correction_;
 };
 
 }  // namespace tidewaiter::detect

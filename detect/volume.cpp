@@ -20,6 +20,9 @@ constexpr double budget_share[series_kinds][scales] = {{0.06, 0.09, 0.06}, {0.06
 // hands: theirs are left to these.
 constexpr std::size_t ramp_classes = 3;
 constexpr double ramp_share[ramp_classes] = {0.2, 0.29, 0.02};
+constexpr std::string_view tail_names[series_kinds * scales + ramp_classes] = {
+    "pair_5m", "pair_1h", "pair_1d", "principal_5m", "principal_1h", "principal_1d",
+    "app_5m", "app_1h", "app_1d", "ramp_principal", "ramp_regular_pair", "ramp_other"};
 constexpr double regular_spread = 0.5, regular_activity = 0.6;
 constexpr double prior_weight[scales] = {6, 10, 20};            // excesses that the pool's scale is worth
 constexpr std::int64_t warm_age_s = 3 * 86'400;
@@ -68,7 +71,9 @@ Volume::Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double b
       series_(memory_bytes / 2),
       windows_(memory_bytes / 3),
       seasons_(memory_bytes / 16),
-      tails_(series_kinds * scales + ramp_classes, TailCalibrator(interesting_nats, 1.25)) {}
+      tails_(series_kinds * scales + ramp_classes, TailCalibrator(interesting_nats, 1.25)) {
+  for (std::size_t i = 0; i < tails_.size(); ++i) tails_[i].set_name(tail_names[i]);
+}
 
 // Bytes count as leaving unless the event or the destination tables say that they stay inside.
 bool Volume::leaves(const Event& event) {
@@ -326,6 +331,7 @@ bool Volume::alerts(Window& window, Series& series, const Expectation& expected,
     finding.rate_per_day = rare.rate;
     finding.bar_per_day = rate_max;
     finding.p_value = tail.p_value(at.score);
+    finding.calibration = tail.state_at(at.score);
   }
   if (rare.rate >= rate_max * hot_) return false;
   explain_usual_away(window, std::expm1(expected.quantile + at.season + at.shock));
@@ -372,6 +378,7 @@ bool Volume::judge_ramp(const Window& window, const Judged& judged, Series& seri
   finding.rate_per_day = rare.rate;
   finding.bar_per_day = rate_max;
   finding.p_value = tail.p_value(score);
+  finding.calibration = tail.state_at(score);
   finding.expected = std::expm1(base);
   finding.upper = std::max(finding.expected, std::expm1(base + 2.33 * spread));
   finding.shock = std::exp(at.common);

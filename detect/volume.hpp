@@ -49,6 +49,7 @@ class Volume {
     double largest_before = 0;
     double not_below = 0;            // no alert below so many bytes
     double score = 0, rate_per_day = 0, p_value = 1;
+    CalibrationState calibration;
     double bar_per_day = 0;          // rates below it are worth an alert
     double windows_seen = 0;
     std::int64_t first_s = 0;
@@ -79,9 +80,7 @@ class Volume {
 
   template <class Visit>
   void each_tail(Visit visit) const {
-    constexpr const char* names[] = {"pair_5m", "pair_1h", "pair_1d", "principal_5m", "principal_1h", "principal_1d",
-                                     "app_5m", "app_1h", "app_1d", "ramp_principal", "ramp_regular_pair", "ramp_other"};
-    for (std::size_t i = 0; i < tails_.size(); ++i) visit(names[i], tails_[i]);
+    for (const TailCalibrator& tail : tails_) visit(tail.name(), tail);
   }
 
   void save(SnapshotWriter& out) const;

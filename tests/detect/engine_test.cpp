@@ -1,4 +1,5 @@
 // The engine as a whole: determinism, snapshots, memory, the schema of what it writes.
+#include "detect/correction.hpp"
 #include "tests/detect/alert_schema.hpp"
 #include "tests/detect/support.hpp"
 
@@ -156,6 +157,10 @@ TEST(Engine, says_of_each_detector_that_is_on_how_well_its_p_values_hold) {
   for (const Calibration& of : machine.engine->calibration()) {
     EXPECT_TRUE(classes[of.detector].insert(of.tail_class).second) << of.detector << ' ' << of.tail_class;
     for (const Pit::Level& level : of.pit.counts()) expected += level.expected;
+    for (const double factor : of.correction) {
+      EXPECT_GE(factor, Correction::least);
+      EXPECT_LE(factor, Correction::most);
+    }
   }
   EXPECT_GT(expected, 1) << "after the first week they count";
   EXPECT_EQ(classes["flow"].size(), 4u);
@@ -172,6 +177,8 @@ TEST(Engine, says_of_each_detector_that_is_on_how_well_its_p_values_hold) {
   };
   EXPECT_EQ(shown("volume"), 12 * static_cast<std::ptrdiff_t>(Pit::levels.size()));
   EXPECT_EQ(shown("sequence"), 0);
+  EXPECT_EQ(std::ranges::count(samples, "tidewaiter_detect_p_value_correction", &MetricSample::name),
+            static_cast<std::ptrdiff_t>((4 + 12 + 16 + 3) * Pit::levels.size()));
 }
 
 TEST(Engine, records_of_its_own_and_rejects_are_passed_over) {

@@ -58,6 +58,100 @@ TEST(Tail, its_own_count_of_p_values_says_how_well_they_hold) {
   EXPECT_GT(coarse.pit().counts()[3].expected, 0);
 }
 
+TEST(Tail, what_its_past_says_of_its_p_values_corrects_them) {
+  TailCalibrator tail(4, 1.25);
+  Exponential scores;
+  // Half of the surprising scores stop coming after ten days: the tail remembers them for weeks.
+  double before = 0;
+  for (int i = 0; i < 200'000; ++i) {
+    const std::int64_t time = monday + i * (40 * day / 200'000);
+    const double score = scores.next(1);
+    const bool gone = time > monday + 10 * day && score > 4 && i % 2 == 0;
+    gone ? tail.learn_ordinary(time) : tail.learn(score, time);
+    if (i == 60'000) before = tail.correction().factor(1e-3);
+  }
+  EXPECT_LT(tail.correction().factor(1e-3), 0.95) << "it is too careful";
+  EXPECT_GT(tail.correction().factor(1e-3), 0.5);
+  EXPECT_LE(before, 1.05);
+  const Pit::Level& corrected = tail.pit().counts()[1];
+  EXPECT_GT(corrected.expected, 100);
+  EXPECT_GT(corrected.seen / corrected.expected, 0.67);
+  EXPECT_LT(corrected.seen / corrected.expected, 1.5);
+}
+
+TEST(Correction, is_none_without_a_past_and_follows_what_was_counted_within_its_bounds) {
+  Correction correction;
+  for (const double p : {1.0, 0.02, 1e-3, 3e-5, 1e-6, 1e-12, 0.0}) EXPECT_EQ(correction.factor(p), 1) << p;
+  const auto spend = [&](double tests, double seen_per_level) {
+    correction.settle(1, 1);
+    correction.test(tests);
+    for (const double level : Pit::levels)
+      for (double n = 0; n < seen_per_level * tests * level; ++n) correction.note(level * 0.99, 1, level * 10);
+    correction.settle(1, 1);
+  };
+  spend(100'000, 0.5);
+  EXPECT_NEAR(correction.factor(1e-2), 0.5, 0.05);
+  EXPECT_NEAR(correction.factor(1e-3), 0.55, 0.05);
+  EXPECT_LT(correction.factor(1e-4), 1) << "little was to come there: it follows the coarser level";
+  EXPECT_NEAR(correction.factor(std::sqrt(1e-2 * 1e-3)), std::sqrt(correction.factor(1e-2) * correction.factor(1e-3)), 1e-9);
+  spend(100'000'000, 0.01);
+  EXPECT_EQ(correction.factor(1e-4), Correction::least);
+  spend(1'000'000'000, 9);
+  EXPECT_EQ(correction.factor(1e-4), Correction::most);
+}
+
+TEST(Correction, rises_with_the_p_value_whatever_was_counted) {
+  std::mt19937_64 random(5);
+  for (int trial = 0; trial < 200; ++trial) {
+    Correction correction;
+    correction.settle(1, 1);
+    correction.test(1e6);
+    for (const double level : Pit::levels) correction.note(level, static_cast<double>(random() % 20'000), level * 5);
+    correction.settle(1, 1);
+    double last = 0;
+    for (double p = 1e-8; p <= 1; p *= 1.07) {
+      const double corrected = p * correction.factor(p);
+      EXPECT_GT(corrected, last) << p;
+      EXPECT_GE(corrected, p * Correction::least);
+      EXPECT_LE(corrected, p * Correction::most);
+      last = corrected;
+    }
+  }
+}
+
+TEST(Correction, one_incident_changes_little) {
+  Correction correction;
+  correction.settle(1, 1);
+  correction.test(20'000);
+  correction.note(1e-9, 1);
+  correction.settle(1, 1);
+  for (const double p : Pit::levels) EXPECT_LT(correction.factor(p), 1.2) << p;
+}
+
+TEST(Tail, within_a_bin_scores_are_told_apart_unless_they_are_tied) {
+  TailCalibrator apart(4, 1.25), tied(4, 1.25, true);
+  Exponential scores;
+  for (int i = 0; i < 100'000; ++i)
+    for (TailCalibrator* tail : {&apart, &tied}) tail->learn(scores.next(1), monday + i * (20 * day / 100'000));
+  EXPECT_GT(apart.rate_per_day(4.5), apart.rate_per_day(4.7));
+  EXPECT_EQ(tied.rate_per_day(4.5), tied.rate_per_day(4.7));
+  EXPECT_NEAR(apart.rate_per_day(4.625) / (5000 * std::exp(-4.625)), 1, 0.15);
+}
+
+TEST(Tail, an_alert_is_told_the_finest_level_that_was_counted_above_its_p_value) {
+  TailCalibrator tail(4, 1.25);
+  tail.set_name("some_class");
+  EXPECT_EQ(tail.state_at(9).level, 0) << "nothing is counted in the first week";
+  Exponential scores;
+  for (int i = 0; i < 200'000; ++i) tail.learn(scores.next(1), monday + i * (40 * day / 200'000));
+  const CalibrationState near = tail.state_at(5.5), far = tail.state_at(40);
+  EXPECT_EQ(near.tail_class, "some_class");
+  EXPECT_EQ(near.level, 1e-2);
+  EXPECT_EQ(far.level, 1e-5) << "of 1e-6 not one was to come";
+  EXPECT_NEAR(near.seen / near.expected, 1, 0.3);
+  EXPECT_EQ(near.factor, tail.correction().factor(tail.p_value(5.5) / near.factor));
+}
+
 TEST(Tail, beyond_the_data_it_falls_like_the_data_does) {
   TailCalibrator tail(4, 1.25);
   Exponential scores;

@@ -56,6 +56,11 @@ TEST(Volume, one_bulk_send_to_a_new_destination_is_found_in_its_bucket) {
   EXPECT_LT(alert["explanation"]["expected"].get<double>(), 1e6);
   EXPECT_LT(alert["explanation"]["not_an_alert_below"].get<double>(), 8e7);
   EXPECT_LT(alert["explanation"]["p_value"].get<double>(), 1e-3);
+  const auto& calibration = alert["explanation"]["calibration"];
+  EXPECT_EQ(calibration["class"], "pair_5m");
+  EXPECT_GT(calibration["expected"].get<double>(), 0);
+  EXPECT_GE(calibration["level"].get<double>(), alert["explanation"]["p_value"].get<double>());
+  EXPECT_GT(calibration["factor"].get<double>(), 0);
   EXPECT_FALSE(alert["evidence"].empty());
 }
 
