@@ -98,6 +98,8 @@ ArtifactUse use_of(const Event& event) {
                     event.get(Num::family) == static_cast<std::uint64_t>(Family::agent);
   if (!runs || !event.has(Str::provenance_artifact_digest) || is_statement(event) || what == action("approve"))
     return ArtifactUse::none;
+  // A file that is read, written or carried over a network is no artifact that runs.
+  if (event.get(Num::resource_type) == word::resource_type("file") && what != action("execute")) return ArtifactUse::none;
   return ArtifactUse::runtime;
 }
 

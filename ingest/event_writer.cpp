@@ -169,6 +169,10 @@ bool EventWriter::append_word(const Leaf& leaf, std::string_view text) {
 
 void EventWriter::join(const Join& join) {
   if (event_->has(join.column)) return;
+  for (const Guard& guard : join.when) {
+    const bool begins = (captured_ >> guard.capture & 1) != 0 && captures_[guard.capture].starts_with(guard.start);
+    if (begins == guard.negated) return;
+  }
   std::size_t size = join.captures.size() - 1;
   for (const std::uint8_t number : join.captures) {
     if ((captured_ >> number & 1) == 0) return;
@@ -213,6 +217,9 @@ void EventWriter::finish(const Record& record) {
 void EventWriter::finish(const Record& record, const std::vector<Default>& defaults, std::uint16_t number,
                          std::uint16_t version) {
   if (event_->has(Str::principal) && event_->get(Str::principal).empty()) event_->clear(Str::principal);
+  if (event_->has(Str::on_behalf_of) && event_->has(Str::principal) &&
+      event_->get(Str::on_behalf_of) == event_->get(Str::principal))
+    event_->clear(Str::on_behalf_of);  // who acts for himself acts for nobody
   for (const Default& one : defaults) {
     if (one.kind == ColumnKind::string) {
       if (!event_->has(static_cast<Str>(one.slot))) event_->set(static_cast<Str>(one.slot), one.text);

@@ -78,6 +78,7 @@ std::string_view tuple_side(std::string_view tuple, bool destination) {
 }
 
 std::string_view sha256_in(std::string_view text) {
+  if (text.size() == 64 && std::all_of(text.begin(), text.end(), is_hex)) return text;
   constexpr std::size_t digits = 64;
   for (std::size_t at = text.find("sha256"); at != std::string_view::npos; at = text.find("sha256", at + 1)) {
     std::string_view rest = text.substr(at + 6);

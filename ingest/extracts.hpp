@@ -20,7 +20,7 @@ std::string_view endpoint_port(std::string_view endpoint);
 /// Of "10.0.0.1:40000->10.0.0.2:443": the endpoint before or behind the arrow.
 std::string_view tuple_side(std::string_view tuple, bool destination);
 
-/// The 64 hex digits behind "sha256:" (or "sha256%3A", "sha256=") anywhere in the text.
+/// The 64 hex digits behind "sha256:" (or "sha256%3A", "sha256=") anywhere in the text, or the text itself if it is that.
 std::string_view sha256_in(std::string_view text);
 
 /// An id of W3C Trace Context: 32 hex digits, or the 16 of a span.

@@ -66,6 +66,7 @@ std::optional<Extract> extract_of(std::string_view word) {
       {"hex_of_base64", Extract::hex_of_base64},
       {"hex_id", Extract::hex_id},
       {"other_id", Extract::other_id},
+      {"words", Extract::words},
       {"digest", Extract::digest},
       {"url_host", Extract::url_host},
       {"url_port", Extract::url_port},

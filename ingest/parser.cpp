@@ -122,7 +122,7 @@ RejectReason Parser::State::map(Batch& batch, Record& record, bool& mapped) {
 RejectReason Parser::State::try_format(Batch& batch, Record& record, std::size_t number, ondemand::document& document,
                                        bool array, bool& mapped) {
   Format& format = formats[number];
-  if (format.general) return walk(batch, record, format, document, mapped);
+  if (format.general && (array || !format.plain)) return walk(batch, record, format, document, mapped);
   if (array) return RejectReason::none;
   const RejectReason reason = walk(batch, record, *format.plain, document, mapped);
   if (mapped) ++format.count.events;

@@ -10,35 +10,43 @@ namespace ondemand = simdjson::ondemand;
 
 Result<void> Parser::State::add(const MappingFile& file) {
   Format format;
-  if (is_plain_mapping(file.json) && !options.explain) {
-    TRY_ASSIGN(auto plan, Plan::compile(file.json, file.name));
-    format.name = plan->format;
-    format.by_headers = !plan->header_prefix.empty();
-    std::vector<std::string> keys;
-    for (std::uint32_t i = 0; i < plan->nodes[0].child_count; ++i) {
-      const PlanNode& node = plan->nodes[plan->nodes[0].first_child + i];
-      if (node.capture >= 0 && (plan->required_captures >> node.capture & 1) != 0) keys.push_back(node.key);
-    }
-    format.ways.push_back({numbers_of(keys), false});
-    format.plain = std::make_unique<PlanWalker>(std::move(plan));
-  } else {
-    TRY_ASSIGN(auto recipe, Recipe::compile(file.json, file.name));
-    format.name = recipe->format;
-    for (const Shape& one : recipe->shapes) {
-      format.by_headers = format.by_headers || one.any_header;
-      format.ways.push_back({numbers_of(one.keys), one.array});
-    }
-    format.by_headers = format.by_headers || !recipe->header_prefix.empty();
-    has_text = has_text || recipe->is_text;
-    const bool is_signed = !recipe->signatures.empty();
-    format.general = std::make_unique<RecipeWalker>(std::move(recipe));
-    if (is_signed && options.trust) format.general->judge_signatures(options.trust);
-    for (const auto& [name, columns] : options.text_columns)
-      if (name == format.name) format.general->set_text_columns(columns);
-  }
+  const bool is_plain = is_plain_mapping(file.json) && !options.explain;
+  if (is_plain) TRY(add_plain(file, format));
+  if (!is_plain || reads_arrays(file.json)) TRY(add_general(file, format));
   const auto same = std::find_if(formats.begin(), formats.end(), [&](const Format& f) { return f.name == format.name; });
   if (same != formats.end()) *same = std::move(format);
   else formats.push_back(std::move(format));
+  return {};
+}
+
+Result<void> Parser::State::add_plain(const MappingFile& file, Format& format) {
+  TRY_ASSIGN(auto plan, Plan::compile(file.json, file.name));
+  format.name = plan->format;
+  format.by_headers = !plan->header_prefix.empty();
+  std::vector<std::string> keys;
+  for (std::uint32_t i = 0; i < plan->nodes[0].child_count; ++i) {
+    const PlanNode& node = plan->nodes[plan->nodes[0].first_child + i];
+    if (node.capture >= 0 && (plan->required_captures >> node.capture & 1) != 0) keys.push_back(node.key);
+  }
+  format.ways.push_back({numbers_of(keys), false});
+  format.plain = std::make_unique<PlanWalker>(std::move(plan));
+  return {};
+}
+
+Result<void> Parser::State::add_general(const MappingFile& file, Format& format) {
+  TRY_ASSIGN(auto recipe, Recipe::compile(file.json, file.name));
+  format.name = recipe->format;
+  for (const Shape& one : recipe->shapes) {
+    format.by_headers = format.by_headers || one.any_header;
+    format.ways.push_back({numbers_of(one.keys), one.array});
+  }
+  format.by_headers = format.by_headers || !recipe->header_prefix.empty();
+  has_text = has_text || recipe->is_text;
+  const bool is_signed = !recipe->signatures.empty();
+  format.general = std::make_unique<RecipeWalker>(std::move(recipe));
+  if (is_signed && options.trust) format.general->judge_signatures(options.trust);
+  for (const auto& [name, columns] : options.text_columns)
+    if (name == format.name) format.general->set_text_columns(columns);
   return {};
 }
 

@@ -20,7 +20,7 @@ namespace tidewaiter::ingest {
 inline constexpr std::size_t shape_keys_max = 512;
 using KeySet = std::bitset<shape_keys_max>;
 
-/// A format: executed by the quick walk or by the general one.
+/// A format: executed by the quick walk or by the general one; if it has both, the general one is for arrays.
 struct Format {
   std::string name;
   std::unique_ptr<PlanWalker> plain;
@@ -85,6 +85,8 @@ struct Parser::State {
   RejectReason why_broken(std::string_view value) const;
   simdjson::error_code iterate(std::string_view value, Document& document);
   Result<void> add(const MappingFile& file);
+  Result<void> add_plain(const MappingFile& file, Format& format);
+  Result<void> add_general(const MappingFile& file, Format& format);
   KeySet numbers_of(const std::vector<std::string>& keys);
   WalkLimits walk_limits() const { return {options.limits, options.events_max, topic->strict}; }
 };

@@ -119,7 +119,7 @@ class Compiler {
     for (const json& entry : list) {
       if (sources.is_array()) at_ = "fields." + name + "[" + std::to_string(number++) + "]";
       const json source = entry.is_string() ? json{{"path", entry.get<std::string>()}} : entry;
-      if (source.contains("paths"))
+      if (source.contains("paths") || source.contains("when"))
         TRY(join(*column, source));
       else
         TRY(leaf(*column, source, list.size() > 1));
@@ -131,13 +131,26 @@ class Compiler {
 
   Result<void> join(const ColumnInfo& column, const json& source) {
     if (column.kind != ColumnKind::string) return wrong(at_, "only a string column can be joined");
-    Join made{static_cast<Str>(column.slot), {}};
-    for (const json& path : source["paths"]) {
+    Join made{static_cast<Str>(column.slot), {}, {}};
+    for (const json& path : source.contains("paths") ? source["paths"] : json::array({source.at("path")})) {
       TRY_ASSIGN(const std::int32_t number, capture(path.get<std::string>()));
       made.captures.push_back(static_cast<std::uint8_t>(number));
     }
+    if (source.contains("when")) {
+      TRY_ASSIGN(Guard guard, guard_of(source["when"]));
+      made.when.push_back(std::move(guard));
+    }
     plan_.joins.push_back(std::move(made));
     return {};
+  }
+
+  /// Of a condition that is_plain_mapping lets through: one word with '*' at its end.
+  Result<Guard> guard_of(const json& condition) {
+    TRY_ASSIGN(const std::int32_t number, capture(condition.at("path").get<std::string>()));
+    const bool negated = condition.contains("not");
+    std::string start = condition.at(negated ? "not" : "is").get<std::string>();
+    start.pop_back();
+    return Guard{static_cast<std::uint8_t>(number), negated, std::move(start)};
   }
 
   Result<void> leaf(const ColumnInfo& column, const json& source, bool contested) {

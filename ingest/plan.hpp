@@ -46,10 +46,18 @@ struct PlanNode {
   std::uint32_t table = 0, table_mask = 0;  // open addressing over the children's keys, in Plan::table
 };
 
+/// Holds when the captured text begins like this, or, if negated, when it does not.
+struct Guard {
+  std::uint8_t capture;
+  bool negated;
+  std::string start;
+};
+
 /// Captured texts put together with a space: a string column whose other sources gave nothing.
 struct Join {
   Str column;
   std::vector<std::uint8_t> captures;
+  std::vector<Guard> when;  // all of them
 };
 
 /// A column with several sources: of Plan::offers from `first` on, the first that gives a value counts.

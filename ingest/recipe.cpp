@@ -132,12 +132,22 @@ namespace {
 
 using json = nlohmann::json;
 
+/// What a Plan knows of conditions: how one text begins, for a text that is copied.
+bool is_plain_condition(const json& source, const json& when) {
+  if (!when.is_object() || !when.contains("path") || source.contains("as") || source.contains("separator")) return false;
+  const json& word = when.contains("not") ? when["not"] : when.value("is", json());
+  if (!word.is_string()) return false;
+  const auto text = word.get<std::string>();
+  return text.size() > 1 && text.find('*') == text.size() - 1;
+}
+
 bool is_plain(const json& mapping) {
-  if (!mapping.is_object() || mapping.contains("events") || mapping.contains("text") || mapping.contains("marks") ||
+  if (!mapping.is_object() || mapping.contains("text") || mapping.contains("marks") ||
       mapping.contains("signature"))
     return false;
+  if (mapping.contains("events") && mapping["events"] != json::array({"", "[]"})) return false;
   if (!mapping.contains("detect") || mapping["detect"].contains("any")) return false;
-  static const std::set<std::string> plain = {"path", "as", "form", "separator", "segment", "paths"};
+  static const std::set<std::string> plain = {"path", "as", "form", "separator", "segment", "paths", "when"};
   auto is_plain_path = [](const std::string& path) { return path.find_first_of("[]{}'()^/@:=") == std::string::npos; };
   const json fields = mapping.value("fields", json::object());
   for (const auto& [column, sources] : fields.items())
@@ -146,6 +156,7 @@ bool is_plain(const json& mapping) {
       if (!source.is_object()) continue;
       for (const auto& [key, value] : source.items())
         if (!plain.contains(key)) return false;
+      if (source.contains("when") && !is_plain_condition(source, source["when"])) return false;
       if (source.contains("path") && !is_plain_path(source["path"].get<std::string>())) return false;
       if (source.contains("as") && !transform_of(source["as"].get<std::string>())) return false;
       if (source.contains("segment") && source["segment"].get<int>() < 0) return false;
@@ -163,6 +174,11 @@ bool is_plain_mapping(std::string_view text) {
   } catch (const json::exception&) {  // the wrong type of a value: the compiler will say which
     return false;
   }
+}
+
+bool reads_arrays(std::string_view text) {
+  const json mapping = json::parse(text, nullptr, false);
+  return mapping.is_object() && mapping.contains("events");
 }
 
 }  // namespace tidewaiter::ingest

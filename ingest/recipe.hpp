@@ -17,6 +17,7 @@
 #include "core/result.hpp"
 #include "ingest/mapping_path.hpp"
 #include "ingest/plan.hpp"
+#include "ingest/recipe_pick.hpp"
 
 namespace tidewaiter::ingest {
 
@@ -94,7 +95,7 @@ struct TableRow {
 /// What is read out of a text before it becomes a column's value.
 enum class Extract : std::uint8_t {
   none, hash, size, count, hex_of_base64, url_host, url_port, endpoint_ip, endpoint_host, endpoint_port,
-  tuple_src_ip, tuple_src_port, tuple_dst_ip, tuple_dst_port, host_name, digest, hex_id, other_id
+  tuple_src_ip, tuple_src_port, tuple_dst_ip, tuple_dst_port, host_name, digest, hex_id, other_id, words
 };
 
 struct SourcePart {
@@ -117,6 +118,7 @@ struct ColumnSource {
   std::vector<Literal> which;          // the literal of the first cell that is there
   std::vector<Condition> when;
   std::vector<TableRow> table;
+  std::vector<PickStep> pick;          // from the value of the one part into it
   char separator = 0;
   int segment = 0;                     // negative: from the end
   std::uint64_t flag = 0;
@@ -155,6 +157,7 @@ struct RecipeNode {
   std::string kv_key;
   std::int32_t location = -1;                  // an event stands here: which location
   bool holds_location = false;                 // here or below
+  bool is_asked_from_inside = false;           // events stand below, and something asks for the text of the whole
   bool later = false;                          // events stand in it, and siblings say something about them
   bool tells = false;                          // no events stand in it, and it may say something about those of a sibling
   std::vector<std::uint32_t> columns;          // of a text node: nodes by the default order of columns
@@ -205,5 +208,8 @@ class Recipe {
 
 /// True when the mapping asks for nothing that a Plan cannot do.
 bool is_plain_mapping(std::string_view json);
+
+/// Of a plain mapping: it says that events stand in arrays, too, which takes a Recipe of the same mapping.
+bool reads_arrays(std::string_view json);
 
 }  // namespace tidewaiter::ingest

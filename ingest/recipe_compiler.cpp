@@ -178,6 +178,10 @@ class RecipeCompiler {
   Result<ColumnSource> read_source(const ColumnInfo& column, const json& source) {
     ColumnSource made;
     TRY(texts(source, made));
+    if (source.contains("pick")) {
+      if (!source.contains("path")) return wrong(at_, "'pick' goes with 'path'");
+      TRY_ASSIGN(made.pick, pick_steps(source["pick"]));
+    }
     TRY(transforms(column, source, made));
     know_values(made);
     if (source.contains("when")) {
@@ -217,6 +221,34 @@ class RecipeCompiler {
         TRY_ASSIGN(part.cell, cell(path));
       }
       made.parts.push_back(part);
+    }
+    return {};
+  }
+
+  Result<std::vector<PickStep>> pick_steps(const json& steps) {
+    std::vector<PickStep> made;
+    for (const json& step : steps) {
+      PickStep next;
+      if (step.is_string()) next.key = step.get<std::string>();
+      else if (step.is_number()) next.index = step.get<std::int64_t>();
+      else TRY(pick_element(step, next));
+      made.push_back(std::move(next));
+    }
+    return made;
+  }
+
+  Result<void> pick_element(const json& step, PickStep& made) {
+    made.is_element = true;
+    made.key = step.items().begin().key();
+    const json& wanted = step.items().begin().value();
+    if (wanted.is_object()) {
+      made.picked = std::make_unique<Pick>();
+      TRY_ASSIGN(made.picked->cell, cell(wanted.at("path").get<std::string>()));
+      TRY_ASSIGN(made.picked->steps, pick_steps(wanted.at("pick")));
+    } else if (const auto text = wanted.get<std::string>(); text.starts_with('=')) {
+      made.literal = lasting_text(std::string_view(text).substr(1));
+    } else {
+      TRY_ASSIGN(made.cell, cell(text));
     }
     return {};
   }
@@ -268,7 +300,7 @@ class RecipeCompiler {
   static void know_values(ColumnSource& made) {
     for (TableRow& row : made.table)
       if (!row.keep) row.value = Constant::of(made.leaf, row.to);
-    if (made.extract != Extract::none || made.separator != 0 || !made.table.empty()) return;
+    if (made.extract != Extract::none || made.separator != 0 || !made.table.empty() || !made.pick.empty()) return;
     for (ColumnSource::Literal& one : made.which) one.value = Constant::of(made.leaf, one.text);
     if (made.parts.size() != 1) return;
     if (made.parts[0].cell < 0) made.value = Constant::of(made.leaf, made.parts[0].literal);

@@ -179,12 +179,13 @@ class Planter {
       const std::size_t inside = settle(child);
       cells += inside;
       recipe_.nodes[child].tells = !recipe_.nodes[child].holds_location && inside > 0;
-      if (recipe_.nodes[child].holds_location) holds = true;
+      if (recipe_.nodes[child].holds_location) holds = recipe_.nodes[at].is_asked_from_inside = true;
       else outside += inside;
     }
     for (const std::uint32_t child : recipe_.nodes[at].children)
       recipe_.nodes[child].later = recipe_.nodes[child].holds_location && outside > 0;
     recipe_.nodes[at].holds_location = holds;
+    if (recipe_.nodes[at].cells.empty()) recipe_.nodes[at].is_asked_from_inside = false;
     return cells;
   }
 

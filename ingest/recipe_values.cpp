@@ -41,6 +41,8 @@ std::string_view segment_of(std::string_view text, char separator, int segment) 
   return text.substr(0, text.find(separator));
 }
 
+bool is_between_words(char c) { return c == ' ' || c == ',' || c == '\t' || c == '\n' || c == '\r'; }
+
 /// Calls `visit` with each string of a JSON array, escapes still in it.
 template <class Visit>
 void for_each_string(std::string_view list, Visit visit) {
@@ -131,6 +133,18 @@ std::string_view RecipeValues::keep_hex(std::string_view start, std::string_view
   return {out, static_cast<std::size_t>(at - out)};
 }
 
+/// "a, b,c" as "a b c".
+std::string_view RecipeValues::keep_words(std::string_view text) {
+  char* const out = EventWriter::derive(*batch_, text.size());
+  char* at = out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (is_between_words(text[i])) continue;
+    if (at != out && is_between_words(text[i - 1])) *at++ = ' ';
+    *at++ = text[i];
+  }
+  return {out, static_cast<std::size_t>(at - out)};
+}
+
 std::string_view RecipeValues::keep_number(std::size_t number) {
   char digits[24];
   const char* end = std::to_chars(digits, digits + sizeof digits, number).ptr;
@@ -141,6 +155,10 @@ bool RecipeValues::offer(const ColumnSource& source, const Cell* cells) {
   if (source.parts.size() == 1 && source.parts[0].cell >= 0) {
     const Cell& cell = cells[source.parts[0].cell];
     if (cell.kind == Cell::Kind::none) return false;
+    if (!source.pick.empty()) {
+      const auto text = cell.is_text() ? std::nullopt : picked_text(source.pick, cell.text, cells);
+      return text && offer_text(source, keep(*text));
+    }
     if (source.extract == Extract::count) {
       if (cell.kind != Cell::Kind::array) return false;
       char digits[16];
@@ -248,6 +266,7 @@ bool RecipeValues::extract(Extract what, std::string_view& text) {
     case Extract::host_name: return is_host_name(text);
     case Extract::hex_id: return is_hex_id(text);
     case Extract::other_id: return !is_hex_id(text);
+    case Extract::words: text = keep_words(text); break;
     case Extract::endpoint_ip: text = endpoint_host(text); break;
     case Extract::endpoint_host: text = endpoint_host(text); return is_host_name(text);
     case Extract::endpoint_port: text = endpoint_port(text); break;

@@ -31,6 +31,7 @@ class RecipeValues {
   bool extract(Extract what, std::string_view& text);
   std::string_view keep(std::string_view text);
   std::string_view keep_hex(std::string_view start, std::string_view bytes);
+  std::string_view keep_words(std::string_view text);
   std::string_view keep_number(std::size_t number);
 
   Batch* batch_ = nullptr;

@@ -274,6 +274,14 @@ bool RecipeWalker::plain_object(ondemand::object& fields, std::uint32_t at, cons
   const RecipeNode& node = recipe_->nodes[at];
   const std::uint32_t events = result_.events;
   std::string_view skipped;
+  if (node.is_asked_from_inside) {  // events inside may ask for it
+    bool is_object = false;
+    if (fields.raw_json().get(skipped) != simdjson::SUCCESS) return false;
+    set(at, Cell::Kind::object, trimmed(skipped));
+    if (fields.reset().get(is_object) != simdjson::SUCCESS || !object(fields, at)) return false;
+    if (node.location >= 0) emit_holder(at, events);
+    return true;
+  }
   if (node.children.empty() ? fields.raw_json().get(skipped) != simdjson::SUCCESS : !object(fields, at)) return false;
   if (node.location < 0 && node.cells.empty()) return true;
   set(at, Cell::Kind::object, up_to_here(start));

@@ -301,6 +301,13 @@ TEST(Joins, a_rule_may_be_about_what_runs) {
   EXPECT_THAT(outcome.alerts[0]["title"].get<std::string>(), HasSubstr("node-1 runs sha256:aa0000000000 of app pay"));
 }
 
+TEST(Joins, a_file_that_is_carried_is_no_artifact_that_runs) {
+  Made sent = runs("aa", monday), executed = runs("bb", monday);
+  sent.action = "send";
+  for (Made* made : {&sent, &executed}) made->numbers.emplace_back(Num::resource_type, number(enums::resource_type, "file"));
+  EXPECT_EQ(after({sent, executed}, policy(R"("uses":["runtime"])")).verdicts(), (std::vector<std::string>{"unattested"}));
+}
+
 TEST(Joins, what_did_not_happen_is_not_joined) {
   Made denied = deploy("aa"), begun = deploy("aa");
   denied.numbers.emplace_back(Num::outcome, number(enums::outcome, "denied"));

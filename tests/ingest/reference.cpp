@@ -51,7 +51,7 @@ class Reference {
     defaults();
     times();
     out_["format"] = "1";
-    out_["mapping_version"] = "2";
+    out_["mapping_version"] = "3";
     if (flags_ != 0) out_["flags"] = std::to_string(flags_);
     return out_;
   }
@@ -195,6 +195,7 @@ class Reference {
       const auto value = text ? parse_rfc3339(*text) : std::nullopt;
       if (value && *value >= 0 && !out_.contains(name)) out_[name] = std::to_string(*value);
     };
+    const auto type = attribute("type");
     time("time", "time");
     time("observed_time", "recordedtime");
     string("tenant", attribute("tenant"));
@@ -202,14 +203,20 @@ class Reference {
       string("trace_id", part(*parent, '-', 1));
       string("span_id", part(*parent, '-', 2));
     }
-    if (const auto type = attribute("type"); type && !out_.contains("family"))
+    if (type && !out_.contains("family"))
       if (const auto word = part(*type, '.', 2)) out_["family"] = std::to_string(enums::family.find(*word).value_or(0));
+    if (!type || !type->starts_with("dev.tidewaiter.")) {
+      string("operation", type);
+      string("resource", attribute("subject"));
+    }
     const auto source = attribute("source"), id = attribute("id");
     if (source && id) string("source_id", *source + " " + *id);
   }
 
   void defaults() {
     if (out_.contains("principal") && out_["principal"].empty()) out_.erase("principal");
+    if (out_.contains("on_behalf_of") && out_.contains("principal") && out_["on_behalf_of"] == out_["principal"])
+      out_.erase("on_behalf_of");
     out_.try_emplace("principal", "unknown");
     for (const char* name : {"family", "principal_type", "risk_tier", "action", "outcome", "activity_id"})
       out_.try_emplace(name, "0");

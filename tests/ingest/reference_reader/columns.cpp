@@ -61,11 +61,43 @@ class EventReader {
     }
     const Node* node = work_.at(event_, source["path"]);
     if (node == nullptr) return false;
+    if (source.contains("pick")) {
+      const Node* in = picked(*node, source["pick"]);
+      return in != nullptr && in->is_text() && text(column, source, in->text);
+    }
     if (as == "count")
       return node->kind == Node::Kind::array && text(column, source, std::to_string(node->elements.size()));
     if (node->is_text()) return text(column, source, node->text);
     if (as == "hash" || as == "size") return text(column, source, std::string(node->raw));
     return node->kind == Node::Kind::array && list(column, source, *node);
+  }
+
+  const Node* picked(const Node& from, const Json& steps) {
+    const Node* at = &from;
+    for (const Json& step : steps) {
+      if (step.is_string()) at = at->kind == Node::Kind::object ? at->member(step.get<std::string>()) : nullptr;
+      else if (step.is_number()) at = step.get<std::size_t>() < at->elements.size() ? &at->elements[step] : nullptr;
+      else at = element(*at, step.items().begin().key(), step.items().begin().value());
+      if (at == nullptr) return nullptr;
+    }
+    return at;
+  }
+
+  const Node* element(const Node& list, const std::string& key, const Json& wanted) {
+    std::string text;
+    if (wanted.is_string() && wanted.get<std::string>().starts_with('=')) {
+      text = wanted.get<std::string>().substr(1);
+    } else {
+      const Node* node = work_.at(event_, wanted.is_object() ? wanted["path"] : wanted);
+      if (node != nullptr && wanted.is_object()) node = picked(*node, wanted["pick"]);
+      if (node == nullptr || !node->is_text()) return nullptr;
+      text = node->text;
+    }
+    for (const Node& one : list.elements) {
+      const Node* name = one.kind == Node::Kind::object ? one.member(key) : nullptr;
+      if (name != nullptr && name->is_text() && name->text == text) return &one;
+    }
+    return nullptr;
   }
 
   /// Lists fill sets and columns of joined words, with the strings in them.
@@ -92,13 +124,13 @@ class EventReader {
       } else if (const Node* node = work_.at(event_, path);
                  node != nullptr && (node->is_text() || source.value("as", "") == "hash")) {
         piece = node->is_text() ? node->text : node->raw;
-        const bool there = !piece.empty() || work_.rules.keeps_empty();
+        const bool there = !piece.empty() || work_.keeps_empty();
         if (!there && !source.value("some", false)) return std::nullopt;
         any = any || there;
       } else if (!source.value("some", false)) {
         return std::nullopt;
       }
-      if (work_.rules.keeps_empty() ? path != source["paths"][0] : !piece.empty() && !whole.empty()) whole += with;
+      if (work_.keeps_empty() ? path != source["paths"][0] : !piece.empty() && !whole.empty()) whole += with;
       whole += piece;
     }
     return any ? std::optional(whole) : std::nullopt;
@@ -108,7 +140,7 @@ class EventReader {
     const std::string as = source.value("as", "");
     const bool parts = source.contains("separator");
     if (parts) text = part_of(text, source["separator"].get<std::string>()[0], source["segment"]);
-    if (text.empty() && (parts || !work_.rules.keeps_empty())) return false;
+    if (text.empty() && (parts || !work_.keeps_empty())) return false;
     if (!text.empty()) {
       const auto extracted = reference_extract(text, as);
       if (!extracted) return false;
@@ -197,6 +229,8 @@ class EventReader {
 
   void defaults(const Json& constants) {
     if (out_.contains("principal") && out_["principal"].empty()) out_.erase("principal");
+    if (out_.contains("on_behalf_of") && out_.contains("principal") && out_["on_behalf_of"] == out_["principal"])
+      out_.erase("on_behalf_of");
     for (const auto& [name, value] : constants.items()) {
       const auto column = find_column(name);
       std::string text = text_of(value);

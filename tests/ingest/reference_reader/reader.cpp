@@ -20,6 +20,19 @@ void collect_condition(const Json& condition, std::vector<std::string>& paths) {
   }
 }
 
+void collect_pick(const Json& steps, std::vector<std::string>& paths) {
+  for (const Json& step : steps) {
+    if (!step.is_object()) continue;
+    const Json& wanted = step.begin().value();
+    if (wanted.is_object()) {
+      paths.push_back(wanted["path"]);
+      collect_pick(wanted["pick"], paths);
+    } else if (const std::string text = wanted; !text.starts_with('=')) {
+      paths.push_back(text);
+    }
+  }
+}
+
 void collect_source(const Json& source, std::vector<std::string>& paths) {
   if (source.is_array()) {
     for (const Json& one : source) collect_source(one, paths);
@@ -32,6 +45,7 @@ void collect_source(const Json& source, std::vector<std::string>& paths) {
       if (!path.get<std::string>().starts_with('=')) paths.push_back(path);
   if (source.contains("which"))
     for (const auto& [path, text] : source["which"].items()) paths.push_back(path);
+  if (source.contains("pick")) collect_pick(source["pick"], paths);
   if (source.contains("when")) collect_condition(source["when"], paths);
 }
 
@@ -95,7 +109,7 @@ std::optional<Reading> read_as(const ReferenceMapping::Rules& rules, const Messa
   TreeLimits one_more;
   ++one_more.depth_max;
   std::optional<Node> root = whole ? read_tree(*whole, one_more) : std::nullopt;
-  if (!payload->is_container() || (whole && (!root || payload->kind == Node::Kind::array))) return std::nullopt;
+  if (!payload->is_container() || (whole && !root)) return std::nullopt;
   Attempt made = attempt(rules, message, root ? *root : *payload, false, receive_ns);
   if (made.too_many) return rejected;
   if (made.fits) return made.reading;

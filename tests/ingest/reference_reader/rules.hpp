@@ -17,9 +17,6 @@ struct ReferenceMapping::Rules {
 
   const ReferencePath& path(const std::string& text) const;
   bool is_text() const { return mapping.contains("text"); }
-  /// A mapping that takes attributes from headers is one that only copies: it keeps texts that are empty.
-  bool keeps_empty() const { return mapping.contains("headers"); }
-
   Json mapping;
   std::string format;
   std::vector<Steps> locations;
@@ -47,6 +44,11 @@ struct MessageInWork {
   Documents documents{TreeLimits{}};
   std::vector<std::unique_ptr<Node>> lines;  // those of text, as objects of words
   bool no_element = false;
+
+  /// A mapping that takes attributes from headers is one that only copies: it keeps texts that are empty, but for arrays.
+  bool keeps_empty() const {
+    return rules.mapping.contains("headers") && message.value.find_first_not_of(" \t\r\n") != message.value.find('[');
+  }
 
   /// null: nothing there.
   const Node* at(const Found& event, const std::string& path);

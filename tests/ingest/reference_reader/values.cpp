@@ -122,9 +122,17 @@ std::optional<std::string> reference_extract(const std::string& text, const std:
     const bool is_id = text.size() <= 32 && std::regex_match(text, id);
     return is_id == (as == "hex_id") && !text.empty() ? std::optional(text) : std::nullopt;
   }
+  if (as == "words") {
+    static const std::regex word("[^ ,\\t\\n\\r]+");
+    for (std::sregex_iterator at(text.begin(), text.end(), word), end; at != end; ++at)
+      made += (made.empty() ? "" : " ") + at->str();
+    return made.empty() ? std::nullopt : std::optional(made);
+  }
   if (as == "digest") {
     static const std::regex hex("sha256(?:%3[Aa]|[:=])([0-9A-Fa-f]{64})(?![0-9A-Fa-f])");
     std::smatch found;
+    static const std::regex bare("[0-9A-Fa-f]{64}");
+    if (text.size() == 64 && std::regex_match(text, bare)) return "sha256:" + text;
     if (text.size() <= 1 << 14 && std::regex_search(text, found, hex)) return "sha256:" + found[1].str();
     if (text.size() > 1 << 14 && !sha256_in(text).empty()) return "sha256:" + std::string(sha256_in(text));
     const auto bytes = from_base64(text);
