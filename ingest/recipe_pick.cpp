@@ -74,6 +74,15 @@ std::string characters(std::string_view quoted) {
   return out;
 }
 
+/// Without a copy, unless there are escapes.
+bool says(std::string_view value, std::string_view text) {
+  if (value.empty() || value[0] == '{' || value[0] == '[' || value == "null") return false;
+  if (value[0] != '"') return value == text;
+  if (value.size() < text.size() + 2) return false;
+  if (value.find('\\') == std::string_view::npos) return value.substr(1, value.size() - 2) == text;
+  return characters(value) == text;
+}
+
 std::optional<std::string> text_of(std::string_view value) {
   if (value.starts_with('"')) return characters(value);
   if (value.empty() || value[0] == '{' || value[0] == '[' || value == "null") return std::nullopt;
@@ -84,7 +93,7 @@ std::optional<std::string> text_of(std::string_view value) {
 std::string_view member_of(std::string_view object, std::string_view key) {
   if (!object.starts_with('{')) return {};
   for (Members members(object); members.next();)
-    if (characters(members.key()) == key) return members.value();
+    if (says(members.key(), key)) return members.value();
   return {};
 }
 
@@ -111,7 +120,7 @@ std::string_view element_with(std::string_view array, const PickStep& step, cons
   const auto wanted = wanted_text(step, cells);
   if (!wanted) return {};
   for (Members members(array); members.next();)
-    if (text_of(member_of(members.value(), step.key)) == wanted) return members.value();
+    if (says(member_of(members.value(), step.key), *wanted)) return members.value();
   return {};
 }
 
