@@ -29,6 +29,7 @@ data set. Each row of edges is scored before it is learnt. Docs: docs/detectors.
       --unit UNIT        of time: ns, us, ms, s, min, h, d; guessed from the first 20,000 rows when left out
       --memory MIB       of the detectors' tables, allocated once (512)
       --figures-from N   rows before it are scored and learnt but not counted in the figures (0)
+      --without NAME     an ablation of service or burst: winsorising, affinity, scales, calibration; repeatable
 
   eval sessions --train NORMAL FILE --out SCORES
       A session per line, its tokens apart by blanks. NORMAL is learnt, FILE is scored without learning from it, so the
@@ -50,7 +51,11 @@ data set. Each row of edges is scored before it is learnt. Docs: docs/detectors.
                          count, never-seen
       --budget N         alerts a day that the service may make (10)
       --false-alerts F   what of them ordinary days may bring, detect.false_alerts_per_day (seven tenths of the budget)
-      --without NAME     an ablation: the service without one of its detectors; repeatable
+      --without NAME     an ablation: the service without one of its detectors (flow, volume, silence, burst, sequence, rhythm)
+                         or without a part of them; repeatable. Parts: winsorising (what is hot is learnt as it comes),
+                         hierarchy (of how often something new comes), affinity (what peers use), scales (one time scale
+                         is left), calibration (scores at their word, p = exp(-nats)), correction (of p-values by their
+                         past), combination (an incident is as rare as its rarest finding)
 
 With labels the figures of edges are printed: area under the ROC curve, average precision, recall of episodes at 1, 5 and 10 incidents a
 day, minutes to detect. Always: ns per row of the detectors, rows per second of the whole.
@@ -175,7 +180,10 @@ int main(int count, char** arguments) {
   if (options.detector != "service" && std::ranges::count(known->detectors, options.detector) == 0)
     return fail(fmt::format("--detector {}: {} knows service{}{}", options.detector, command,
                             known->detectors.empty() ? "" : ", ", fmt::join(known->detectors, ", ")), 2);
-  if (!options.without.empty() && command != "scenarios") return fail("--without belongs to scenarios", 2);
+  if (!options.without.empty() && command != "scenarios" && command != "edges")
+    return fail("--without belongs to scenarios and edges", 2);
+  if (!options.without.empty() && command == "edges" && options.detector != "service" && options.detector != "burst")
+    return fail("--without leaves out parts of service and burst, not of " + options.detector, 2);
   try {
     return finish(options, known->run(options));
   } catch (const std::exception& error) {

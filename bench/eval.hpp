@@ -16,7 +16,7 @@ struct EvalOptions {
   std::string train;                 // sessions: what is normal
   std::string json;                  // report; "" = none, "-" = stdout
   std::string detector = "service";  // or a baseline; scenarios: or "all"
-  std::vector<std::string> without;  // scenarios: detectors of the service that are switched off
+  std::vector<std::string> without;  // detectors of the service (scenarios), or parts of them, that are left out
   double budget_per_day = 10;        // scenarios: alerts of the service a day, at most
   double false_alerts_per_day = 0;   // scenarios: false ones it may make on clean data; 0 = seven tenths of the budget
   std::string unit;                  // of times; "" = guessed

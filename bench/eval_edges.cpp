@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
@@ -50,12 +51,29 @@ Result<Clockwork> look_at_times(const EvalOptions& options) {
   return result;
 }
 
+Result<detect::Ablation> parts_left(const EvalOptions& options) {
+  detect::Ablation parts;
+  for (const std::string& name : options.without) {
+    const auto part = std::ranges::find(detect::ablation_switches, name, &detect::AblationSwitch::name);
+    if (part == std::end(detect::ablation_switches) || !part->of_edges) {
+      std::string known;
+      for (const auto& each : detect::ablation_switches)
+        if (each.of_edges) known.append(known.empty() ? "" : ", ").append(each.name);
+      return Error{Code::invalid_argument, "--without " + name + ": of edges it is one of " + known};
+    }
+    parts.*part->on = false;
+  }
+  return parts;
+}
+
 class EdgesRun {
  public:
-  EdgesRun(const EvalOptions& options, CsvReader csv, Clockwork clockwork, ScoreWriter out)
+  EdgesRun(const EvalOptions& options, const detect::Ablation& parts, CsvReader csv, Clockwork clockwork, ScoreWriter out)
       : options_(options), csv_(std::move(csv)), clockwork_(clockwork), out_(std::move(out)) {
     if (options.detector == "service") service_ = std::make_unique<detect::EdgeScorer>(options.memory_bytes);
     if (options.detector == "burst") burst_ = std::make_unique<detect::Burst>(options.memory_bytes);
+    if (service_) service_->ablate(parts);
+    if (burst_) burst_->ablate(parts);
     if (options.detector == "contact") contact_ = std::make_unique<detect::Contact>(options.memory_bytes);
     baseline_ = make_edge_baseline(options.detector);
     if (csv_.has(label_column)) metrics_ = std::make_unique<EdgeMetrics>();
@@ -190,13 +208,15 @@ class EdgesRun {
 std::vector<std::string_view> edge_baselines() { return {"burst", "contact", "count", "never-seen", "midas-f"}; }
 
 Result<nlohmann::ordered_json> eval_edges(const EvalOptions& options) {
+  const Result<detect::Ablation> parts = parts_left(options);
+  if (!parts) return parts.error();
   Result<Clockwork> clockwork = look_at_times(options);
   if (!clockwork) return clockwork.error();
   Result<CsvReader> csv = CsvReader::open(options.files[0], {"time", "src", "dst", "label", "bytes"}, 3);
   if (!csv) return csv.error();
   Result<ScoreWriter> out = ScoreWriter::open(options.out);
   if (!out) return out.error();
-  const auto run = std::make_unique<EdgesRun>(options, std::move(*csv), *clockwork, std::move(*out));
+  const auto run = std::make_unique<EdgesRun>(options, *parts, std::move(*csv), *clockwork, std::move(*out));
   return run->run();
 }
 

@@ -46,6 +46,7 @@ Result<detect::Policy> default_policy(std::string& json) {
 std::string detector_names() {
   std::string names;
   for (const auto& known : detect::detector_switches) names.append(names.empty() ? "" : ", ").append(known.name);
+  for (const auto& part : detect::ablation_switches) names.append(", ").append(part.name);
   return names;
 }
 
@@ -80,6 +81,11 @@ class ScenariosRun {
     config.false_alerts_per_day =
         options.false_alerts_per_day > 0 ? options.false_alerts_per_day : budget_spent * options.budget_per_day;
     for (const std::string& name : options.without) {
+      if (const auto part = std::ranges::find(detect::ablation_switches, name, &detect::AblationSwitch::name);
+          part != std::end(detect::ablation_switches)) {
+        config.parts.*part->on = false;
+        continue;
+      }
       const auto known = std::ranges::find(detect::detector_switches, name, &detect::DetectorSwitch::name);
       if (known == std::end(detect::detector_switches))
         return Error{Code::invalid_argument, "--without " + name + ": it is one of " + detector_names()};

@@ -133,7 +133,7 @@ void Beacon::judge(Edge& edge, std::uint8_t gap, std::uint32_t mask, double usua
   double learnt = at.score;
   if (calibrated && time_s - edge.since_s >= span_min_s) {
     const double rate = tail_.rate_per_day(at.score);
-    if (rate < winsor_per_day) learnt = tail_.bar(at.score, winsor_per_day);
+    if (winsorising_ && rate < winsor_per_day) learnt = tail_.bar(at.score, winsor_per_day);
     if (rate < findings_per_day_ * handed_over_) {
       const double told = edge.told / nats_unit - forget_nats_per_day * static_cast<double>(time_s - edge.told_s) / 86'400;
       const double bar = tail_.bar(at.score, findings_per_day_);

@@ -60,6 +60,11 @@ class Beacon {
   std::uint64_t memory_bytes() const { return edges_.memory_bytes() + roles_.memory_bytes(); }
   const TailCalibrator& calibrator() const { return tail_; }
 
+  void ablate(const Ablation& parts) {
+    tail_.ablate(parts);
+    winsorising_ = parts.winsorising;
+  }
+
   void save(SnapshotWriter& out) const;
   bool load(SnapshotReader& in);
 
@@ -116,6 +121,7 @@ class Beacon {
   void end_stretch(Edge& edge, std::uint32_t time_s);
 
   const double findings_per_day_, handed_over_;
+  bool winsorising_ = true;
   SlotTable<Edge> edges_;
   SlotTable<Role> roles_;
   TailCalibrator tail_;

@@ -1,5 +1,6 @@
 #include "detect/budget.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -13,10 +14,18 @@ bool Budget::open(std::uint32_t taken, std::uint32_t limit, double urgency) {
   return last_fifth < 0 || urgency >= std::pow(10.0, 1 + last_fifth);
 }
 
+double Budget::pace(std::uint32_t taken, std::int64_t time_ns) const {
+  const double left = 0.8 * static_cast<double>(limits_.per_day) - static_cast<double>(taken);
+  if (left <= 0) return 1;  // the last fifth has its own bar
+  const double day_left = static_cast<double>((day_of(time_ns) + 1) * day_ns - time_ns) / static_cast<double>(day_ns);
+  return std::max(1.0, ordinary_per_day_ * day_left / left);
+}
+
 bool Budget::take(std::int64_t time_ns, Key tenant, Severity severity, double urgency) {
   Day& day = days_[day_of(time_ns)];
   std::uint32_t& of_severity = day.by_severity[static_cast<std::size_t>(severity) % day.by_severity.size()];
   std::uint32_t& of_tenant = day.by_tenant[tenant];
+  if (urgency != news && urgency < pace(day.taken, time_ns)) return false;
   if (!open(day.taken, limits_.per_day, urgency) || !open(of_tenant, limits_.per_tenant_and_day, urgency) ||
       !open(of_severity, limits_.per_severity_and_day[static_cast<std::size_t>(severity) % day.by_severity.size()], urgency))
     return false;

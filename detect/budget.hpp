@@ -1,7 +1,14 @@
 // Budget: how many statistical alerts a UTC day of event time may bring, over all, per tenant and per severity. A hard
-// bound: what is over it goes to the day's digest. So that a noisy morning does not use up what the evening may need, the last fifth of a
-// day's alerts is for what is rarer than an alert has to be, ten times at its begin and a hundred times at its end, and
-// the last three tenths are not for what another detector says of an incident that was told.
+// bound: what is over it goes to the day's digest. So that a noisy morning does not use up what the evening may need:
+//
+// - The last fifth of a day's alerts is for what is rarer than an alert has to be, ten times at its begin and a hundred times
+//   at its end.
+// - Before that the bar rises with the pace. Ordinary days bring B = false_alerts_per_day incidents at the bar and B / x that
+//   are x times rarer, so of what is left of the day, a share t, B t / x are still to come. x is chosen so that they fit into
+//   what is left of the budget without its last fifth: x = max(1, B t / (left - fifth)), the threshold of an online choice of
+//   the best of a known rate (Gallego & van Ryzin, "Optimal dynamic pricing of inventories with stochastic demand over
+//   finite horizons", Management Science 1994, in its fluid limit). While B is far below the budget x is 1.
+// - The last three tenths are not for more about an incident that was told: it is known already.
 #pragma once
 
 #include <array>
@@ -23,10 +30,11 @@ struct BudgetLimits {
 
 class Budget {
  public:
-  explicit Budget(BudgetLimits limits) : limits_(limits) {}
+  /// `ordinary_per_day`: B above.
+  explicit Budget(BudgetLimits limits, double ordinary_per_day = 0) : limits_(limits), ordinary_per_day_(ordinary_per_day) {}
 
   /// Takes one alert from the day of `time_ns` if there is one left. `urgency` = rate it had to be below / its rate;
-  /// `news`: what another detector says of an incident that was told.
+  /// `news`: more about an incident that was told.
   static constexpr double news = 0;
   bool take(std::int64_t time_ns, Key tenant, Severity severity, double urgency);
   /// Alerts taken on that day.
@@ -46,8 +54,11 @@ class Budget {
     std::array<std::uint32_t, 6> by_severity{};
   };
   static bool open(std::uint32_t taken, std::uint32_t limit, double urgency);
+  /// x above.
+  double pace(std::uint32_t taken, std::int64_t time_ns) const;
 
   const BudgetLimits limits_;
+  const double ordinary_per_day_;
   std::map<std::int64_t, Day> days_;
 };
 

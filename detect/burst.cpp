@@ -15,6 +15,13 @@ constexpr double hot_growth = 2;      // times the expectation that a hot key ma
 
 }  // namespace
 
+void Burst::ablate(const Ablation& parts) {
+  winsorising_ = parts.winsorising;
+  if (parts.scales) return;
+  first_scale_ = scales / 2;
+  end_scale_ = first_scale_ + 1;
+}
+
 double Burst::observe(Key key, std::uint16_t quota, std::int64_t time_ns, bool one_action) {
   const auto [slot, inserted] = slots_.find_or_insert(key, quota);
   if (inserted) slot->last_ns = time_ns;
@@ -32,11 +39,11 @@ double Burst::observe(Key key, std::uint16_t quota, std::int64_t time_ns, bool o
   const double weight = one_action ? 1.0 / ++slot->instant : 1.0;
   const double rate = (learnt + prior_events) / (observed_min + prior_events / prior_rate);
   double score = 0;
-  for (std::size_t i = 0; i < scales; ++i) {
+  for (std::size_t i = first_scale_; i < end_scale_; ++i) {
     slot->counts[i] += static_cast<float>(weight);
     score = std::max(score, slot->counts[i] * std::log1p(ln2 / (rate * half_life_min[i])));
   }
-  const double learns = score > hot_nats ? std::min(weight, rate * elapsed_min * hot_growth) : weight;
+  const double learns = winsorising_ && score > hot_nats ? std::min(weight, rate * elapsed_min * hot_growth) : weight;
   slot->learnt = static_cast<float>(learnt + learns);
   slot->observed_min = static_cast<float>(observed_min);
   return score;

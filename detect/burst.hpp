@@ -20,6 +20,7 @@
 #include <array>
 #include <cstdint>
 
+#include "detect/ablation.hpp"
 #include "detect/slot_table.hpp"
 
 namespace tidewaiter::detect {
@@ -36,6 +37,8 @@ class Burst {
   /// With `one_action`, events of a key at the very same instant are one action that was logged as many rows: the k-th
   /// of them counts 1/k.
   double observe(Key key, std::uint16_t quota, std::int64_t time_ns, bool one_action = false);
+
+  void ablate(const Ablation& parts);
 
   std::uint64_t evictions() const { return slots_.evictions(); }
   std::uint64_t memory_bytes() const { return slots_.memory_bytes(); }
@@ -58,6 +61,8 @@ class Burst {
   };
 
   SlotTable<Slot> slots_;
+  bool winsorising_ = true;
+  std::size_t first_scale_ = 0, end_scale_ = scales;
 };
 
 }  // namespace tidewaiter::detect

@@ -108,7 +108,7 @@ void Chain::observe(const EventKeys& keys, const Event& event, std::vector<Findi
   learn_mean(*run, step.nats());
   for (std::size_t i = steps - 1; i > 0; --i) run->kinds[i] = run->kinds[i - 1];
   run->kinds[0] = static_cast<std::uint16_t>(step.kind);
-  const bool hot = double{run->sum} >= hot_nats && ++run->hot_events <= hot_events_max;
+  const bool hot = winsorising_ && double{run->sum} >= hot_nats && ++run->hot_events <= hot_events_max;
   if (Run* pool = runs_.find(role_key(keys))) learn_mean(*pool, step.nats());
   if (hot) return;
   actions_.learn(step.before, step.kind, keys.quota);
@@ -155,7 +155,7 @@ void Chain::end_run(std::size_t at, Run& run, std::int64_t time_ns) {
       tail.learn_ordinary(time_ns);
     } else {
       const double hot_max = rate_max(at) * hot_;
-      tail.learn(tail.rate_per_day(top) < hot_max ? tail.bar(top, hot_max) : top, time_ns, 1, top);
+      tail.learn(winsorising_ && tail.rate_per_day(top) < hot_max ? tail.bar(top, hot_max) : top, time_ns, 1, top);
     }
   }
   run.sum = run.top = run.told = 0;

@@ -72,6 +72,11 @@ class Chain {
     for (const TailCalibrator& tail : tails_) visit(tail.name(), tail);
   }
 
+  void ablate(const Ablation& parts) {
+    for (TailCalibrator& tail : tails_) tail.ablate(parts);
+    winsorising_ = parts.winsorising;
+  }
+
   void save(SnapshotWriter& out) const;
   bool load(SnapshotReader& in);
 
@@ -106,6 +111,7 @@ class Chain {
   bool news(std::size_t tail, double told, double score) const;
 
   const double false_alerts_per_day_, handed_over_, hot_;
+  bool winsorising_ = true;
   SlotTable<Run> runs_;
   Sequence actions_, resources_;
   std::array<TailCalibrator, classes> tails_;

@@ -49,7 +49,8 @@ EdgeScorer::Score EdgeScorer::observe(Key source, Key destination, std::int64_t 
   Score result;
   result.burst = std::max(burst_.observe(combine(source, source_salt), one_quota, time_ns, one_action),
                           burst_.observe(combine(destination, destination_salt), one_quota, time_ns));
-  const Contact::Verdict contact = contact_.observe(source, destination, one_quota, time_ns);
+  Contact::Verdict contact = contact_.observe(source, destination, one_quota, time_ns);
+  if (!affinity_) contact.score = std::max(0.0, contact.score + contact.affinity);  // any destination is as likely as any other
   result.contact = contact.score;
   result.known = contact.known;
   result.score = std::max(std::log1p(result.burst), contact_score(contact, time_ns));

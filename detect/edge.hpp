@@ -33,6 +33,12 @@ class EdgeScorer {
   /// Scores the row, then learns it. `one_action`: see Burst::observe; for sources only.
   Score observe(Key source, Key destination, std::int64_t time_ns, bool one_action);
 
+  void ablate(const Ablation& parts) {
+    burst_.ablate(parts);
+    tail_.ablate(parts);
+    affinity_ = parts.affinity;
+  }
+
   std::uint64_t memory_bytes() const { return burst_.memory_bytes() + contact_.memory_bytes(); }
   std::uint64_t evictions() const { return burst_.evictions() + contact_.evictions(); }
 
@@ -45,7 +51,7 @@ class EdgeScorer {
   RankCalibrator ranks_;
   std::int64_t first_ns_ = 0, exceeded_ns_ = 0;
   double exceeded_ = 0, exceeded_days_ = 0;  // scores that were to come once a day, and the days they came in; forgotten
-  bool started_ = false;
+  bool started_ = false, affinity_ = true;
 };
 
 }  // namespace tidewaiter::detect

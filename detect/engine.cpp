@@ -57,6 +57,12 @@ struct Engine::State {
     each_tail([&](std::string_view detector, std::string_view tail_class, const TailCalibrator&) {
       calibration.add(metrics, detector, tail_class);
     });
+    incidents.ablate(config.parts);
+    flow.ablate(config.parts);
+    volume.ablate(config.parts);
+    rhythm.ablate(config.parts);
+    surge.ablate(config.parts);
+    chain.ablate(config.parts);
     gauges.memory_bytes.set(static_cast<double>(memory_bytes()));
   }
 

@@ -27,6 +27,7 @@
 #include "core/metrics.hpp"
 #include "core/record.hpp"
 #include "core/result.hpp"
+#include "detect/ablation.hpp"
 #include "detect/budget.hpp"
 #include "detect/pit.hpp"
 
@@ -46,6 +47,7 @@ struct EngineConfig {
   bool burst = true;
   bool sequence = true;
   bool rhythm = true;
+  Ablation parts;
   std::map<std::uint16_t, std::string> log_names;  // for evidence; a log without a name is given by its number
 };
 

@@ -124,6 +124,10 @@ double Flow::popularity(Key context, Key symbol) {
 
 // From the widest context down to the principal, each leaning on the one above.
 double Flow::rate_of_new(const Context& context, std::size_t level) {
+  if (!parts_.hierarchy) {
+    const Node* own = nodes_.find(context.chain[0]);
+    return own == nullptr ? 0.5 : std::min(1.0, (double{own->fresh[level - 1]} + 0.5) / (double{own->count} + 1));
+  }
   const std::array<Key, levels + 1> up = {context.chain[3], context.chain[2], context.role_everywhere,
                                           context.chain[1], context.chain[0]};
   constexpr std::size_t tenant = 1;
@@ -156,6 +160,10 @@ Flow::Scored Flow::score(const Context& context) {
       there = own_share({0, 0, nodes_.find(context.known_as), edges_.find(edge_key(context.known_as, context.symbol)), true});
     while (there == 0 && level < levels && (there = popularity(context.chain[level], context.symbol)) == 0) ++level;
     result.known_level = level;
+    if (!parts_.affinity) {
+      there = popularity(context.chain[levels - 1], context.symbol);
+      level = there == 0 ? levels : levels - 1;
+    }
     probability += rate_of_new(context, level) * std::max(there, root_probability);
   }
   result.score = -std::log(std::clamp(probability, 1e-300, 1.0));
@@ -249,7 +257,7 @@ void Flow::judge(std::size_t question, const Context& context, std::uint64_t dat
   if (const Node* all = nodes_.find(context.chain[3]); all == nullptr || context.time_ns - all->first_ns < judged_age_ns)
     return;
   const double rate = tail.rate_per_day(scored.score);
-  const bool hot = rate < hot_max && tail.days() >= calibrated_days;
+  const bool hot = parts_.winsorising && rate < hot_max && tail.days() >= calibrated_days;
   const bool finding = tail.days() >= calibrated_days && rate < rate_max * handed_over_;
   const double p_value = tail.p_value(scored.score);
   const CalibrationState calibration = tail.state_at(scored.score);

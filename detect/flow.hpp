@@ -89,6 +89,11 @@ class Flow {
     for (const TailCalibrator& tail : tails_) visit(tail.name(), tail);
   }
 
+  void ablate(const Ablation& parts) {
+    parts_ = parts;
+    for (TailCalibrator& tail : tails_) tail.ablate(parts);
+  }
+
   void save(SnapshotWriter& out) const;
   bool load(SnapshotReader& in);
 
@@ -158,6 +163,7 @@ class Flow {
   SlotTable<Node> nodes_;
   std::array<TailCalibrator, tails> tails_;
   const double false_alerts_per_day_, handed_over_, hot_;
+  Ablation parts_;
 };
 
 }  // namespace tidewaiter::detect

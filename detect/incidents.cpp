@@ -31,11 +31,14 @@ void forget_quietest(Map& map) {
 
 }  // namespace
 
-double Incidents::together(const Incident& incident, double Part::*rate) {
-  double sum = 0;
+double Incidents::together(const Incident& incident, double Part::*rate) const {
+  double sum = 0, most = 0;
   for (const Part& part : incident.parts)
-    if (part.*rate > 0) sum += 1 / (part.*rate);
-  return 1 / sum;
+    if (part.*rate > 0) {
+      sum += 1 / (part.*rate);
+      most = std::max(most, 1 / (part.*rate));
+    }
+  return 1 / (combined_ ? sum : most);
 }
 
 Incidents::Incident& Incidents::incident_of(Key who, std::int64_t time_ns) {
@@ -118,8 +121,7 @@ void Incidents::follow(Detector detector, Key where, double per_day, std::int64_
 bool Incidents::tell(Incident& incident, Alert alert, double per_day, Key who, Key where) {
   const Detector detector = alert.detector;
   const bool follower = follows(detector, where, per_day, alert.time_ns);
-  const bool news = incident.told && incident.parts[static_cast<std::size_t>(detector)].told_per_day == 0;
-  const double urgency = news ? Budget::news : false_per_day_ / (incident.told ? per_day : together(incident, &Part::per_day));
+  const double urgency = incident.told ? Budget::news : false_per_day_ / together(incident, &Part::per_day);
   if (!follower && !budget_.take(alert.time_ns, hash_name(alert.tenant), alert.severity, urgency)) return false;
   incident.told = true;
   Part& part = incident.parts[static_cast<std::size_t>(detector)];

@@ -17,7 +17,7 @@
 // a detector finds something a hundred times rarer than it told, a quarter of an hour or more ago. What else comes is counted with it. One
 // destination for which one detector told of a principal is one incident with those who follow: they are counted until it
 // has been quiet for 60 minutes, or for 6 hours at most, unless they are a hundred times rarer.
-// Then the budget (budget.hpp) must have room: other detectors' news of an incident that was told leave its last three tenths to others. An incident
+// Then the budget (budget.hpp) must have room: more about an incident that was told leaves its last three tenths to others. An incident
 // that it had no room for is counted once, and told when it grows rare enough for what is left.
 //
 // Cost: some dozens of findings a day; at most 4,096 incidents are open at once, the one quiet for longest is closed early.
@@ -28,6 +28,7 @@
 #include <map>
 #include <string>
 
+#include "detect/ablation.hpp"
 #include "detect/alerting.hpp"
 #include "detect/budget.hpp"
 
@@ -40,7 +41,7 @@ class Incidents {
 
   /// `false_per_day`: B above; Alert::bar_per_day is B w.
   Incidents(double false_per_day, BudgetLimits limits, Alerting& alerting)
-      : false_per_day_(false_per_day), budget_(limits), alerting_(alerting) {}
+      : false_per_day_(false_per_day), budget_(limits, false_per_day), alerting_(alerting) {}
 
   /// A finding with its rate and bar, about `who`; `where` is its destination, 0 = none. Tells it, or keeps it in mind.
   void add(Alert finding, Key who, Key where);
@@ -49,6 +50,8 @@ class Incidents {
   /// The watermark moved: forgets incidents that are over.
   void close(std::int64_t watermark_ns);
   std::int64_t next_close_ns() const { return next_close_ns_; }
+
+  void ablate(const Ablation& parts) { combined_ = parts.combination; }
 
   std::uint64_t open() const { return open_.size(); }
   std::uint64_t over_budget() const { return over_budget_; }
@@ -81,7 +84,7 @@ class Incidents {
   };
 
   Incident& incident_of(Key who, std::int64_t time_ns);
-  static double together(const Incident& incident, double Part::*rate);
+  double together(const Incident& incident, double Part::*rate) const;
   bool worth_it(const Incident& incident, const Alert& finding, double per_day) const;
   /// Whether the destination has alerted by this detector just now.
   bool follows(Detector detector, Key where, double per_day, std::int64_t time_ns);
@@ -92,6 +95,7 @@ class Incidents {
   void want_close(std::int64_t time_ns) { next_close_ns_ = std::min(next_close_ns_, time_ns); }
 
   const double false_per_day_;
+  bool combined_ = true;
   Budget budget_;
   Alerting& alerting_;
   std::map<Key, Incident> open_;

@@ -211,7 +211,7 @@ void OddHours::judge(Profile& own, const Profile& role, const Seen& seen, std::v
   const TailCalibrator& tail = tail_of(own);
   if (tail.days() >= calibrated_days) {
     const double rate = tail.rate_per_day(at.score);
-    if (rate < winsor_per_day) learnt = tail.bar(at.score, winsor_per_day);
+    if (winsorising_ && rate < winsor_per_day) learnt = tail.bar(at.score, winsor_per_day);
     if (rate < findings_per_day(own) * handed_over_) {
       const double told = double{own.told} - forget_nats_per_day * static_cast<double>(own.hour - own.told_hour) / 24;
       const double bar = tail.bar(at.score, findings_per_day(own));

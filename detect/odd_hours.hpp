@@ -63,6 +63,11 @@ class OddHours {
   std::uint64_t memory_bytes() const { return profiles_.memory_bytes(); }
   const TailCalibrator& calibrator(bool of_machines) const { return tails_[of_machines]; }
 
+  void ablate(const Ablation& parts) {
+    for (TailCalibrator& tail : tails_) tail.ablate(parts);
+    winsorising_ = parts.winsorising;
+  }
+
   void save(SnapshotWriter& out) const;
   bool load(SnapshotReader& in);
 
@@ -117,6 +122,7 @@ class OddHours {
   double findings_per_day(const Profile& own) const;
 
   const double findings_per_day_, handed_over_;
+  bool winsorising_ = true;
   SlotTable<Profile> profiles_;
   TailCalibrator tails_[2];  // of agents and people, of machines
 };

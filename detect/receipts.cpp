@@ -11,7 +11,7 @@
 namespace tidewaiter::detect {
 namespace {
 
-constexpr int settings_version = 2;  // goes up when the same settings judge in another way
+constexpr int settings_version = 3;  // goes up when the same settings judge in another way
 
 void append_name(std::string& list, std::string_view name) {
   if (!list.empty()) list += ", ";
@@ -30,6 +30,8 @@ std::string hash_of(const EngineConfig& config, std::string_view detectors) {
   add(config.budget.per_tenant_and_day);
   for (const std::uint32_t alerts : config.budget.per_severity_and_day) add(alerts);
   for (const double value : {config.false_alerts_per_day, config.volume_min_bytes}) add(std::bit_cast<std::uint64_t>(value));
+  for (const AblationSwitch& part : ablation_switches)
+    if (!(config.parts.*part.on)) text += ' ' + std::string(part.name);
   std::string bytes;
   for (Key hash = hash_name(text), i = 0; i < sizeof hash; ++i) bytes += static_cast<char>(hash >> (56 - 8 * i));
   return to_hex(bytes);

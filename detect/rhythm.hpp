@@ -48,6 +48,11 @@ class Rhythm {
       visit(tail->name(), *tail);
   }
 
+  void ablate(const Ablation& parts) {
+    odd_hours_.ablate(parts);
+    beacon_.ablate(parts);
+  }
+
   void save(SnapshotWriter& out) const {
     odd_hours_.save(out);
     beacon_.save(out);

@@ -136,7 +136,7 @@ bool Surge::count(Kind kind, Key key, const Now& now, bool quiet, std::vector<Fi
   const bool hot = at.score >= interesting_nats;
   if (hot && !quiet && at.score >= bar(tail, time_ns)) tell(kind, tail, *slot, at, rate, now, out);
   for (float& count : slot->counts) count += 1;
-  slot->learnt += static_cast<float>(hot ? std::min(1.0, hot_growth * rate * busy_min) : 1.0);
+  slot->learnt += static_cast<float>(hot && winsorising_ ? std::min(1.0, hot_growth * rate * busy_min) : 1.0);
   return hot;
 }
 
@@ -144,13 +144,13 @@ double Surge::rate_of(const Slot& slot) {
   return (double{slot.learnt} + prior_events) / (double{slot.busy_min} + prior_events / prior_rate);
 }
 
-Surge::Standing Surge::stand(Slot& slot, const Now& now, double rate) {
+Surge::Standing Surge::stand(Slot& slot, const Now& now, double rate) const {
   Standing best;
   const double share = std::max(1 / (double{slot.learnt} + excess_prior_weight), excess_share_min);
   double top = 0;
   // Below this a surprise is neither the largest of its block nor hot.
   const double enough = std::min(slot.top / fixed_top, interesting_nats / usual_prior * slot.usual / fixed_usual);
-  for (std::size_t i = 0; i < scales; ++i) {
+  for (std::size_t i = first_scale_; i < end_scale_; ++i) {
     const double own = double{slot.counts[i]};
     const double usual = rate * std::max(now.season, 1.0) * rate_window_min[i];
     const double excess = double{slot.excess[i]};
@@ -180,7 +180,7 @@ void Surge::close_block(std::size_t at, Slot& slot, std::int64_t time_ns) {
   const double top = slot.top / fixed_top, usual = slot.usual / fixed_usual;
   const double score = usual_prior * top / usual;
   const double share = std::max(1.0 / (slot.blocks + usual_prior_blocks), usual_share_min);
-  const double learns = std::min(top, usual_winsor * usual);
+  const double learns = winsorising_ ? std::min(top, usual_winsor * usual) : top;
   slot.usual = to_fixed(std::max(usual + share * (learns - usual), usual_prior), fixed_usual);
   slot.top = 0;
   if (time_ns - slot.last_ns >= cool_ns) slot.last_high = slot.told = 0;
@@ -191,7 +191,7 @@ void Surge::close_block(std::size_t at, Slot& slot, std::int64_t time_ns) {
       slot.told = 0;
     } else if (slot.last_high < interesting_nats * fixed_top) {
       const double hot_max = rate_max(at) * hot_;
-      const double most = tail.rate_per_day(score) < hot_max ? tail.bar(score, hot_max) : score;
+      const double most = winsorising_ && tail.rate_per_day(score) < hot_max ? tail.bar(score, hot_max) : score;
       tail.learn(most, time_ns, 1, score);
     }
   }
@@ -244,6 +244,15 @@ void Surge::tell(Kind kind, std::size_t tail_at, Slot& slot, const Standing& at,
   finding.baseline_events = double{slot.learnt};
   finding.baseline_blocks = slot.blocks;
   finding.first_ns = std::int64_t{slot.first_s} * second_ns;
+}
+
+void Surge::ablate(const Ablation& parts) {
+  for (TailCalibrator& tail : tails_) tail.ablate(parts);
+  winsorising_ = parts.winsorising;
+  if (!parts.scales) {
+    first_scale_ = scales / 2;
+    end_scale_ = first_scale_ + 1;
+  }
 }
 
 void Surge::save(SnapshotWriter& out) const {

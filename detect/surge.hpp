@@ -83,6 +83,8 @@ class Surge {
     for (const TailCalibrator& tail : tails_) visit(tail.name(), tail);
   }
 
+  void ablate(const Ablation& parts);
+
   void save(SnapshotWriter& out) const;
   bool load(SnapshotReader& in);
 
@@ -120,7 +122,7 @@ class Surge {
   };
   bool count(Kind kind, Key key, const Now& now, bool quiet, std::vector<Finding>& out);
   static double rate_of(const Slot& slot);  // events per busy minute
-  static Standing stand(Slot& slot, const Now& now, double rate);
+  Standing stand(Slot& slot, const Now& now, double rate) const;
   void close_block(std::size_t tail, Slot& slot, std::int64_t time_ns);
   void tell(Kind kind, std::size_t tail, Slot& slot, const Standing& at, double rate, const Now& now,
             std::vector<Finding>& out);
@@ -133,6 +135,8 @@ class Surge {
   bool news(std::size_t tail, double told, double score) const;
 
   const double false_alerts_per_day_, handed_over_, hot_;
+  bool winsorising_ = true;
+  std::size_t first_scale_ = 0, end_scale_ = scales;
   SlotTable<Slot> slots_;
   RoleClock clock_;
   std::vector<TailCalibrator> tails_;  // by kind and class of keys

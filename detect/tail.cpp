@@ -9,6 +9,7 @@ namespace {
 constexpr double ns_per_day = 86'400e9;
 constexpr double half_life_days = 28;
 constexpr double sweep_days = 0.25;
+constexpr double incident_per_day = 0.05;
 constexpr double settled_days = 7;  // of history, before p-values are held against what comes
 
 }  // namespace
@@ -37,7 +38,9 @@ std::size_t TailCalibrator::bin_of(double score) {
 // `before`: what it was noted as, 0 = not yet.
 void TailCalibrator::note(double score, double weight, double before) {
   pit_.note(p_value(score), weight, before > 0 ? p_value(before) : 1);
-  correction_.note(tail_p_value(score), 1, before > 0 ? tail_p_value(before) : 1);
+  // What is so rare may be an incident, and tells nothing of how p-values hold on ordinary days.
+  const double rate = tail_rate(score);
+  if (rate >= incident_per_day) correction_.note(p_of_rate(rate), 1, before > 0 ? tail_p_value(before) : 1);
 }
 
 void TailCalibrator::raise(double from, double to) {
@@ -86,20 +89,20 @@ double TailCalibrator::tail_p_value(double score) const { return p_of_rate(tail_
 
 double TailCalibrator::rate_per_day(double score) const {
   const double rate = tail_rate(score);
-  return rate * correction_.factor(p_of_rate(rate));
+  return rate * factor(p_of_rate(rate));
 }
 
 double TailCalibrator::p_value(double score) const {
   const double p = tail_p_value(score);
-  return std::min(1.0, p * correction_.factor(p));
+  return std::min(1.0, p * factor(p));
 }
 
 CalibrationState TailCalibrator::state_at(double score) const {
-  const double p = tail_p_value(score), factor = correction_.factor(p);
-  CalibrationState state{name_, 0, 0, 0, factor};
-  for (std::size_t i = 0; i < Pit::levels.size() && (state.level == 0 || Pit::levels[i] >= p * factor); ++i)
+  const double p = tail_p_value(score), corrected_by = factor(p);
+  CalibrationState state{name_, 0, 0, 0, corrected_by};
+  for (std::size_t i = 0; i < Pit::levels.size() && (state.level == 0 || Pit::levels[i] >= p * corrected_by); ++i)
     if (const Pit::Level& level = pit_.counts()[i]; level.expected >= (state.level == 0 ? 1e-9 : 1.0))
-      state = {name_, Pit::levels[i], level.seen, level.expected, factor};
+      state = {name_, Pit::levels[i], level.seen, level.expected, corrected_by};
   return state;
 }
 
@@ -107,6 +110,7 @@ double TailCalibrator::tail_rate(double score) const {
   constexpr double enough = 10;          // scores above the threshold of the fit
   constexpr double prior_weight = 6;     // excesses that the prior is worth
   const double days = std::max(days_ + pending_days_, 1.0), share = independent_share();
+  if (!calibrated_) return tests() / days * std::exp(-score);
   std::size_t threshold = bins;
   double count = 0;
   while (threshold > static_cast<std::size_t>(floor_nats_ / bin_nats) && count * share < enough)

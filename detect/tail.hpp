@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "detect/ablation.hpp"
 #include "detect/codec.hpp"
 #include "detect/correction.hpp"
 #include "detect/pit.hpp"
@@ -61,6 +62,10 @@ class TailCalibrator {
   /// What its p-values and rates are multiplied by.
   const Correction& correction() const { return correction_; }
   CalibrationState state_at(double score) const;
+  void ablate(const Ablation& parts) {
+    calibrated_ = parts.calibration;
+    corrected_ = parts.correction && parts.calibration;
+  }
   /// Of its class; lives longer than the calibrator.
   void set_name(std::string_view name) { name_ = name; }
   std::string_view name() const { return name_; }
@@ -76,11 +81,12 @@ class TailCalibrator {
   double tail_rate(double score) const;
   double tail_p_value(double score) const;
   double p_of_rate(double rate_per_day) const;
+  double factor(double tail_p_value) const { return corrected_ ? correction_.factor(tail_p_value) : 1; }
   void note(double score, double weight, double before);
   double independent_share() const;
 
   double floor_nats_, prior_excess_;
-  bool tied_;
+  bool tied_, calibrated_ = true, corrected_ = true;
   std::string_view name_;
   std::array<float, bins> counts_{};
   double weights_ = 0, squares_ = 0;  // of the scores from the floor on: what their counts are worth as evidence

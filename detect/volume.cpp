@@ -307,8 +307,8 @@ void Volume::judge(const Judged& judged, std::size_t scale, std::vector<Finding>
       at.score = quantile_nats - std::log(at.active) + expected.weight * std::log1p(y / expected.weight);
     hot = alerts(window, *series, expected, at, scale, out);
   }
-  if (scale == day_scale && !expected.from_pool) hot = judge_ramp(window, judged, *series, expected, at, hot, out) || hot;
-  learn_window(window, judged, at, scale, hot);
+  if (scale == day_scale && parts_.scales && !expected.from_pool) hot = judge_ramp(window, judged, *series, expected, at, hot, out) || hot;
+  learn_window(window, judged, at, scale, hot && parts_.winsorising);
 }
 
 // What is counted is what may be told: records of their series, of bytes that matter. Windows of one series that stay
@@ -319,7 +319,8 @@ bool Volume::alerts(Window& window, Series& series, const Expectation& expected,
   TailCalibrator& tail = tails_[kind * scales + scale];
   float& run = series.scale[scale].run;
   if (at.score < interesting_nats) run = 0;
-  if (at.score < interesting_nats || at.r <= double{expected.own->largest} ||
+  const bool left_out = !parts_.scales && scale != hour_scale;
+  if (left_out || at.score < interesting_nats || at.r <= double{expected.own->largest} ||
       static_cast<double>(window.net_bytes()) < bytes_min_) {
     tail.learn_ordinary(window.end_s() * second_ns);
     return false;
@@ -341,7 +342,7 @@ bool Volume::alerts(Window& window, Series& series, const Expectation& expected,
 Volume::Rarity Volume::rarity(TailCalibrator& tail, double score, double rate_max, float& run, std::int64_t time_ns) const {
   const double rate = tail.days() >= calibrated_days ? tail.rate_per_day(score) : std::numeric_limits<double>::infinity();
   const auto bar_of = [&](double rate_least) { return rate < rate_least ? tail.bar(score, rate_least) : score; };
-  const double learnt = std::min(score, bar_of(rate_max * hot_) + learnt_beyond_bar_nats);
+  const double learnt = parts_.winsorising ? std::min(score, bar_of(rate_max * hot_) + learnt_beyond_bar_nats) : score;
   if (run == 0)
     tail.learn(learnt, time_ns);
   else if (learnt > double{run})

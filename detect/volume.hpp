@@ -83,6 +83,11 @@ class Volume {
     for (const TailCalibrator& tail : tails_) visit(tail.name(), tail);
   }
 
+  void ablate(const Ablation& parts) {
+    parts_ = parts;
+    for (TailCalibrator& tail : tails_) tail.ablate(parts);
+  }
+
   void save(SnapshotWriter& out) const;
   bool load(SnapshotReader& in);
 
@@ -154,7 +159,7 @@ class Volume {
   void learn_window(const Window& window, const Judged& judged, const Standing& at, std::size_t scale, bool hot);
   double shock_of(const Judged& judged, const Window& window, std::size_t scale) const;
   double common_of(const Judged& judged) const;
-  static double level_clip(const Series& series, std::size_t scale);
+  double level_clip(const Series& series, std::size_t scale) const;
   void learn(Scale& state, double r, double x, double prior_excess, double level_reach, std::size_t scale, bool hot);
   void learn_seasons(std::size_t scale);
   void explain_usual_away(const Window& window, double usual);
@@ -165,6 +170,7 @@ class Volume {
   static Key pool_key(const Window& window);
 
   const double false_alerts_per_day_, bytes_min_, handed_over_, hot_;
+  Ablation parts_;
   Names& names_;
   SlotTable<Series> series_;
   WindowTable windows_;

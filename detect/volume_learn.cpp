@@ -1,6 +1,7 @@
 // Volume: what a judged window teaches.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "detect/volume.hpp"
 #include "detect/volume_model.hpp"
@@ -34,7 +35,8 @@ void Volume::learn_window(const Window& window, const Judged& judged, const Stan
 }
 
 // How far one window takes the level along. A day of a ramp that shows takes it hardly any further.
-double Volume::level_clip(const Series& series, std::size_t scale) {
+double Volume::level_clip(const Series& series, std::size_t scale) const {
+  if (!parts_.winsorising) return std::numeric_limits<double>::infinity();
   const Scale& state = series.scale[scale];
   if (scale != day_scale || state.windows < warm_windows[scale]) return 3 * std::max(double{state.excess}, 0.3);
   return series.ramp.spread_after(double{state.windows}) * (series.ramp_run > 0 ? 0.25 : 2);
@@ -57,7 +59,7 @@ void Volume::learn(Scale& state, double r, double x, double excess_prior, double
     const bool far = r > quantile + 2 * std::max(excess, excess_min[scale]);
     if (r > quantile && !hot) {
       const double share = std::max(1 / (quantile_tail * seen + 5), step_min[scale]);
-      const double clip = excess_clip * std::max(excess, excess_min[scale]);
+      const double clip = parts_.winsorising ? excess_clip * std::max(excess, excess_min[scale]) : r;
       excess += share * (std::min(r - quantile, clip) - excess);
     }
     const double reach = 4 * std::max(excess, 0.1) * std::max(1 / (seen + 1), step_min[scale]) * (far ? 0.25 : 1);

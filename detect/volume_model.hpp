@@ -13,6 +13,6 @@ inline constexpr double prior_excess[scales] = {0.5, 0.4, 0.3};       // nats, b
 inline constexpr double excess_min[scales] = {0.15, 0.12, 0.1};
 inline constexpr double step_min[scales] = {0.01, 0.015, 0.02};        // of the trackers, once they have settled
 inline constexpr double clip_nats = 1.5;
-inline constexpr std::size_t day_scale = 2;
+inline constexpr std::size_t hour_scale = 1, day_scale = 2;
 
 }  // namespace tidewaiter::detect::volume_model

@@ -71,6 +71,18 @@ TEST(Incidents, weak_findings_of_several_detectors_add_up_and_the_rarest_speaks)
   EXPECT_EQ(alert["explanation"]["incident_since"], "2025-09-01T00:00:00Z");
 }
 
+TEST(Incidents, without_combination_an_incident_is_as_rare_as_its_rarest_finding) {
+  Desk desk;
+  Ablation parts;
+  parts.combination = false;
+  desk.incidents.ablate(parts);
+  desk.add(Detector::flow, 1, 0.6, monday);
+  desk.add(Detector::volume, 1, 0.6, monday + 10 * minute);
+  EXPECT_TRUE(desk.out.empty());
+  desk.add(Detector::burst, 1, 0.4, monday + 20 * minute);
+  EXPECT_EQ(desk.out.size(), 1u);
+}
+
 TEST(Incidents, findings_of_one_detector_do_not_add_up) {
   Desk desk;
   for (int i = 0; i < 20; ++i) desk.add(Detector::volume, 1, 0.6, monday + i * minute);
@@ -163,6 +175,62 @@ TEST(Incidents, sources_that_fall_silent_leave_the_last_fifth_to_others) {
   EXPECT_EQ(desk.out.size(), 8u);
   desk.add(Detector::flow, 1, 0.001, monday + hour);
   EXPECT_EQ(desk.out.size(), 9u);
+}
+
+TEST(Budget, its_bar_rises_so_far_that_what_ordinary_days_still_bring_fits_into_what_is_left) {
+  Budget budget({}, 7);
+  const auto take = [&](std::int64_t at, double urgency) { return budget.take(monday + at, 1, Severity::medium, urgency); };
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(take(0, 1.01)) << "7 to come, 8 and 7 left";
+  EXPECT_FALSE(take(0, 1.1)) << "7 to come, 6 left";
+  EXPECT_TRUE(take(0, 1.2));
+  EXPECT_FALSE(take(0, 1.3)) << "7 to come, 5 left";
+  EXPECT_TRUE(take(7 * hour, 1.01)) << "5 to come, 5 left";
+  EXPECT_FALSE(take(7 * hour, 1.2)) << "5 to come, 4 left";
+  EXPECT_TRUE(take(12 * hour, 1.01));
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(take(18 * hour, 1.01));
+  EXPECT_FALSE(take(18 * hour, 1.5)) << "1.75 to come, 1 left";
+  EXPECT_TRUE(take(23 * hour, 1.01));
+  EXPECT_FALSE(take(23 * hour, 9)) << "the last fifth";
+  EXPECT_TRUE(take(23 * hour, 10));
+  EXPECT_EQ(budget.taken(monday), 9u);
+}
+
+TEST(Budget, of_many_days_of_many_incidents_none_has_more_than_its_budget_and_the_rarest_are_told_more_often) {
+  std::mt19937_64 random(3);
+  std::uniform_real_distribution<double> uniform;
+  int rare = 0, rare_told = 0, plain = 0, plain_told = 0;
+  Budget budget({}, 7);
+  for (int on = 0; on < 200; ++on) {
+    std::vector<std::int64_t> times(4 + random() % 30);
+    for (std::int64_t& time : times) time = monday + on * day + static_cast<std::int64_t>(uniform(random) * static_cast<double>(day - 1));
+    std::ranges::sort(times);
+    for (const std::int64_t time : times) {
+      const double urgency = 1 / uniform(random);
+      const bool told = budget.take(time, 1, Severity::high, urgency);
+      (urgency > 50 ? rare : plain) += 1;
+      (urgency > 50 ? rare_told : plain_told) += told;
+    }
+    EXPECT_LE(budget.taken(monday + on * day), 10u);
+    budget.forget(monday + (on + 1) * day);
+  }
+  EXPECT_GT(rare, 40);
+  EXPECT_GE(rare_told * 10, rare * 9);
+  EXPECT_LT(plain_told * 10, plain * 6);
+}
+
+TEST(Budget, one_that_is_far_above_what_ordinary_days_bring_is_taken_at_the_bar) {
+  Budget budget({}, 0.25);
+  for (int i = 0; i < 8; ++i) EXPECT_TRUE(budget.take(monday, 1, Severity::medium, 1.01));
+  EXPECT_FALSE(budget.take(monday, 1, Severity::medium, 1.01));
+}
+
+TEST(Incidents, what_is_found_of_a_told_incident_once_more_leaves_the_last_part_of_the_day_to_others) {
+  Desk desk(10);
+  for (int who = 0; who < 7; ++who) desk.add(Detector::flow, who, 0.4, monday + who * minute);
+  desk.add(Detector::flow, 3, 0.000001, monday + 40 * minute);
+  EXPECT_EQ(desk.out.size(), 7u);
+  desk.add(Detector::flow, 50, 0.000001, monday + 40 * minute);
+  EXPECT_EQ(desk.out.size(), 8u);
 }
 
 TEST(Incidents, tenants_and_severities_have_budgets_of_their_own) {

@@ -128,6 +128,17 @@ TEST(Correction, one_incident_changes_little) {
   for (const double p : Pit::levels) EXPECT_LT(correction.factor(p), 1.2) << p;
 }
 
+TEST(Tail, without_calibration_scores_are_taken_at_their_word) {
+  TailCalibrator tail(4, 1.25);
+  Ablation parts;
+  parts.calibration = false;
+  tail.ablate(parts);
+  Exponential scores;
+  for (int i = 0; i < 20'000; ++i) tail.learn(scores.next(2), monday + i * (20 * day / 20'000));
+  EXPECT_NEAR(tail.p_value(9), std::exp(-9), 1e-9);
+  EXPECT_EQ(tail.state_at(9).factor, 1);
+}
+
 TEST(Tail, within_a_bin_scores_are_told_apart_unless_they_are_tied) {
   TailCalibrator apart(4, 1.25), tied(4, 1.25, true);
   Exponential scores;

@@ -83,6 +83,14 @@ TEST_F(Edges, a_row_to_a_stranger_of_another_department_ranks_above_everyday_new
   ASSERT_TRUE(report) << report.error().message;
   EXPECT_GT((*report)["auc"], 0.98);
   EXPECT_GT((*report)["budgets"][2]["episode_recall"], 0.8);
+  for (const char* part : {"winsorising", "affinity", "scales", "calibration"}) {
+    EvalOptions without = opts;
+    without.without = {part};
+    EXPECT_NE((*eval_edges(without))["average_precision"], (*report)["average_precision"]) << part;
+  }
+  EvalOptions unknown = opts;
+  unknown.without = {"hierarchy"};
+  EXPECT_NE(eval_edges(unknown).error().message.find("one of winsorising, affinity, scales, calibration"), std::string::npos);
   opts.detector = "count";
   EXPECT_LT((*eval_edges(opts))["auc"], 0.7) << "a count per destination must not see them";
 }

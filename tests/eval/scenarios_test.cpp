@@ -11,6 +11,7 @@
 #include "bench/eval_incidents.hpp"
 #include "bench/eval_points.hpp"
 #include "bench/eval_series_baselines.hpp"
+#include "detect/ablation.hpp"
 
 namespace tidewaiter::bench {
 namespace {
@@ -223,6 +224,14 @@ TEST(Scenarios, a_company_goes_through_parser_engine_and_baselines) {
   ASSERT_TRUE(ablated);
   for (const auto& scenario : (*ablated)["detectors"][0]["scenarios"])
     for (const auto& [name, count] : scenario["found_by"].items()) EXPECT_EQ(name, "policy");
+  for (const auto& part : detect::ablation_switches) {
+    options.without = {std::string(part.name)};
+    const auto without = eval_scenarios(options);
+    ASSERT_TRUE(without) << part.name;
+    if (part.name != "combination") {  // which changes no p-value
+      EXPECT_NE((*without)["calibration"], (*report)["calibration"]) << part.name;
+    }
+  }
 }
 
 TEST(Scenarios, what_is_missing_or_wrong_is_named) {
@@ -236,6 +245,7 @@ TEST(Scenarios, what_is_missing_or_wrong_is_named) {
   EXPECT_THAT(eval_scenarios(options).error().message, testing::HasSubstr("events.ndjson cannot be read"));
   options.without = {"burts"};
   EXPECT_THAT(eval_scenarios(options).error().message, testing::HasSubstr("one of flow, volume, silence"));
+  EXPECT_THAT(eval_scenarios(options).error().message, testing::HasSubstr("winsorising, hierarchy"));
 }
 
 }  // namespace
