@@ -183,6 +183,8 @@ class RecipeCompiler {
       TRY_ASSIGN(made.pick, pick_steps(source["pick"]));
     }
     TRY(transforms(column, source, made));
+    if (made.extract == Extract::count && !made.pick.empty() && !made.pick.back().is_element)
+      return wrong(at_, "'count' after 'pick' counts elements: the last step must be {\"key\": \"text\"}");
     know_values(made);
     if (source.contains("when")) {
       TRY_ASSIGN(made.when, conditions(source["when"]));

@@ -19,10 +19,16 @@ void RecipeWalker::text(std::string_view text, std::uint32_t at) {
   if (node.text >= 0) text_lines(text, static_cast<std::uint32_t>(node.text));
 }
 
+/// Text in which nobody meant JSON.
+static bool is_plain(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  return first == std::string_view::npos || (text[first] != '{' && text[first] != '[');
+}
+
 /// JSON in a string. When it is broken its event is not lost: it becomes an unmapped one.
 void RecipeWalker::embedded(std::string_view text, std::uint32_t into, bool base64) {
   const std::uint32_t events = result_.events;
-  bool good = level_ < levels_max;
+  bool good = level_ < levels_max, broken = base64;  // people write plain text, but no base64
   if (good && base64) {
     const auto bytes = decoded_base64(text);
     good = bytes.has_value();
@@ -30,6 +36,7 @@ void RecipeWalker::embedded(std::string_view text, std::uint32_t into, bool base
       char* out = EventWriter::derive(*batch_, bytes->size());
       std::memcpy(out, bytes->data(), bytes->size());
       text = {out, bytes->size()};
+      broken = !is_plain(text);
     }
   }
   if (good) {
@@ -46,7 +53,7 @@ void RecipeWalker::embedded(std::string_view text, std::uint32_t into, bool base
   const bool has_events = recipe_->nodes[into].holds_location;
   if (good || !has_events || result_.events != events) return;
   emit_unmapped(flag::wrapped);
-  if (base64) settled_ = result_.events;  // people write plain text, but no base64: this is a broken event
+  if (broken) settled_ = result_.events;  // else what holds it may be the event
 }
 
 bool RecipeWalker::embedded_document(std::string_view text, std::uint32_t at) {

@@ -1,6 +1,7 @@
 #include "ingest/recipe_pick.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "ingest/json_text.hpp"
 #include "ingest/recipe.hpp"
@@ -124,15 +125,31 @@ std::string_view element_with(std::string_view array, const PickStep& step, cons
   return {};
 }
 
-}  // namespace
-
-std::optional<std::string> picked_text(const std::vector<PickStep>& steps, std::string_view json, const Cell* cells) {
+/// Empty where a step leads nowhere.
+std::string_view step_into(std::span<const PickStep> steps, std::string_view json, const Cell* cells) {
   std::string_view at = trimmed(json);
   for (const PickStep& step : steps) {
     at = step.is_element ? element_with(at, step, cells) : step.index >= 0 ? element_at(at, step.index) : member_of(at, step.key);
-    if (at.empty()) return std::nullopt;
+    if (at.empty()) break;
   }
-  return text_of(at);
+  return at;
+}
+
+}  // namespace
+
+std::optional<std::string> picked_text(const std::vector<PickStep>& steps, std::string_view json, const Cell* cells) {
+  return text_of(step_into(steps, json, cells));
+}
+
+std::optional<std::uint32_t> picked_count(const std::vector<PickStep>& steps, std::string_view json, const Cell* cells) {
+  const std::string_view array = step_into({steps.data(), steps.size() - 1}, json, cells);
+  if (!array.starts_with('[')) return std::nullopt;
+  const auto wanted = wanted_text(steps.back(), cells);
+  if (!wanted) return std::nullopt;
+  std::uint32_t count = 0;
+  for (Members members(array); members.next();)
+    if (says(member_of(members.value(), steps.back().key), *wanted)) ++count;
+  return count;
 }
 
 }  // namespace tidewaiter::ingest

@@ -33,5 +33,7 @@ struct Pick {
 /// The text that is picked out of the JSON: characters of a string (escapes undone), or a number or boolean as it stands.
 /// `cells` are those of the event's location. Nothing where a step leads nowhere.
 std::optional<std::string> picked_text(const std::vector<PickStep>& steps, std::string_view json, const Cell* cells);
+/// How many elements are as the last step, an `is_element`, wants them. Nothing where the steps before lead to no array.
+std::optional<std::uint32_t> picked_count(const std::vector<PickStep>& steps, std::string_view json, const Cell* cells);
 
 }  // namespace tidewaiter::ingest

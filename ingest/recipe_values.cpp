@@ -151,19 +151,26 @@ std::string_view RecipeValues::keep_number(std::size_t number) {
   return keep({digits, static_cast<std::size_t>(end - digits)});
 }
 
+bool RecipeValues::offer_count(const ColumnSource& source, std::uint32_t count) {
+  char digits[16];
+  const char* end = std::to_chars(digits, digits + sizeof digits, count).ptr;
+  return writer_.offer(source.leaf, {digits, static_cast<std::size_t>(end - digits)});
+}
+
 bool RecipeValues::offer(const ColumnSource& source, const Cell* cells) {
   if (source.parts.size() == 1 && source.parts[0].cell >= 0) {
     const Cell& cell = cells[source.parts[0].cell];
     if (cell.kind == Cell::Kind::none) return false;
+    if (!source.pick.empty() && source.extract == Extract::count) {
+      const auto count = cell.is_text() ? std::nullopt : picked_count(source.pick, cell.text, cells);
+      return count && offer_count(source, *count);
+    }
     if (!source.pick.empty()) {
       const auto text = cell.is_text() ? std::nullopt : picked_text(source.pick, cell.text, cells);
       return text && offer_text(source, keep(*text));
     }
     if (source.extract == Extract::count) {
-      if (cell.kind != Cell::Kind::array) return false;
-      char digits[16];
-      const char* end = std::to_chars(digits, digits + sizeof digits, cell.count).ptr;
-      return writer_.offer(source.leaf, {digits, static_cast<std::size_t>(end - digits)});
+      return cell.kind == Cell::Kind::array && offer_count(source, cell.count);
     }
     if (cell.kind == Cell::Kind::array && source.extract == Extract::none) return offer_list(source, cell.text);
     if (!cell.is_text() && source.extract != Extract::hash && source.extract != Extract::size) return false;

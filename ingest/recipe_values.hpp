@@ -23,6 +23,7 @@ class RecipeValues {
   bool take(const CellShape& shape, const CellShape::Step& step, const Cell* cells);
   bool give(const Leaf& leaf, const Constant& value);
   bool offer(const ColumnSource& source, const Cell* cells);
+  bool offer_count(const ColumnSource& source, std::uint32_t count);
   bool offer_list(const ColumnSource& source, std::string_view list);
   static const TableRow* row_of(const ColumnSource& source, std::string_view text);
   bool offer_text(const ColumnSource& source, std::string_view text);

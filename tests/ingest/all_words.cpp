@@ -22,7 +22,7 @@ const char* const all_words_mapping = R"json({
   "tool.args_hash": {"path": "args", "as": "hash"},
   "tool.args_size": {"path": "args", "as": "size"},
   "tool.call_id": {"paths": ["=call:", "args", "a"], "as": "hash"},
-  "resource_count": {"path": "l", "as": "count"},
+  "resource_count": [{"path": "parts", "pick": [{"id": "main"}], "as": "count"}, {"path": "parts", "pick": [1, "sums", {"alg": "=SHA256"}], "as": "count"}, {"path": "l", "as": "count"}],
   "data_classes": "classes",
   "capability.scopes": [{"path": "scopes", "as": "words"}, {"path": "scopes", "as": "join"}],
   "src_ip": {"path": "tuple", "as": "tuple_src_ip"},
@@ -62,6 +62,8 @@ const std::vector<std::string>& all_words_messages() {
       R"json({"k": 1, "main": "p2", "parts": [{"id": "p1", "name": "one"}, 5, {"id": "p2", "name": "tw\"o", "sums": [{"value": "a", "alg": "MD5"}, {"alg": "SHA256", "value": "b\u0062"}]}], "links": [{"kind": "on", "to": ["p1"]}, {"to": ["p2", "p1"], "kind": "about"}]})json",
       R"json({"k": 1, "main": 7, "parts": [{"id": "p1", "id": "7", "name": "xyz"}, {"name": true, "id": 7, "sums": {"alg": "SHA256"}}], "links": {"kind": "about"}, "parts2": 1})json",
       R"json({"wrap": "plain words", "k": "v"})json",
+      R"json({"pack": "cGxhaW4gd29yZHM=", "k": 1, "parts": [0, {"sums": [{"alg": "SHA256"}, {"alg": "SHA1"}, {"alg": "SHA256"}]}]})json",
+      R"json({"pack": "eyJsaXN0Ijpb", "k": 1})json",
       R"json({"k": "no"})json",
       R"json({"kind": "x", "not": 1})json"};
   return messages;

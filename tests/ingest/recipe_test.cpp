@@ -418,6 +418,11 @@ TEST(Recipes, say_what_is_wrong_with_a_mapping) {
   EXPECT_NE(payload.find("headers.payload: no field is read below it"), std::string::npos) << payload;
 }
 
+TEST(Mapping, a_count_after_pick_needs_an_element_to_count) {
+  const std::string told = wrong(R"("detect":{"any":[["k"]]},"fields":{"resource_count":{"path":"l","pick":["a"],"as":"count"}})");
+  EXPECT_NE(told.find("fields.resource_count: 'count' after 'pick' counts elements"), std::string::npos) << told;
+}
+
 TEST(Mapping, what_is_no_mapping_by_the_schema_is_told_by_its_place_and_not_in_a_librarys_words) {
   const std::string detect = R"("detect":{"any":[["k"]]},)";
   const std::pair<std::string, std::string> cases[] = {

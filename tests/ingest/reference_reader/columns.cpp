@@ -61,6 +61,10 @@ class EventReader {
     }
     const Node* node = work_.at(event_, source["path"]);
     if (node == nullptr) return false;
+    if (source.contains("pick") && as == "count") {
+      const auto count = counted(*node, source["pick"]);
+      return count && text(column, source, std::to_string(*count));
+    }
     if (source.contains("pick")) {
       const Node* in = picked(*node, source["pick"]);
       return in != nullptr && in->is_text() && text(column, source, in->text);
@@ -84,20 +88,35 @@ class EventReader {
   }
 
   const Node* element(const Node& list, const std::string& key, const Json& wanted) {
-    std::string text;
-    if (wanted.is_string() && wanted.get<std::string>().starts_with('=')) {
-      text = wanted.get<std::string>().substr(1);
-    } else {
-      const Node* node = work_.at(event_, wanted.is_object() ? wanted["path"] : wanted);
-      if (node != nullptr && wanted.is_object()) node = picked(*node, wanted["pick"]);
-      if (node == nullptr || !node->is_text()) return nullptr;
-      text = node->text;
-    }
-    for (const Node& one : list.elements) {
-      const Node* name = one.kind == Node::Kind::object ? one.member(key) : nullptr;
-      if (name != nullptr && name->is_text() && name->text == text) return &one;
-    }
+    const auto text = wanted_text(wanted);
+    if (!text) return nullptr;
+    for (const Node& one : list.elements)
+      if (is_wanted(one, key, *text)) return &one;
     return nullptr;
+  }
+
+  std::optional<std::string> wanted_text(const Json& wanted) {
+    if (wanted.is_string() && wanted.get<std::string>().starts_with('=')) return wanted.get<std::string>().substr(1);
+    const Node* node = work_.at(event_, wanted.is_object() ? wanted["path"] : wanted);
+    if (node != nullptr && wanted.is_object()) node = picked(*node, wanted["pick"]);
+    return node != nullptr && node->is_text() ? std::optional(node->text) : std::nullopt;
+  }
+
+  static bool is_wanted(const Node& one, const std::string& key, const std::string& text) {
+    const Node* name = one.kind == Node::Kind::object ? one.member(key) : nullptr;
+    return name != nullptr && name->is_text() && name->text == text;
+  }
+
+  /// How many elements are as the last step wants them.
+  std::optional<std::size_t> counted(const Node& from, Json steps) {
+    const Json last = steps.back();
+    steps.erase(steps.size() - 1);
+    const Node* list = picked(from, steps);
+    if (list == nullptr || list->kind != Node::Kind::array) return std::nullopt;
+    const auto text = wanted_text(last.items().begin().value());
+    if (!text) return std::nullopt;
+    return static_cast<std::size_t>(std::ranges::count_if(
+        list->elements, [&](const Node& one) { return is_wanted(one, last.items().begin().key(), *text); }));
   }
 
   /// Lists fill sets and columns of joined words, with the strings in them.

@@ -147,7 +147,7 @@ class EventFinder {
       const Node* inside = work_.documents.inside(node, kind == Kind::base64);
       if (inside == nullptr) {
         found.push_back(unmapped(here[0].way));
-        found.back().settled = kind == Kind::base64;
+        found.back().settled = kind == Kind::base64 && !work_.documents.is_plain(node);
       } else {
         append(found, value(*inside, follow(follows, *inside, [&](const Step& step) { return step.kind == kind; })));
       }

@@ -105,12 +105,20 @@ const Node* Documents::inside(const Node& string, bool base64) {
         if (c != '\n' && c != '\r') plain += c == '-' ? '+' : c == '_' ? '/' : c;
       while (plain.size() % 4 != 0) plain += '=';
       if (!bytes) bytes = from_base64(plain);
+      kept->second.decoded = bytes.has_value();
       kept->second.text = bytes.value_or("");
     }
     kept->second.root = read_tree(kept->second.text, limits_, string.depth, string.level + 1);
   }
   const auto& root = kept->second.root;
   return root && root->is_container() ? &*root : nullptr;
+}
+
+bool Documents::is_plain(const Node& string) const {
+  const Kept& kept = kept_.at({&string, true});
+  if (!kept.decoded) return false;
+  const std::size_t first = kept.text.find_first_not_of(" \t\r\n");
+  return first == std::string::npos || std::string_view("{[").find(kept.text[first]) == std::string_view::npos;
 }
 
 const Node* find(const Node& from, const Steps& steps, std::size_t at, Documents& documents) {

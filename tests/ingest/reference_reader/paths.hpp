@@ -41,6 +41,8 @@ class Documents {
   explicit Documents(TreeLimits limits) : limits_(limits) {}
   /// The document in the string, an object or array; null when there is none.
   const Node* inside(const Node& string, bool base64);
+  /// Of base64 that was looked into: what it holds is text and no document, not even a broken one.
+  bool is_plain(const Node& string) const;
 
   static constexpr std::size_t levels_max = 4;
 
@@ -48,6 +50,7 @@ class Documents {
   struct Kept {
     std::string text;
     std::optional<Node> root;
+    bool decoded = false;
   };
   TreeLimits limits_;
   std::map<std::pair<const Node*, bool>, Kept> kept_;
