@@ -92,11 +92,12 @@ bool RecipeWalker::element(ondemand::value& one, std::uint32_t each, std::uint32
   const std::uint32_t events = result_.events;
   const char kind = one.raw_json_token()[0];
   const RecipeNode& node = recipe_->nodes[each];
-  if (kind != '{' && (kind != '"' || (node.embedded < 0 && node.base64 < 0)))
+  const bool opens = kind == '{' || (kind == '"' && (node.embedded >= 0 || node.base64 >= 0));
+  if (!opens)
     emit_unmapped(flag::wrapped);
   else if (!value(one, each))
     return false;
-  settled_ = result_.events;
+  if (opens || kind == '[') settled_ = result_.events;  // else words: what holds a list of them may be the event
   spread_flags(events);
   flags_ = outer_flags;
   forget(mark);

@@ -132,7 +132,8 @@ class EventFinder {
                             return is_next(one, Kind::json) || is_next(one, Kind::base64);
                           }));
       std::vector<Found> here = opens ? value(element, inside) : std::vector<Found>{unmapped(inside[0].way)};
-      for (Found& one : here) one.settled = true;  // an element of a list is never taken for its holder
+      const bool is_word = !opens && element.kind != Node::Kind::array;
+      for (Found& one : here) one.settled = !is_word;  // an element of a list is not taken for its holder, but words are
       append(found, std::move(here));
     }
     if (count == 0 && holds) work_.no_element = true;
