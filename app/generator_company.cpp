@@ -13,7 +13,7 @@ using namespace std::string_view_literals;
 constexpr std::array data_classes = {"public"sv,        "internal"sv,       "confidential"sv, "restricted"sv,
                                      "pii"sv,           "phi"sv,            "pci"sv,          "source_code"sv,
                                      "customer_data"sv, "model_artifact"sv, "telemetry"sv,    "financial"sv};
-constexpr std::uint32_t busy_agents = 8;
+constexpr std::uint32_t busy_agents = 12;
 constexpr std::uint64_t busy_per_hour = 210;  // messages of a busy agent at full activity: 3.5 a minute
 constexpr std::int64_t level_of_measured = 5 << 16;  // fewer and larger transfers than the demo's: what leaves matters
 

@@ -23,7 +23,8 @@ class Scenarios : Injector {
     const std::uint64_t entities = world_.agents.size() + world_.apps.size() + world_.destinations.size();
     for (int i = 0; i < incidents_each; ++i) {
       forbidden_flow();
-      bulk();
+      bulk_new();
+      bulk_known(choose(plain), "bulk_known_sparse");
       ramp("low_and_slow_30", 130, workday_until(-1 - i), 13);
       ramp("low_and_slow_10", 110, workday_until(-3 - i), 28);
       off_hours_export();
@@ -34,7 +35,9 @@ class Scenarios : Injector {
       peer_imitation();
       poisoned_ramp(i);
     }
-    for (std::size_t i = 0; i < world_.busy.size(); ++i) rate_burst(world_.busy[i], i % 2 == 0 ? 10 : 3);
+    for (std::size_t i = 0; i < world_.busy.size(); ++i)
+      if (i < 2 * incidents_each) rate_burst(world_.busy[i], i % 2 == 0 ? 10 : 3);
+      else bulk_known(world_.busy[i], "bulk_known_destination");
     look_alikes();
     role_releases();
     count_entity_days(entities);
@@ -115,7 +118,8 @@ class Scenarios : Injector {
   }
 
   void forbidden_flow();
-  void bulk();
+  void bulk_new();
+  void bulk_known(std::uint32_t at, std::string kind);
   void ramp(std::string kind, std::uint64_t per_cent, std::int64_t first_day, std::int64_t days);
   std::int64_t grow(std::uint32_t at, std::uint64_t per_cent, std::int64_t first_day, std::int64_t days);
   void off_hours_export();
@@ -144,24 +148,25 @@ void Scenarios::forbidden_flow() {
   sends(at, choose_time(agent), 3, 10, known_outside(agent), "restricted");
 }
 
-void Scenarios::bulk() {
-  {
-    const std::uint32_t at = choose(plain);
-    const Agent& agent = world_.agents[at];
-    const std::int64_t time = choose_time(agent);
-    const std::uint64_t bytes = 5 * daily_bytes(agent, (time - config_.start_ns) / day_ns);
-    const auto to = static_cast<std::int32_t>(new_host(".example.com"));
-    open_on("bulk_new_destination", agent).sentence =
-        agent.principal + " sends " + megabytes(bytes) + ", five times its usual day, to the new host " + host(to);
-    sends(at, time, 3, 4, to, outer_class(agent), bytes / 3);
-  }
+void Scenarios::bulk_new() {
   const std::uint32_t at = choose(plain);
+  const Agent& agent = world_.agents[at];
+  const std::int64_t time = choose_time(agent);
+  const std::uint64_t bytes = 5 * daily_bytes(agent, (time - config_.start_ns) / day_ns);
+  const auto to = static_cast<std::int32_t>(new_host(".example.com"));
+  open_on("bulk_new_destination", agent).sentence =
+      agent.principal + " sends " + megabytes(bytes) + ", five times its usual day, to the new host " + host(to);
+  sends(at, time, 3, 4, to, outer_class(agent), bytes / 3);
+}
+
+// Of an agent with a transfer every few minutes an hour has a level; one or two transfers an hour are none.
+void Scenarios::bulk_known(std::uint32_t at, std::string kind) {
   const Agent& agent = world_.agents[at];
   const std::int64_t time = choose_time(agent) / hour_ns * hour_ns;
   std::uint64_t week = 0;
   for (std::int64_t hour = 0; hour < 7 * 24; ++hour) week += activity(agent.rhythm, hour);
   const std::uint64_t hourly = daily_bytes_outside(agent, (time - config_.start_ns) / day_ns) * 7 * 95 / week;
-  open_on("bulk_known_destination", agent).sentence =
+  open_on(std::move(kind), agent).sentence =
       agent.principal + " sends " + megabytes(3 * hourly) + " within an hour to " + host(known_outside(agent)) +
       ", three times its busiest hours";
   sends(at, time + minute_ns, 6, 55, known_outside(agent), outer_class(agent), 3 * hourly / 6);
@@ -174,6 +179,7 @@ std::int64_t Scenarios::grow(std::uint32_t at, std::uint64_t per_cent, std::int6
   const std::int64_t first = learning_day_ + first_day;
   for (std::int64_t day = first; day < first + days; ++day) {
     factor_q16 = factor_q16 * per_cent / 100;
+    if (at_local(agent, day, 17, 0) > config_.start_ns + config_.days * day_ns) break;
     if (!world_.workday(day)) continue;
     const std::uint64_t more = daily_bytes_outside(agent, day) * (factor_q16 - 65536) >> 16;
     sends(at, at_local(agent, day, 9, random_.below(30)), 8, 7 * 60, known_outside(agent), outer_class(agent),

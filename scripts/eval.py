@@ -33,6 +33,7 @@ EDGE_ABLATIONS = ["winsorising", "affinity", "scales", "calibration"]
 # Recall and median time to detect that are asked of the full company, in the order in which they are told.
 SCENARIO_AIMS = {
     "forbidden_flow": "1.00, at the event", "bulk_new_destination": "0.99, 5 min", "bulk_known_destination": "0.95, 1 h",
+    "bulk_known_sparse": "-",
     "low_and_slow_30": "0.80, 5 days", "low_and_slow_10": "0.50, 14 days", "off_hours_export": "0.85, 2 h",
     "new_data_class": "0.95, same window", "smurfing": "0.95, 30 min", "rate_burst_10": "0.99, 1 min",
     "rate_burst_3": "0.85, 5 min", "rare_chain": "0.85, end of session", "beacon": "0.90, 6 h",

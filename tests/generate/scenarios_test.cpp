@@ -16,7 +16,7 @@ namespace {
 using nlohmann::json;
 constexpr std::int64_t minute = 60'000'000'000, day = 1440 * minute;
 
-const std::set<std::string> scenarios = {"forbidden_flow",   "bulk_new_destination", "bulk_known_destination",
+const std::set<std::string> scenarios = {"forbidden_flow",   "bulk_new_destination", "bulk_known_destination", "bulk_known_sparse",
                                          "low_and_slow_30",  "low_and_slow_10",      "off_hours_export",
                                          "new_data_class",   "smurfing",             "rate_burst_10",
                                          "rate_burst_3",     "rare_chain",           "beacon",
@@ -104,6 +104,37 @@ TEST_P(Companies, bursts_are_of_agents_with_three_actions_a_minute) {
   EXPECT_GE(sum / 8 / 30, 2.8);  // the half hour may lie in a calmer hour
 }
 
+TEST_P(Companies, bulk_to_a_known_host_is_of_agents_with_a_transfer_there_every_few_minutes_unless_it_says_sparse) {
+  Generator generator(config_);
+  struct Sums {
+    const Incident* incident;
+    std::map<std::int64_t, std::uint64_t> transfers;  // by hour before the incident
+  };
+  std::map<std::string, Sums> pairs;
+  for (const Incident& incident : generator.truth())
+    if (incident.kind.starts_with("bulk_known")) pairs[incident.principals.at(0)].incident = &incident;
+  ASSERT_EQ(pairs.size(), 8u);
+  Message message;
+  while (generator.next(message)) {
+    const auto found = pairs.find(std::string(member(*message.value, "principal")));
+    if (found == pairs.end() || message.incident != 0) continue;
+    auto& [incident, transfers] = found->second;
+    if (member(*message.value, "dst_host") != incident->destinations.at(0) || message.time_ns > incident->start_ns) continue;
+    ++transfers[message.time_ns / (60 * minute)];
+  }
+  for (const auto& [principal, sums] : pairs) {
+    std::vector<std::uint64_t> counts;
+    for (const auto& [hour, count] : sums.transfers) counts.push_back(count);
+    std::ranges::sort(counts);
+    const std::uint64_t busy = counts.at(counts.size() * 9 / 10);
+    if (sums.incident->kind == "bulk_known_destination") {
+      EXPECT_GE(busy, 8u) << principal;
+    } else {
+      EXPECT_LE(busy, 6u) << principal;
+    }
+  }
+}
+
 TEST_P(Companies, outside_of_forbidden_flows_nothing_breaks_a_rule) {
   Generator generator(config_);
   Message message;
@@ -138,7 +169,7 @@ TEST_P(Companies, the_same_seed_gives_the_same_bytes_and_another_seed_others) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Generator, Companies,
-                         testing::Values(std::tuple(Company::full, 1'300'000), std::tuple(Company::other, 1'700'000)),
+                         testing::Values(std::tuple(Company::full, 2'000'000), std::tuple(Company::other, 2'600'000)),
                          [](const auto& given) { return std::string(company_names[static_cast<unsigned>(std::get<0>(given.param))]); });
 
 TEST(Company, full_has_the_stated_size_and_all_of_it_is_seen) {
