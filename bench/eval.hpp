@@ -18,7 +18,7 @@ struct EvalOptions {
   std::string detector = "service";  // or a baseline; scenarios: or "all"
   std::vector<std::string> without;  // detectors of the service (scenarios), or parts of them, that are left out
   double budget_per_day = 10;        // scenarios: alerts of the service a day, at most
-  double false_alerts_per_day = 0;   // scenarios: false ones it may make on clean data; 0 = seven tenths of the budget
+  double false_alerts_per_day = 0;   // scenarios: false ones it may make on clean data; 0 = half of the budget
   std::string unit;                  // of times; "" = guessed
   std::uint64_t memory_bytes = 512ull << 20;
   double figures_from = 0;           // share of the rows before which nothing is counted in the figures

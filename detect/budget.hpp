@@ -8,7 +8,7 @@
 //   what is left of the budget without its last fifth: x = max(1, B t / (left - fifth)), the threshold of an online choice of
 //   the best of a known rate (Gallego & van Ryzin, "Optimal dynamic pricing of inventories with stochastic demand over
 //   finite horizons", Management Science 1994, in its fluid limit). While B is far below the budget x is 1.
-// - The last three tenths are not for more about an incident that was told: it is known already.
+// - The last three tenths are not for more about what was told within a day: it is known already.
 #pragma once
 
 #include <array>
@@ -34,7 +34,7 @@ class Budget {
   explicit Budget(BudgetLimits limits, double ordinary_per_day = 0) : limits_(limits), ordinary_per_day_(ordinary_per_day) {}
 
   /// Takes one alert from the day of `time_ns` if there is one left. `urgency` = rate it had to be below / its rate;
-  /// `news`: more about an incident that was told.
+  /// `news`: more about what was told within a day.
   static constexpr double news = 0;
   bool take(std::int64_t time_ns, Key tenant, Severity severity, double urgency);
   /// Alerts taken on that day.

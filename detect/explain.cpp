@@ -109,7 +109,7 @@ Key volume_entity(const Volume::Finding& finding) {
 }
 
 std::string_view volume_rule(const Volume::Finding& finding) {
-  return finding.ramp ? "volume.ramp" : volume_rules[static_cast<std::size_t>(finding.window.kind)];
+  return finding.stretch ? "volume.stretch" : finding.ramp ? "volume.ramp" : volume_rules[static_cast<std::size_t>(finding.window.kind)];
 }
 
 Alert volume_alert(const Volume::Finding& finding, const Names& names) {
@@ -141,7 +141,10 @@ Alert volume_alert(const Volume::Finding& finding, const Names& names) {
   const bool new_edge = finding.from_pool;
   alert.title = who + " sent " + format_bytes(observed) + (classes.empty() ? "" : " of " + classes + " data") +
                 (alert.dst_host.empty() ? " out" : " to " + alert.dst_host) + " in " + std::string(span) +
-                (finding.ramp ? ", one of several days that together are too much" : "") + "; it sends " +
+                (finding.ramp      ? ", one of several days that together are too much"
+                 : finding.stretch ? ", " + std::to_string(window.high_windows) + " times more than usual within 5 minutes"
+                                   : "") +
+                "; it sends " +
                 format_bytes(finding.expected) + " in such a time" +
                 (alert.dst_host.empty() ? "" : new_edge ? " to its other destinations" : " there") + ", 99 % below " +
                 format_bytes(finding.upper);
@@ -159,6 +162,7 @@ Alert volume_alert(const Volume::Finding& finding, const Names& names) {
   add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score, finding.calibration);
   explanation.text("parent", new_edge ? "the principal's other destinations" : "none");
   explanation.count("events", window.events);
+  if (finding.stretch) explanation.count("high_windows_of_5_min", window.high_windows);
   if (window.explained > 0) explanation.count("bytes_alerted_elsewhere", window.explained);
   if (finding.shock > 1.01) explanation.number("shared_by_role_factor", finding.shock);
   return alert;

@@ -12,6 +12,7 @@ constexpr std::int64_t join_ns = 60 * minute_ns, span_ns = 360 * minute_ns;
 constexpr std::size_t open_max = 4096, followed_max = 4096;
 constexpr double told_again = 100;  // times rarer
 constexpr std::int64_t told_again_ns = 15 * minute_ns;  // what just began grows
+constexpr std::int64_t lately_ns = 24 * 60 * minute_ns;
 constexpr double rate_min = 1e-12;
 
 template <class Spell>
@@ -58,11 +59,32 @@ Incidents::Incident& Incidents::incident_of(Key who, std::int64_t time_ns) {
 }
 
 // At first all detectors together, afterwards each for itself.
-bool Incidents::worth_it(const Incident& incident, const Alert& finding, double per_day) const {
-  if (!incident.told) return together(incident, &Part::per_day) < false_per_day_;
+bool Incidents::worth_it(const Incident& incident, const Alert& finding, double per_day, Key who, Key where) const {
+  if (!incident.told) {
+    const double all = together(incident, &Part::per_day);
+    const Lately* before = lately(finding, who, where);
+    return all < false_per_day_ && (before == nullptr || all * told_again < before->told_per_day);
+  }
   if (per_day >= false_per_day_) return false;
   const Part& part = incident.parts[static_cast<std::size_t>(finding.detector)];
   return part.told_per_day == 0 || (per_day * told_again < part.told_per_day && finding.time_ns - part.told_ns >= told_again_ns);
+}
+
+const Incidents::Lately* Incidents::lately(const Alert& finding, Key who, Key where) const {
+  const auto found = lately_.find(combine(who, hash_name(finding.rule)));
+  if (found == lately_.end() || finding.time_ns - found->second.told_ns > lately_ns) return nullptr;
+  const Key told_where = found->second.where;
+  return where == 0 || told_where == 0 || where == told_where ? &found->second : nullptr;
+}
+
+void Incidents::remember_told(const Alert& alert, double per_day, Key who, Key where) {
+  const Lately* before = lately(alert, who, where);
+  const double rarest = before == nullptr ? per_day : std::min(per_day, before->told_per_day);
+  const Key key = combine(who, hash_name(alert.rule));
+  if (lately_.size() == open_max && !lately_.contains(key))
+    lately_.erase(std::ranges::min_element(lately_, {}, [](const auto& entry) { return entry.second.told_ns; }));
+  lately_[key] = {alert.time_ns, rarest, where};
+  want_close(alert.time_ns + lately_ns + 1);
 }
 
 void Incidents::add(Alert finding, Key who, Key where) {
@@ -75,7 +97,7 @@ void Incidents::add(Alert finding, Key who, Key where) {
     part.plain_per_day = per_day / finding.verdict_factor;
     part.title = finding.title;
   }
-  const bool worth = worth_it(incident, finding, per_day);
+  const bool worth = worth_it(incident, finding, per_day, who, where);
   if (incident.told) {
     if (!worth || !tell(incident, finding, per_day, who, where)) alerting_.follow_up(finding);
     return;
@@ -84,6 +106,7 @@ void Incidents::add(Alert finding, Key who, Key where) {
     ++held_by_verdicts_;
     alerting_.held_by_verdicts(finding);
   }
+  if (!worth && together(incident, &Part::per_day) < false_per_day_) alerting_.follow_up(finding);
   if (incident.rarest_per_day == 0 || per_day <= incident.rarest_per_day) {
     incident.rarest = std::move(finding);
     incident.rarest_per_day = per_day;
@@ -121,12 +144,13 @@ void Incidents::follow(Detector detector, Key where, double per_day, std::int64_
 bool Incidents::tell(Incident& incident, Alert alert, double per_day, Key who, Key where) {
   const Detector detector = alert.detector;
   const bool follower = follows(detector, where, per_day, alert.time_ns);
-  const double urgency = incident.told ? Budget::news : false_per_day_ / together(incident, &Part::per_day);
+  const double urgency = incident.told || lately(alert, who, where) != nullptr ? Budget::news : false_per_day_ / together(incident, &Part::per_day);
   if (!follower && !budget_.take(alert.time_ns, hash_name(alert.tenant), alert.severity, urgency)) return false;
   incident.told = true;
   Part& part = incident.parts[static_cast<std::size_t>(detector)];
   part.told_per_day = per_day;
   part.told_ns = alert.time_ns;
+  remember_told(alert, together(incident, &Part::per_day), who, where);
   if (follower) {
     alerting_.follow_up(alert);
     return true;
@@ -168,6 +192,8 @@ void Incidents::close(std::int64_t watermark_ns) {
   };
   forget(open_);
   forget(followed_);
+  std::erase_if(lately_, [&](const auto& entry) { return watermark_ns - entry.second.told_ns > lately_ns; });
+  for (const auto& [key, lately] : lately_) want_close(lately.told_ns + lately_ns + 1);
 }
 
 void Incidents::save(SnapshotWriter& out) const {
@@ -197,6 +223,13 @@ void Incidents::save(SnapshotWriter& out) const {
     out.put(followed.first_ns);
     out.put(followed.last_ns);
     out.put(followed.told_per_day);
+  }
+  out.put<std::uint64_t>(lately_.size());
+  for (const auto& [key, lately] : lately_) {
+    out.put(key);
+    out.put(lately.told_ns);
+    out.put(lately.told_per_day);
+    out.put(lately.where);
   }
   out.put(over_budget_);
   out.put(held_by_verdicts_);
@@ -229,6 +262,12 @@ void Incidents::load(SnapshotReader& in) {
     followed.first_ns = in.get<std::int64_t>();
     followed.last_ns = in.get<std::int64_t>();
     followed.told_per_day = in.get<double>();
+  }
+  for (std::uint64_t n = in.get_count(32); n > 0 && in.ok(); --n) {
+    Lately& lately = lately_[in.get<Key>()];
+    lately.told_ns = in.get<std::int64_t>();
+    lately.told_per_day = in.get<double>();
+    lately.where = in.get<Key>();
   }
   over_budget_ = in.get<std::uint64_t>();
   held_by_verdicts_ = in.get<std::uint64_t>();

@@ -17,6 +17,8 @@
 // a detector finds something a hundred times rarer than it told, a quarter of an hour or more ago. What else comes is counted with it. One
 // destination for which one detector told of a principal is one incident with those who follow: they are counted until it
 // has been quiet for 60 minutes, or for 6 hours at most, unless they are a hundred times rarer.
+// What one rule told of a principal within 24 hours, of the same destination or of none, it tells again when it is a hundred times
+// rarer; else it is counted: a ramp is no news every day.
 // Then the budget (budget.hpp) must have room: more about an incident that was told leaves its last three tenths to others. An incident
 // that it had no room for is counted once, and told when it grows rare enough for what is left.
 //
@@ -83,9 +85,18 @@ class Incidents {
     double told_per_day = 0;
   };
 
+  struct Lately {
+    std::int64_t told_ns = 0;
+    double told_per_day = 0;  // of the rarest one
+    Key where = 0;            // of the last one
+  };
+
   Incident& incident_of(Key who, std::int64_t time_ns);
   double together(const Incident& incident, double Part::*rate) const;
-  bool worth_it(const Incident& incident, const Alert& finding, double per_day) const;
+  bool worth_it(const Incident& incident, const Alert& finding, double per_day, Key who, Key where) const;
+  /// What the finding's rule told of the principal within a day, of this destination or of none; nullptr = nothing.
+  const Lately* lately(const Alert& finding, Key who, Key where) const;
+  void remember_told(const Alert& alert, double per_day, Key who, Key where);
   /// Whether the destination has alerted by this detector just now.
   bool follows(Detector detector, Key where, double per_day, std::int64_t time_ns);
   void follow(Detector detector, Key where, double per_day, std::int64_t time_ns);
@@ -100,6 +111,7 @@ class Incidents {
   Alerting& alerting_;
   std::map<Key, Incident> open_;
   std::map<Key, Followed> followed_;  // by destination and detector
+  std::map<Key, Lately> lately_;      // by principal and rule
   std::uint64_t over_budget_ = 0, held_by_verdicts_ = 0, closed_early_ = 0;
   std::int64_t next_close_ns_ = std::numeric_limits<std::int64_t>::max();
 };

@@ -12,31 +12,20 @@ namespace {
 
 using namespace volume_model;
 
-constexpr std::int64_t second_ns = 1'000'000'000;
 const double quantile_nats = -std::log(quantile_tail);
-// Of the false alerts, by kind and scale: most go where a single principal shows best.
-constexpr double budget_share[series_kinds][scales] = {{0.06, 0.09, 0.06}, {0.06, 0.09, 0.06}, {0.02, 0.03, 0.02}};
-// Ramps by class: of principals, of pairs that are used day by day with a like amount, of the others. Apps grow by many
-// hands: theirs are left to these.
-constexpr std::size_t ramp_classes = 3;
-constexpr double ramp_share[ramp_classes] = {0.2, 0.29, 0.02};
-constexpr std::string_view tail_names[series_kinds * scales + ramp_classes] = {
-    "pair_5m", "pair_1h", "pair_1d", "principal_5m", "principal_1h", "principal_1d",
-    "app_5m", "app_1h", "app_1d", "ramp_principal", "ramp_regular_pair", "ramp_other"};
-constexpr double regular_spread = 0.5, regular_activity = 0.6;
+constexpr std::string_view tail_names[tail_classes] = {
+    "pair_5m", "pair_1h", "pair_1d", "principal_5m", "principal_1h", "principal_1d", "app_5m", "app_1h", "app_1d",
+    "ramp_principal", "ramp_regular_pair", "ramp_other", "stretch_pair"};
 constexpr double prior_weight[scales] = {6, 10, 20};            // excesses that the pool's scale is worth
 constexpr std::int64_t warm_age_s = 3 * 86'400;
 constexpr double calibrated_days = 7;
-constexpr double interesting_nats = 3;
 // The upper tail of a sparse series has less season than its mean: nights bring fewer large sums, not none.
 constexpr double season_min = -0.5, season_max = 1.5;
 constexpr double activity_min = 0.2;
 constexpr std::uint32_t shock_members = 3;
 constexpr double shock_shrink[scales] = {3, 2, 1};             // members that say there is none
 constexpr double learnt_beyond_bar_nats = 3;
-// Days: on a day of rest what little is sent tells nothing of the level.
-constexpr std::uint32_t common_members = 8;
-constexpr double rest_nats = -0.7;
+constexpr std::uint32_t common_members = 8;                    // days
 constexpr std::size_t windows_ahead = 8;                       // whose lines are asked for
 
 double log_bytes(std::uint64_t bytes) { return std::log1p(static_cast<double>(bytes)); }
@@ -71,7 +60,8 @@ Volume::Volume(std::uint64_t memory_bytes, double false_alerts_per_day, double b
       series_(memory_bytes / 2),
       windows_(memory_bytes / 3),
       seasons_(memory_bytes / 16),
-      tails_(series_kinds * scales + ramp_classes, TailCalibrator(interesting_nats, 1.25)) {
+      tails_(tail_classes, TailCalibrator(interesting_nats, 1.25)) {
+  tails_[stretch_tail] = TailCalibrator(stretch_nats, 2.5);
   for (std::size_t i = 0; i < tails_.size(); ++i) tails_[i].set_name(tail_names[i]);
 }
 
@@ -307,6 +297,12 @@ void Volume::judge(const Judged& judged, std::size_t scale, std::vector<Finding>
       at.score = quantile_nats - std::log(at.active) + expected.weight * std::log1p(y / expected.weight);
     hot = alerts(window, *series, expected, at, scale, out);
   }
+  if (window.kind == SeriesKind::pair && scale == 0 && parts_.scales && expected.warm && !hot && at.score > stretch_window_nats) {
+    window.high_nats = static_cast<float>(std::min(at.score - stretch_window_nats, stretch_nats));
+    window.high_windows = 1;
+  }
+  if (window.kind == SeriesKind::pair && scale == hour_scale && parts_.scales && !expected.from_pool)
+    hot = judge_stretch(window, *series, expected, at, hot, out) || hot;
   if (scale == day_scale && parts_.scales && !expected.from_pool) hot = judge_ramp(window, judged, *series, expected, at, hot, out) || hot;
   learn_window(window, judged, at, scale, hot && parts_.winsorising);
 }
@@ -350,48 +346,6 @@ Volume::Rarity Volume::rarity(TailCalibrator& tail, double score, double rate_ma
   run = std::max(run, static_cast<float>(learnt));
   return {rate, bar_of(rate_max)};
 }
-
-bool Volume::judge_ramp(const Window& window, const Judged& judged, Series& series, const Expectation& expected,
-                        const Standing& at, bool told, std::vector<Finding>& out) {
-  const Scale& own = series.scale[day_scale];
-  if (window.kind == SeriesKind::app || own.windows < warm_windows[day_scale] || rests(judged, at)) return false;
-  const double r = at.x - at.season - double{own.level} - at.common, days = double{own.windows};
-  const Ramp until_now = series.ramp;
-  const double score = until_now.score(r, days), spread = until_now.spread_after(days);
-  series.ramp.learn(r, days);
-  const bool regular = spread <= regular_spread && at.active >= regular_activity;
-  const std::size_t ramp_class = window.kind == SeriesKind::principal ? 0 : regular ? 1 : 2;
-  TailCalibrator& tail = tails_[series_kinds * scales + ramp_class];
-  const std::int64_t end_ns = window.end_s() * second_ns;
-  if (score < interesting_nats) series.ramp_run = 0;
-  if (score < interesting_nats || r < spread || told || static_cast<double>(window.net_bytes()) < bytes_min_) {
-    tail.learn_ordinary(end_ns);
-    return false;
-  }
-  const double rate_max = false_alerts_per_day_ * ramp_share[ramp_class];
-  const double before = double{series.ramp_run};
-  const Rarity rare = rarity(tail, score, rate_max, series.ramp_run, end_ns);
-  if (score <= before || rare.rate >= rate_max * handed_over_) return false;
-  Finding& finding = out.emplace_back(find(window, expected, at, rare.bar));
-  const double base = double{own.level} + at.season + at.common;
-  finding.ramp = true;
-  finding.score = score;
-  finding.rate_per_day = rare.rate;
-  finding.bar_per_day = rate_max;
-  finding.p_value = tail.p_value(score);
-  finding.calibration = tail.state_at(score);
-  finding.expected = std::expm1(base);
-  finding.upper = std::max(finding.expected, std::expm1(base + 2.33 * spread));
-  finding.shock = std::exp(at.common);
-  const double least = std::expm1(base + std::max(spread, until_now.residual_at(rare.bar, days)));
-  finding.not_below = std::min(std::max(least, bytes_min_), static_cast<double>(window.net_bytes()));
-  if (rare.rate >= rate_max) return false;
-  series.ramp.restart();
-  series.ramp_run = 0;
-  return rare.rate < rate_max * hot_;
-}
-
-bool Volume::rests(const Judged& judged, const Standing& at) { return judged.season + at.common < rest_nats; }
 
 Volume::Finding Volume::find(const Window& window, const Expectation& expected, const Standing& at, double bar) const {
   const auto to_bytes = [&](double log) { return std::max(0.0, std::expm1(log + at.season + at.shock)); };
@@ -444,8 +398,11 @@ void Volume::roll_up(const Window& window) {
     longer->key = key;
     longer->scale = scale;
     longer->start_s = start_s;
+    if (scale != hour_scale) longer->high_windows = 0;
     return;
   }
+  longer->high_nats += window.high_nats;
+  longer->high_windows = static_cast<std::uint16_t>(longer->high_windows + window.high_windows);
   longer->bytes += window.bytes;
   longer->explained += window.explained;
   longer->events += window.events;

@@ -15,6 +15,9 @@
 // The season of a role is scaled by an amplitude of the series' own (0 to 1), so who works while its role rests is no
 // surprise. Days are also judged together (ramp.hpp): r against the level, a mean that takes 50 days to follow and is
 // winsorised harder while a ramp is under way, less what the role's other series have in common; a finding restarts it.
+// Of pairs an hour is judged by its windows of 5 min together as well (a stretch): the sum of what their scores have beyond
+// 2 nats, each winsorised at 7 beyond, so that it takes more than one. That is a cumulative sum of scores
+// (CUSUM, Page 1954) cut at hours; how often such sums come up is counted like all else.
 // Score = -ln P. The rate of such scores per kind and scale comes from TailCalibrator. An alert needs a rate below its
 // share of the false alert budget, where what is counted is what could be told, a run of high windows once; range
 // novelty (above everything seen in the series), the least bytes that matter, and history; a new destination is judged
@@ -53,6 +56,7 @@ class Volume {
     double bar_per_day = 0;          // rates below it are worth an alert
     double windows_seen = 0;
     std::int64_t first_s = 0;
+    bool stretch = false;            // several windows of 5 min that together are more than usual
     bool ramp = false;               // the last of days that together are more than usual, none of them by itself
     bool from_pool = false;          // a new destination, judged by the principal's others
     double shock = 0;                // factor that the role's members share in this window
@@ -103,7 +107,8 @@ class Volume {
     Key key;
     std::int64_t first_s;
     std::uint32_t last_s;
-    std::uint16_t quota, unused;
+    std::uint16_t quota;
+    std::uint16_t stretch_run;  // as in Scale, in 1/64 nats
     Scale scale[scales];
     Ramp ramp;        // of days
     float ramp_run;
@@ -152,6 +157,9 @@ class Volume {
   /// The same for the ramp that ends with this day; `told`: the day itself is a finding.
   bool judge_ramp(const Window& window, const Judged& judged, Series& series, const Expectation& expected,
                   const Standing& at, bool told, std::vector<Finding>& out);
+  /// The same for the windows of 5 min of this hour together.
+  bool judge_stretch(const Window& window, Series& series, const Expectation& expected, const Standing& at, bool told,
+                     std::vector<Finding>& out);
   static bool rests(const Judged& judged, const Standing& at);
   /// How rare a score is and from where it would be an alert. Learns it; `run`: see Scale.
   Rarity rarity(TailCalibrator& tail, double score, double rate_max, float& run, std::int64_t time_ns) const;

@@ -129,7 +129,6 @@ bool WindowTable::load(SnapshotReader& in) {
     if (slot == none) return false;
     in.get_bytes(static_cast<void*>(&slab_[slot]), sizeof(Window));
     if (slab_[slot].scale >= scales) return false;
-    slab_[slot].reserved = 0;
     index_insert(slab_[slot].key, slot);
     append(order_of(slab_[slot]), slot);
     ++open_;

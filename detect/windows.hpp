@@ -29,12 +29,12 @@ struct alignas(64) Window {
   std::uint64_t data_classes;
   std::int64_t start_s;
   std::uint32_t events;
-  std::uint32_t reserved;
+  float high_nats;          // of the high windows of 5 min in it, together
   std::uint16_t quota;
   std::uint8_t scale;
   SeriesKind kind;
   std::uint8_t principal_type, risk_tier;
-  std::uint16_t unused;
+  std::uint16_t high_windows;
   EvidenceRef top[2];       // the largest events, largest first
 
   std::uint64_t net_bytes() const { return bytes > explained ? bytes - explained : 0; }

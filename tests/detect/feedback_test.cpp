@@ -299,14 +299,14 @@ std::string loudest(const std::vector<Json>& alerts, Inside inside) {
 }
 
 TEST(FeedbackInTheEngine, a_suppressed_entity_is_silent_in_its_span_and_told_of_while_all_others_are_as_before) {
-  const auto before = without_place(judge(company_with({}), sensitive()));
+  const auto before = without_place(judge(company_with({}), sensitive(400)));
   // Volume windows that ended just before are told when the watermark passes.
   const auto is_inside = [](const Json& alert) {
     return alert["time"] >= "2025-09-12T23:00:00Z" && alert["time"] < "2025-09-18T00:00:00Z";
   };
   const std::string who = loudest(before, is_inside);
   const Json record = suppression("s1", {{"entity", {{"id", who}}}}, "2025-09-18T00:00:00Z");  // days 12 to 17
-  const auto after = without_place(judge(company_with({{12, record}}), sensitive()));
+  const auto after = without_place(judge(company_with({{12, record}}), sensitive(400)));
   std::vector<Json> outside, all_after = alerts_of(after, who);
   std::uint64_t inside = 0, used = 0;
   for (const Json& alert : alerts_of(before, who)) {

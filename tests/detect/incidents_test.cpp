@@ -121,6 +121,24 @@ TEST(Incidents, what_is_a_hundred_times_rarer_than_what_was_told_is_told_again) 
   EXPECT_EQ(desk.out.size(), 2u);
 }
 
+TEST(Incidents, more_of_what_was_told_of_a_principal_within_a_day_is_counted_and_what_is_news_is_told) {
+  Desk desk;
+  desk.add(Detector::rhythm, 1, 0.2, monday);
+  desk.add(Detector::rhythm, 1, 0.01, monday + 8 * hour);  // a new incident, of the same rule
+  EXPECT_EQ(desk.out.size(), 1u);
+  EXPECT_EQ(desk.alerting.suppressed(), 1u);
+  desk.add(Detector::volume, 1, 0.2, monday + 10 * hour, 77);  // another rule's
+  EXPECT_EQ(desk.out.size(), 2u);
+  desk.add(Detector::volume, 1, 0.2, monday + 13 * hour, 77);
+  EXPECT_EQ(desk.out.size(), 2u);
+  desk.add(Detector::volume, 1, 0.2, monday + 16 * hour, 78);  // another destination
+  EXPECT_EQ(desk.out.size(), 3u);
+  desk.add(Detector::rhythm, 1, 0.0003, monday + 20 * hour);  // a hundred times rarer than what was told
+  EXPECT_EQ(desk.out.size(), 4u);
+  desk.add(Detector::rhythm, 1, 0.2, monday + 45 * hour);  // a day later
+  EXPECT_EQ(desk.out.size(), 5u);
+}
+
 TEST(Incidents, a_destination_that_alerts_for_one_after_another_is_one_incident) {
   Desk desk;
   for (int who = 0; who < 8; ++who) desk.add(Detector::flow, who, 0.01, monday + who * minute, 77);
@@ -295,6 +313,7 @@ TEST(Incidents, a_snapshot_goes_on_as_the_original_would) {
   Desk one, two;
   one.add(Detector::flow, 1, 0.9, monday);
   one.add(Detector::flow, 5, 0.01, monday, 77);
+  one.add(Detector::burst, 8, 0.1, monday);
   SnapshotWriter out, again;
   one.incidents.save(out);
   SnapshotReader in(out.bytes());
@@ -306,6 +325,7 @@ TEST(Incidents, a_snapshot_goes_on_as_the_original_would) {
   for (Desk* desk : {&one, &two}) {
     desk->add(Detector::flow, 6, 0.01, monday + minute, 77);
     desk->add(Detector::volume, 1, 0.9, monday + 10 * minute);
+    desk->add(Detector::burst, 8, 0.1, monday + 3 * hour);
   }
   ASSERT_EQ(one.out.size(), 1u);
   ASSERT_EQ(two.out.size(), 1u);

@@ -115,6 +115,54 @@ TEST(Volume, a_poisoned_ramp_does_not_take_the_baseline_with_it) {
   EXPECT_LT(alerts[0]["explanation"]["expected"].get<double>(), 80'000) << "expected level taken along";
 }
 
+/// Twenty agents that send some 200 kB every few minutes for twelve days; `inject` adds to what one sends at a time.
+Stream steady(const std::function<void(Stream&, Made)>& inject) {
+  Stream stream;
+  std::mt19937_64 random(5);
+  std::normal_distribution<double> normal;
+  stream.tick(0, {}, {0});
+  std::int64_t time = monday;
+  for (; time < monday + 12 * day; time += 5 * minute)
+    for (int agent = 0; agent < 20; ++agent) {
+      if (random() % 4 == 0) continue;
+      Made made;
+      made.principal = "agent:" + std::to_string(agent);
+      made.app = "app-" + std::to_string(agent % 5);
+      made.host = "files.example";
+      made.category = "public";
+      made.time = time + agent * second;
+      made.bytes = static_cast<std::uint64_t>(200'000 * std::exp(0.7 * normal(random)));
+      stream.add(made);
+      if (agent == 3) inject(stream, made);
+    }
+  stream.tick(time + 2 * hour, {0});
+  return stream;
+}
+
+TEST(Volume, an_hour_of_many_high_windows_is_found_where_none_of_them_nor_the_hour_is_a_record) {
+  const std::int64_t begin = monday + 11 * day + 14 * hour;
+  const auto alerts = of_detector(judge(steady([&](Stream& stream, Made made) {
+    if (made.time / (5 * minute) == (monday + day) / (5 * minute)) {  // the record, while nothing was known of it
+      made.bytes = 900'000'000;
+      stream.add(made);
+    }
+    if (made.time >= begin && made.time < begin + hour) {
+      made.bytes = 1'600'000;
+      stream.add(made);
+    }
+  })), "volume");
+  ASSERT_EQ(alerts.size(), 1u);
+  const auto& alert = alerts[0];
+  EXPECT_EQ(alert["rule"], "volume.stretch");
+  EXPECT_EQ(alert["principal"], "agent:3");
+  EXPECT_EQ(alert["window"]["start"], "2025-09-12T14:00:00Z");
+  EXPECT_EQ(alert["explanation"]["calibration"]["class"], "stretch_pair");
+  const int high = alert["explanation"]["high_windows_of_5_min"];
+  EXPECT_GE(high, 5);
+  EXPECT_NE(alert["title"].get<std::string>().find(std::to_string(high) + " times more than usual within 5 minutes"), std::string::npos);
+  EXPECT_LT(alert["explanation"]["not_an_alert_below"], alert["explanation"]["observed"]);
+}
+
 TEST(Volume, a_shock_that_all_of_a_role_share_is_nobodys_anomaly) {
   Company play;
   std::mt19937_64 random(5);

@@ -1,0 +1,93 @@
+// Volume: windows that are more than usual together and not one by one: days of a ramp, a stretch of 5-minute windows.
+#include <algorithm>
+#include <cmath>
+
+#include "detect/volume.hpp"
+#include "detect/volume_model.hpp"
+
+namespace tidewaiter::detect {
+namespace {
+
+using namespace volume_model;
+
+constexpr double regular_spread = 0.5, regular_activity = 0.6;
+constexpr double rest_nats = -0.7;  // on a day of rest what little is sent tells nothing of the level
+constexpr double run_steps_per_nat = 64;
+
+}  // namespace
+
+bool Volume::judge_ramp(const Window& window, const Judged& judged, Series& series, const Expectation& expected,
+                        const Standing& at, bool told, std::vector<Finding>& out) {
+  const Scale& own = series.scale[day_scale];
+  if (window.kind == SeriesKind::app || own.windows < warm_windows[day_scale] || rests(judged, at)) return false;
+  const double r = at.x - at.season - double{own.level} - at.common, days = double{own.windows};
+  const Ramp until_now = series.ramp;
+  const double score = until_now.score(r, days), spread = until_now.spread_after(days);
+  series.ramp.learn(r, days);
+  const bool regular = spread <= regular_spread && at.active >= regular_activity;
+  const std::size_t ramp_class = window.kind == SeriesKind::principal ? 0 : regular ? 1 : 2;
+  TailCalibrator& tail = tails_[ramp_tail + ramp_class];
+  const std::int64_t end_ns = window.end_s() * second_ns;
+  if (score < interesting_nats) series.ramp_run = 0;
+  if (score < interesting_nats || r < spread || told || static_cast<double>(window.net_bytes()) < bytes_min_) {
+    tail.learn_ordinary(end_ns);
+    return false;
+  }
+  const double rate_max = false_alerts_per_day_ * ramp_share[ramp_class];
+  const double before = double{series.ramp_run};
+  const Rarity rare = rarity(tail, score, rate_max, series.ramp_run, end_ns);
+  if (score <= before || rare.rate >= rate_max * handed_over_) return false;
+  Finding& finding = out.emplace_back(find(window, expected, at, rare.bar));
+  const double base = double{own.level} + at.season + at.common;
+  finding.ramp = true;
+  finding.score = score;
+  finding.rate_per_day = rare.rate;
+  finding.bar_per_day = rate_max;
+  finding.p_value = tail.p_value(score);
+  finding.calibration = tail.state_at(score);
+  finding.expected = std::expm1(base);
+  finding.upper = std::max(finding.expected, std::expm1(base + 2.33 * spread));
+  finding.shock = std::exp(at.common);
+  const double least = std::expm1(base + std::max(spread, until_now.residual_at(rare.bar, days)));
+  finding.not_below = std::min(std::max(least, bytes_min_), static_cast<double>(window.net_bytes()));
+  if (rare.rate >= rate_max) return false;
+  series.ramp.restart();
+  series.ramp_run = 0;
+  return rare.rate < rate_max * hot_;
+}
+
+bool Volume::rests(const Judged& judged, const Standing& at) { return judged.season + at.common < rest_nats; }
+
+bool Volume::judge_stretch(const Window& window, Series& series, const Expectation& expected, const Standing& at, bool told,
+                           std::vector<Finding>& out) {
+  TailCalibrator& tail = tails_[stretch_tail];
+  const double score = double{window.high_nats};
+  const std::int64_t end_ns = window.end_s() * second_ns;
+  if (score <= stretch_nats) series.stretch_run = 0;
+  if (score <= stretch_nats || told || static_cast<double>(window.net_bytes()) < bytes_min_) {
+    tail.learn_ordinary(end_ns);
+    return false;
+  }
+  const double rate_max = false_alerts_per_day_ * stretch_share;
+  float run = static_cast<float>(series.stretch_run / run_steps_per_nat);
+  const double before = double{run};
+  const Rarity rare = rarity(tail, score, rate_max, run, end_ns);
+  series.stretch_run = static_cast<std::uint16_t>(std::min(double{run} * run_steps_per_nat, 65535.0));
+  if (score <= before || rare.rate >= rate_max * handed_over_) return false;
+  Finding& finding = out.emplace_back(find(window, expected, at, rare.bar));
+  finding.stretch = true;
+  finding.score = score;
+  finding.rate_per_day = rare.rate;
+  finding.bar_per_day = rate_max;
+  finding.p_value = tail.p_value(score);
+  finding.calibration = tail.state_at(score);
+  // Were all of its windows smaller by one factor, each would score less by the factor's logarithm over the excess.
+  const double excess = std::max(double{series.scale[0].excess}, excess_min[0]);
+  const double less = (score - std::min(rare.bar, score)) * excess / window.high_windows;
+  finding.not_below = std::max(static_cast<double>(window.net_bytes()) * std::exp(-less), bytes_min_);
+  if (rare.rate >= rate_max * hot_) return false;
+  explain_usual_away(window, std::expm1(expected.quantile + at.season + at.shock));
+  return true;
+}
+
+}  // namespace tidewaiter::detect
