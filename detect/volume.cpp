@@ -325,10 +325,7 @@ bool Volume::alerts(Window& window, Series& series, const Expectation& expected,
   const Rarity rare = rarity(tail, at.score, rate_max, run, window.end_s() * second_ns);
   if (rare.rate < rate_max * handed_over_) {
     Finding& finding = out.emplace_back(find(window, expected, at, rare.bar));
-    finding.rate_per_day = rare.rate;
-    finding.bar_per_day = rate_max;
-    finding.p_value = tail.p_value(at.score);
-    finding.calibration = tail.state_at(at.score);
+    weigh(finding, tail, at.score, rare, rate_max);
   }
   if (rare.rate >= rate_max * hot_) return false;
   explain_usual_away(window, std::expm1(expected.quantile + at.season + at.shock));
@@ -359,12 +356,19 @@ Volume::Finding Volume::find(const Window& window, const Expectation& expected, 
   finding.upper = std::max(to_bytes(upper), finding.expected);
   finding.largest_before = to_bytes(double{expected.own->largest});
   finding.not_below = std::min(std::max(to_bytes(least), bytes_min_), static_cast<double>(window.net_bytes()));
-  finding.score = at.score;
   finding.windows_seen = double{expected.own->windows};
   finding.first_s = expected.first_s;
   finding.from_pool = expected.from_pool;
   finding.shock = std::exp(at.shock);
   return finding;
+}
+
+void Volume::weigh(Finding& finding, const TailCalibrator& tail, double score, const Rarity& rare, double rate_max) {
+  finding.score = score;
+  finding.rate_per_day = rare.rate;
+  finding.bar_per_day = rate_max;
+  finding.p_value = tail.p_value(score);
+  finding.calibration = tail.state_at(score);
 }
 
 void Volume::explain_usual_away(const Window& window, double usual) {

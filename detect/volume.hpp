@@ -163,6 +163,8 @@ class Volume {
   static bool rests(const Judged& judged, const Standing& at);
   /// How rare a score is and from where it would be an alert. Learns it; `run`: see Scale.
   Rarity rarity(TailCalibrator& tail, double score, double rate_max, float& run, std::int64_t time_ns) const;
+  /// What the score says: how rare it is, in which state of calibration.
+  static void weigh(Finding& finding, const TailCalibrator& tail, double score, const Rarity& rare, double rate_max);
   Finding find(const Window& window, const Expectation& expected, const Standing& at, double bar) const;
   void learn_window(const Window& window, const Judged& judged, const Standing& at, std::size_t scale, bool hot);
   double shock_of(const Judged& judged, const Window& window, std::size_t scale) const;

@@ -40,11 +40,7 @@ bool Volume::judge_ramp(const Window& window, const Judged& judged, Series& seri
   Finding& finding = out.emplace_back(find(window, expected, at, rare.bar));
   const double base = double{own.level} + at.season + at.common;
   finding.ramp = true;
-  finding.score = score;
-  finding.rate_per_day = rare.rate;
-  finding.bar_per_day = rate_max;
-  finding.p_value = tail.p_value(score);
-  finding.calibration = tail.state_at(score);
+  weigh(finding, tail, score, rare, rate_max);
   finding.expected = std::expm1(base);
   finding.upper = std::max(finding.expected, std::expm1(base + 2.33 * spread));
   finding.shock = std::exp(at.common);
@@ -76,11 +72,7 @@ bool Volume::judge_stretch(const Window& window, Series& series, const Expectati
   if (score <= before || rare.rate >= rate_max * handed_over_) return false;
   Finding& finding = out.emplace_back(find(window, expected, at, rare.bar));
   finding.stretch = true;
-  finding.score = score;
-  finding.rate_per_day = rare.rate;
-  finding.bar_per_day = rate_max;
-  finding.p_value = tail.p_value(score);
-  finding.calibration = tail.state_at(score);
+  weigh(finding, tail, score, rare, rate_max);
   // Were all of its windows smaller by one factor, each would score less by the factor's logarithm over the excess.
   const double excess = std::max(double{series.scale[0].excess}, excess_min[0]);
   const double less = (score - std::min(rare.bar, score)) * excess / window.high_windows;
