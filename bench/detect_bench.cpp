@@ -115,11 +115,12 @@ void judge(benchmark::State& state, std::int64_t span_ns, EngineConfig config) {
   state.counters["alerts"] = static_cast<double>(alerts_seen) / static_cast<double>(state.iterations());
 }
 
-EngineConfig only(bool flow, bool volume, bool silence) {
+/// Policy, and the one detector that `on` names.
+EngineConfig only(bool EngineConfig::*on) {
   EngineConfig config;
-  config.flow = flow;
-  config.volume = volume;
-  config.silence = silence;
+  for (bool EngineConfig::*detector : {&EngineConfig::flow, &EngineConfig::volume, &EngineConfig::silence, &EngineConfig::rhythm,
+                                       &EngineConfig::burst, &EngineConfig::sequence})
+    config.*detector = detector == on;
   return config;
 }
 
@@ -127,10 +128,20 @@ constexpr std::int64_t hour_ns = 3600 * second_ns, weeks_ns = 28 * 24 * hour_ns;
 
 BENCHMARK_CAPTURE(judge, dense_hour, hour_ns, EngineConfig())->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(judge, sparse_weeks, weeks_ns, EngineConfig())->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(judge, dense_policy_only, hour_ns, only(false, false, false))->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(judge, dense_policy_flow, hour_ns, only(true, false, false))->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(judge, dense_policy_volume, hour_ns, only(false, true, false))->Unit(benchmark::kMillisecond);
-BENCHMARK_CAPTURE(judge, dense_policy_silence, hour_ns, only(false, false, true))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, dense_policy_only, hour_ns, only(nullptr))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, dense_policy_flow, hour_ns, only(&EngineConfig::flow))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, dense_policy_volume, hour_ns, only(&EngineConfig::volume))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, dense_policy_silence, hour_ns, only(&EngineConfig::silence))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, dense_policy_rhythm, hour_ns, only(&EngineConfig::rhythm))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, dense_policy_burst, hour_ns, only(&EngineConfig::burst))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, dense_policy_sequence, hour_ns, only(&EngineConfig::sequence))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, sparse_policy_only, weeks_ns, only(nullptr))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, sparse_policy_flow, weeks_ns, only(&EngineConfig::flow))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, sparse_policy_volume, weeks_ns, only(&EngineConfig::volume))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, sparse_policy_silence, weeks_ns, only(&EngineConfig::silence))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, sparse_policy_rhythm, weeks_ns, only(&EngineConfig::rhythm))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, sparse_policy_burst, weeks_ns, only(&EngineConfig::burst))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, sparse_policy_sequence, weeks_ns, only(&EngineConfig::sequence))->Unit(benchmark::kMillisecond);
 
 void snapshot(benchmark::State& state) {
   const Log log = make_log(weeks_ns);
