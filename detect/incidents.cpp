@@ -144,7 +144,8 @@ void Incidents::follow(Detector detector, Key where, double per_day, std::int64_
 bool Incidents::tell(Incident& incident, Alert alert, double per_day, Key who, Key where) {
   const Detector detector = alert.detector;
   const bool follower = follows(detector, where, per_day, alert.time_ns);
-  const double urgency = incident.told || lately(alert, who, where) != nullptr ? Budget::news : false_per_day_ / together(incident, &Part::per_day);
+  const bool news = incident.told || lately(alert, who, where) != nullptr;
+  const double urgency = news ? Budget::news : false_per_day_ / together(incident, &Part::per_day);
   if (!follower && !budget_.take(alert.time_ns, hash_name(alert.tenant), alert.severity, urgency)) return false;
   incident.told = true;
   Part& part = incident.parts[static_cast<std::size_t>(detector)];

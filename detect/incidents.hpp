@@ -19,7 +19,7 @@
 // has been quiet for 60 minutes, or for 6 hours at most, unless they are a hundred times rarer.
 // What one rule told of a principal within 24 hours, of the same destination or of none, it tells again when it is a hundred times
 // rarer; else it is counted: a ramp is no news every day.
-// Then the budget (budget.hpp) must have room: more about an incident that was told leaves its last three tenths to others. An incident
+// Then the budget (budget.hpp) must have room: more about what was told within a day leaves its last three tenths to others. An incident
 // that it had no room for is counted once, and told when it grows rare enough for what is left.
 //
 // Cost: some dozens of findings a day; at most 4,096 incidents are open at once, the one quiet for longest is closed early.

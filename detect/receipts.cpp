@@ -11,7 +11,7 @@
 namespace tidewaiter::detect {
 namespace {
 
-constexpr int settings_version = 3;  // goes up when the same settings judge in another way
+constexpr int settings_version = 4;  // goes up when the same settings judge in another way
 
 void append_name(std::string& list, std::string_view name) {
   if (!list.empty()) list += ", ";
