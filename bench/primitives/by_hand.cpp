@@ -219,7 +219,10 @@ bool identity(od::object object, Columns& to, Digest& digest, Text& type) {
 
 bool parameters(od::value value, Columns& to) {
   static constexpr const char* names[] = {"bucketName", "key", "secretId", "modelId", "functionName", "tableName",
-                                          "instanceId", "instancesSet", "roleArn", "roleName", "userName", "keyId", "Host"};
+                                          "instanceId", "instancesSet", "roleArn", "roleName", "userName", "keyId", "Host",
+                                          "dBClusterSnapshotIdentifier", "dBClusterIdentifier", "volumeId", "keyName",
+                                          "fileSystemId", "detectorId", "stackSetName", "policyName", "logStreamName",
+                                          "alarmName", "trafficMirrorFilterId"};
   od::object object;
   if (value.get_object().get(object)) return true;  // null
   return fields(object, names, [&](std::size_t which, od::value one) {
@@ -263,7 +266,8 @@ std::uint64_t action_of(Text name) {
 bool cloudtrail(od::object root, Columns& to, Digest& digest) {
   static constexpr const char* names[] = {"eventVersion", "userIdentity", "eventTime", "eventSource", "eventName",
                                           "sourceIPAddress", "errorCode", "requestParameters", "additionalEventData",
-                                          "requestID", "eventID", "readOnly", "resources", "tlsDetails"};
+                                          "requestID", "eventID", "readOnly", "resources", "recipientAccountId",
+                                          "tlsDetails"};
   Text version, type, time, source, error;
   bool read_only = false;
   const bool good = fields(root, names, [&](std::size_t which, od::value value) {
@@ -290,6 +294,7 @@ bool cloudtrail(od::object root, Columns& to, Digest& digest) {
       case 10: return take(value, to.texts[7]);
       case 11: return !value.get_bool().get(read_only);
       case 12: return resources(value, to);
+      case 13: return take(value, to.texts[16]);
       default: {
         static constexpr const char* details[] = {"tlsVersion", "clientProvidedHostHeader"};
         return object_of(value, inner) && fields(inner, details, [&](std::size_t part, od::value one) {
