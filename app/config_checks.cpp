@@ -124,14 +124,14 @@ class Checker {
                                   of_item * connector.pending_items_max);
   }
 
-  /// Beyond the 32 MiB that are set unless somebody sets more.
+  /// Of 16 partitions with a backlog, beyond the 2 MiB each that are set unless somebody sets more.
   std::uint64_t additional_broker_queue() const {
-    constexpr std::uint64_t usual_kib = 32'768;
+    constexpr std::uint64_t usual_kib = 2'048, partitions = 16;
     const auto set = config_.kafka.properties.find("queued.max.messages.kbytes");
     std::uint64_t kib = 0;
     if (set != config_.kafka.properties.end())
       std::from_chars(set->second.data(), set->second.data() + set->second.size(), kib);
-    return kib > usual_kib ? (kib - usual_kib) << 10 : 0;
+    return kib > usual_kib ? partitions * (kib - usual_kib) << 10 : 0;
   }
 
   void check_memory() {

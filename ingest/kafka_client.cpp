@@ -25,7 +25,7 @@ const KafkaProperties& kafka_consumer_defaults() {
       {"group.id", "tidewaiter"},
       {"client.id", "tidewaiter"},
       {"fetch.queue.backoff.ms", "5"},  // with a bounded queue the default of 1 s starves the consumer
-      {"queued.max.messages.kbytes", "32768"},
+      {"queued.max.messages.kbytes", "2048"},  // of each partition
       {"allow.auto.create.topics", "false"},
   };
   return defaults;

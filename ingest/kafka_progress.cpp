@@ -51,7 +51,7 @@ void KafkaSource::State::watch_progress() {
   }
   if (unassigned_since_ns != 0 && now_ns - unassigned_since_ns > doubled_to_max(unassigned_patience_ns, unassigned_tries))
     return join_unassigned();
-  if (const auto ends = end_watch->answer(); ends && drained) judge_ends(*ends, now_ns);
+  if (const auto ends = end_watch->answer(); ends) judge_ends(*ends, now_ns);
   ask_for_ends(now_ns);
 }
 
@@ -76,7 +76,6 @@ void KafkaSource::State::ask_for_ends(std::int64_t now_ns) {
     if (now_ns - partition.moved_ns > patience_ns(partition.tries) && !refused.contains(name)) silent.push_back(name);
   if (!end_watch->ask(silent)) return;
   ends_asked_ns = now_ns;
-  drained = false;
 }
 
 /// What was silent since before the question, is behind what the brokers have, and does not wait for us in the queue.
@@ -87,6 +86,7 @@ void KafkaSource::State::judge_ends(const std::vector<EndWatch::End>& ends, std:
     Partition& partition = found->second;
     if (partition.reached == UINT64_MAX) partition.reached = end.offset;  // began at the end, which was not known
     if (partition.moved_ns >= ends_asked_ns || end.offset <= partition.reached) continue;
+    if (rd_kafka_queue_length(partition.queue.get()) != 0) continue;
     log_line(Level::warn, "kafka has messages of a partition but gives none: joining the group anew",
              {{"topic", end.name.first}, {"partition", std::to_string(end.name.second)},
               {"reached", std::to_string(partition.reached)}, {"end", std::to_string(end.offset)},

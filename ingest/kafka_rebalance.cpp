@@ -31,6 +31,7 @@ void log_failure(rd_kafka_error_t* raw, const char* what) {
 
 void KafkaSource::State::on_rebalance(rd_kafka_resp_err_t event, rd_kafka_topic_partition_list_t* list) {
   last_partition = nullptr;
+  waiting.clear();
   if (event == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) return assign(list);
   if (event != RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS)
     log_line(Level::error, "kafka rebalance failed", {{"reason", kafka_error_text(event)}});
@@ -112,7 +113,9 @@ void KafkaSource::State::enter(rd_kafka_topic_partition_t& entry, const rd_kafka
     std::lock_guard lock(mutex);
     ledger.assigned({partition.origin, number}, partition.next_offset, known, partition.look_until != 0);
   }
-  partitions[Name(entry.topic, entry.partition)] = partition;
+  const Name name(entry.topic, entry.partition);
+  give_own_queue(name, partition);
+  partitions[name] = std::move(partition);
 }
 
 /// A partition that was added to a topic while we read it belongs to what we read: all of it, whatever the reset says.

@@ -10,7 +10,6 @@
 namespace tidewaiter::ingest {
 namespace {
 
-constexpr std::size_t held_max = 512, held_bytes_max = 16u << 20;
 constexpr std::int64_t publish_every_ns = 50'000'000;
 constexpr std::int64_t skip_sentence_every_ns = 60'000'000'000;
 
@@ -25,9 +24,7 @@ const KafkaProperties fixed = {
 }  // namespace
 
 KafkaSource::State::State(KafkaSourceOptions wanted, const Clock& time)
-    : options(std::move(wanted)), clock(time), builder(options.batch) {
-  held.reserve(held_max);
-}
+    : options(std::move(wanted)), clock(time), builder(options.batch) {}
 
 KafkaSource::State::~State() {
   drop_held();
@@ -37,7 +34,9 @@ KafkaSource::State::~State() {
   rd_kafka_consumer_close(client.get());
   watch.reset();
   end_watch.reset();
+  partitions.clear();
   queue.reset();
+  client.reset();  // its threads call what is below, until here
 }
 
 KafkaSource::KafkaSource(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -66,6 +65,7 @@ Result<std::unique_ptr<KafkaSource>> KafkaSource::open(KafkaSourceOptions option
   TRY_ASSIGN(state->client, make_kafka_client(RD_KAFKA_CONSUMER, std::move(conf)));
   rd_kafka_poll_set_consumer(state->client.get());
   state->queue.reset(rd_kafka_queue_get_consumer(state->client.get()));
+  state->wake_by(state->queue.get());
   state->watch = std::make_unique<TopicWatch>(state->client.get());
   state->end_watch = std::make_unique<EndWatch>(state->client.get(),
                                                    reads_uncommitted(state->options.properties)
@@ -93,27 +93,6 @@ Result<std::unique_ptr<Batch>> KafkaSource::poll(int timeout_ms) {
   }
   while (s.held_at < s.held.size() && s.pending.empty() && !s.builder.due(s.receive_ns)) s.take(s.held[s.held_at++]);
   return s.hand_over();
-}
-
-/// One call to librdkafka: serves callbacks (rebalance among them) and fetches what is there.
-void KafkaSource::State::consume(int timeout_ms) {
-  const std::size_t most = held_next == 0 ? held_max : held_next;
-  held.resize(most);
-  const auto got = rd_kafka_consume_batch_queue(queue.get(), timeout_ms, held.data(), most);
-  held.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-  drained = drained || held.size() < most;
-  held_at = 0;
-  receive_ns = clock.now_ns();
-  std::uint64_t bytes = 0;
-  std::size_t largest = 1;
-  for (const rd_kafka_message_t* message : held) {
-    bytes += message->len;
-    largest = std::max(largest, message->len);
-  }
-  held_next = std::clamp<std::size_t>(held_bytes_max / largest, 1, held_max);
-  std::lock_guard lock(mutex);
-  public_status.messages += held.size();
-  public_status.bytes += bytes;
 }
 
 /// The partition has given something, or said that there is nothing, up to here.
@@ -181,6 +160,7 @@ bool KafkaSource::State::append(rd_kafka_message_t* message, Partition& partitio
   rd_kafka_timestamp_type_t kind;
   const std::int64_t time_ms = rd_kafka_message_timestamp(message, &kind);
   parts.kafka_time_ms = kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? -1 : time_ms;
+  if (parts.kafka_time_ms >= 0) partition.time_ms = parts.kafka_time_ms;
   parts.receive_time_ns = receive_ns;
   const auto offset = static_cast<std::uint64_t>(message->offset);
   const auto number = static_cast<std::uint32_t>(message->partition);

@@ -1,5 +1,5 @@
-// Inside of KafkaSource, shared by kafka_source.cpp (messages), kafka_rebalance.cpp (assignment, topic ids),
-// kafka_progress.cpp (nothing comes) and kafka_commit.cpp (offsets). Everything is for the polling thread except what `mutex` guards.
+// Inside of KafkaSource, shared by kafka_source.cpp (messages), kafka_turns.cpp (whose messages come next),
+// kafka_rebalance.cpp (assignment, topic ids), kafka_progress.cpp (nothing comes) and kafka_commit.cpp (offsets). Everything is for the polling thread except what `mutex` guards.
 #pragma once
 
 #include <atomic>
@@ -23,6 +23,10 @@ struct KafkaSource::State {
   /// A partition that is assigned to us now.
   struct Partition {
     const Origin* origin = nullptr;
+    QueuePtr queue;                      // its messages alone
+    std::int64_t time_ms = INT64_MIN;    // Kafka's time of the last one that came
+    std::uint64_t turn = 0;              // when it last gave
+    std::size_t at_once = 0;             // how many to take in a turn: few when they are large; 0 = not known yet
     std::uint64_t next_offset = 0;       // the next one we expect
     std::uint64_t confirmed_offset = 0;  // next_offset when the topic id was last seen unchanged
     std::uint64_t asked_offset = 0;      // next_offset when the question under way was sent
@@ -48,7 +52,6 @@ struct KafkaSource::State {
   ~State();
 
   // kafka_source.cpp
-  void consume(int timeout_ms);
   void take(rd_kafka_message_t* message);
   void moved(Partition& partition, const rd_kafka_message_t* message, std::int64_t offset);
   bool append(rd_kafka_message_t* message, Partition& partition);
@@ -62,6 +65,18 @@ struct KafkaSource::State {
   void accepted();
   void apply_pause();
   std::unique_ptr<Batch> hand_over();
+
+  // kafka_turns.cpp
+  void give_own_queue(const Name& name, Partition& partition);
+  void consume(int timeout_ms);
+  bool fetch(rd_kafka_queue_t* from, std::size_t most);
+  bool fetch_next();
+  Partition* next_partition();
+  Partition* choose() const;
+  void look_who_waits();
+  bool has_more(const Name& name, const Partition& partition) const;
+  void wake_by(rd_kafka_queue_t* source);
+  void wait_for_messages(int timeout_ms);
 
   // kafka_rebalance.cpp
   void on_rebalance(rd_kafka_resp_err_t event, rd_kafka_topic_partition_list_t* list);
@@ -118,7 +133,9 @@ struct KafkaSource::State {
   std::deque<std::unique_ptr<Batch>> pending;  // cut out of turn; handed over before anything else
   std::vector<rd_kafka_message_t*> held;     // consumed from librdkafka, not appended yet
   std::size_t held_at = 0;
-  std::size_t held_next = 0;                  // how many to take at once: few when they are large; 0 = not known yet
+  std::vector<Partition*> waiting;            // those with messages in their queue when it was last looked
+  std::int64_t awaited_ms = INT64_MAX;        // the earliest that a partition of which messages are on their way has come
+  std::uint64_t turn = 0, looked_at_turn = 0;
   std::vector<Header> headers;
   std::int64_t receive_ns = 0;
   std::map<Name, Partition> partitions;
@@ -129,7 +146,6 @@ struct KafkaSource::State {
   int bootstrap_tries = 0;
   std::set<Name> refused;                    // partitions that we may not read, until something comes from them
   std::int64_t ends_asked_ns = 0;
-  bool drained = false;                      // since then librdkafka's queue was empty once
   std::map<Name, std::pair<std::uint64_t, int>> stalled;  // what it had reached, and the tries
   Partition* last_partition = nullptr;       // of the last message, with its name
   const rd_kafka_topic_t* last_topic = nullptr;
@@ -142,6 +158,10 @@ struct KafkaSource::State {
   bool closing = false, fenced = false, is_paused = false, refused_connection = false;
 
   std::atomic<bool> pause_wanted{false};
+
+  std::mutex arrival_mutex;
+  std::condition_variable arrival;
+  bool arrived = false;                // guarded by arrival_mutex: something came into an empty queue
 
   mutable std::mutex mutex;
   std::condition_variable settled;

@@ -245,7 +245,7 @@ TEST(Config, a_memory_limit_is_held_against_every_bound_that_is_configured) {
             usual + 1024 + 16 + 10);
   const std::string kafka = "kafka: {topics: [t], properties: {bootstrap.servers: b";
   EXPECT_EQ(memory_of(kafka + ", queued.max.messages.kbytes: 1024}}\n"), usual);
-  EXPECT_EQ(memory_of(kafka + ", queued.max.messages.kbytes: 65536}}\n"), usual + 32);
+  EXPECT_EQ(memory_of(kafka + ", queued.max.messages.kbytes: 4096}}\n"), usual + 32);
 }
 
 TEST(Config, a_connector_may_want_checkpoints_alone_but_not_nothing) {
