@@ -1,167 +1,16 @@
 // KafkaSource against the embedded broker. What a real broker does differently is tested in tests/e2e.
 #include "ingest/kafka_source.hpp"
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
 #include <atomic>
-#include <chrono>
-#include <map>
-#include <mutex>
 #include <set>
 #include <thread>
 
 #include "core/body.hpp"
 #include "core/bounded_queue.hpp"
-#include "core/log_line.hpp"
-#include "ingest/embedded_broker.hpp"
-#include "ingest/kafka_producer.hpp"
+#include "tests/ingest/kafka_fixture.hpp"
 
 namespace tidewaiter::ingest {
 namespace {
-
-using namespace std::chrono_literals;
-
-/// A store of the simplest kind: what is held, by lane and offset.
-class TinyStore {
- public:
-  std::optional<std::uint64_t> position(const Origin& origin, std::uint32_t partition) const {
-    std::lock_guard lock(mutex_);
-    const auto found = held_.find({intern_origin(origin.cluster, origin.topic_id, origin.topic), partition});
-    if (found == held_.end() || found->second.empty()) return std::nullopt;
-    return found->second.rbegin()->first + 1;
-  }
-  void append(const Batch& batch) {
-    std::lock_guard lock(mutex_);
-    for (const Record& record : batch.records) {
-      auto& lane = held_[{record.origin, record.partition}];
-      if (!lane.emplace(record.offset, std::string(record.value)).second) ++duplicates;
-    }
-    for (const OffsetGap& gap : batch.gaps) gaps.push_back(gap);
-  }
-  std::size_t size() const {
-    std::lock_guard lock(mutex_);
-    std::size_t size = 0;
-    for (const auto& [lane, offsets] : held_) size += offsets.size();
-    return size;
-  }
-  std::map<std::pair<const Origin*, std::uint32_t>, std::map<std::uint64_t, std::string>> held() const {
-    std::lock_guard lock(mutex_);
-    return held_;
-  }
-  std::size_t duplicates = 0;
-  std::vector<OffsetGap> gaps;
-
- private:
-  mutable std::mutex mutex_;
-  std::map<std::pair<const Origin*, std::uint32_t>, std::map<std::uint64_t, std::string>> held_;
-};
-
-class KafkaSourceTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    set_log_level(Level::error);
-    broker_ = std::move(EmbeddedBroker::start()).value();
-    ASSERT_TRUE(broker_->create_topic("events", 3));
-  }
-
-  KafkaSourceOptions options(TinyStore& store, const std::string& group = "g") {
-    KafkaSourceOptions made;
-    made.properties = {{"bootstrap.servers", broker_->bootstrap()}, {"group.id", group},
-                       {"session.timeout.ms", "3000"}, {"heartbeat.interval.ms", "200"}, {"log_level", "2"}};
-    made.topics = {"events"};
-    made.batch.flush_interval_ms = 20;
-    made.topic_check_ms = 100;
-    made.revoke_wait_ms = 300;
-    made.offset_commit_ms = 20;
-    made.position_for = [&store](const Origin& origin, std::uint32_t partition) {
-      return store.position(origin, partition);
-    };
-    made.record_control = [this](std::string json) { control_.push_back(std::move(json)); };
-    return made;
-  }
-  /// With this patience; `assignments` counts those of each partition.
-  KafkaSourceOptions counting(TinyStore& store, int stall_ms, std::size_t& assignments) {
-    KafkaSourceOptions made = options(store);
-    made.stall_ms = stall_ms;
-    made.position_for = [&](const Origin& origin, std::uint32_t partition) {
-      ++assignments;
-      return store.position(origin, partition);
-    };
-    return made;
-  }
-  std::unique_ptr<KafkaSource> open(KafkaSourceOptions wanted) {
-    auto source = KafkaSource::open(std::move(wanted), clock_);
-    EXPECT_TRUE(source.has_value()) << (source ? "" : source.error().message);
-    return std::move(source).value();
-  }
-
-  void produce(int from, int to, const std::string& topic = "events") {
-    KafkaProducerOptions made;
-    made.properties = {{"bootstrap.servers", broker_->bootstrap()}, {"linger.ms", "1"}};
-    made.topic = topic;
-    auto producer = std::move(KafkaProducer::open(made)).value();
-    for (int i = from; i < to; ++i) {
-      const std::string value = "message " + std::to_string(i);
-      ASSERT_TRUE(producer->send({.key = "k" + std::to_string(i), .value = value, .headers = {}, .partition = i % 3, .time_ms = 0}));
-    }
-    const auto flushed = producer->flush(10'000);
-    ASSERT_TRUE(flushed.has_value()) << flushed.error().message;
-    EXPECT_EQ(producer->delivered(), static_cast<std::uint64_t>(to - from));
-  }
-
-  /// `count` messages of one partition, of these times: first, first + step, ...
-  void produce_at(int partition, int count, std::int64_t first_ms, std::int64_t step_ms) {
-    KafkaProducerOptions made;
-    made.properties = {{"bootstrap.servers", broker_->bootstrap()}, {"linger.ms", "1"}};
-    made.topic = "events";
-    auto producer = std::move(KafkaProducer::open(made)).value();
-    for (int i = 0; i < count; ++i)
-      ASSERT_TRUE(producer->send({.key = "k", .value = "m", .headers = {}, .partition = partition,
-                                  .time_ms = first_ms + i * step_ms}));
-    ASSERT_TRUE(producer->flush(10'000));
-  }
-  /// Reads `count` messages; calls visit(partition, Kafka's time) for each in the order they come.
-  template <class Visit>
-  void read_in_order(std::size_t count, Visit visit) {
-    TinyStore store;
-    auto source = open(options(store));
-    std::size_t seen = 0;
-    const auto until = std::chrono::steady_clock::now() + 20s;
-    while (seen < count && std::chrono::steady_clock::now() < until) {
-      auto batch = source->poll(50);
-      ASSERT_TRUE(batch.has_value());
-      if (!*batch) continue;
-      for (const Record& record : (*batch)->records) {
-        visit(record.partition, record.kafka_time_ms);
-        ++seen;
-      }
-    }
-    EXPECT_EQ(seen, count);
-  }
-
-  /// One turn of the loop that app/ runs: poll, claim, store, say so. False when nothing came.
-  static bool turn(KafkaSource& source, TinyStore& store, int timeout_ms = 50) {
-    auto batch = source.poll(timeout_ms);
-    EXPECT_TRUE(batch.has_value());
-    if (!batch || !*batch) return false;
-    source.claim(**batch);
-    const auto ends = ends_of(**batch);
-    store.append(**batch);
-    source.committed(ends);
-    return true;
-  }
-  template <class Done>
-  bool run_until(KafkaSource& source, TinyStore& store, Done done, std::chrono::milliseconds limit = 15s) {
-    const auto until = std::chrono::steady_clock::now() + limit;
-    while (!done() && std::chrono::steady_clock::now() < until) turn(source, store);
-    return done();
-  }
-
-  SystemClock clock_;
-  std::unique_ptr<EmbeddedBroker> broker_;
-  std::vector<std::string> control_;
-};
 
 TEST_F(KafkaSourceTest, every_message_of_all_partitions_arrives_once) {
   produce(0, 3000);
@@ -337,32 +186,6 @@ TEST_F(KafkaSourceTest, a_paused_source_gives_nothing_stays_in_the_group_and_goe
   EXPECT_TRUE(run_until(*source, store, [&] { return store.size() == 300; }));
   EXPECT_EQ(store.duplicates, 0u);
   EXPECT_EQ(source->status().state, SourceState::running);
-}
-
-TEST_F(KafkaSourceTest, a_backlog_is_read_in_the_order_of_kafkas_time_whatever_is_fetched_first) {
-  constexpr int count = 3'000;
-  for (int partition = 0; partition < 3; ++partition) produce_at(partition, count, 1'000, 1);
-  std::map<std::uint32_t, std::int64_t> last_ms;
-  std::int64_t apart_ms = 0;
-  read_in_order(3 * count, [&](std::uint32_t partition, std::int64_t time_ms) {
-    last_ms[partition] = time_ms;
-    std::int64_t behind_ms = time_ms;
-    for (std::uint32_t other = 0; other < 3; ++other)
-      behind_ms = std::min(behind_ms, last_ms.contains(other) ? last_ms[other] : 1'000);
-    apart_ms = std::max(apart_ms, time_ms - behind_ms);
-  });
-  EXPECT_LT(apart_ms, count / 5) << "three turns or so, not what one fetch brings";
-}
-
-TEST_F(KafkaSourceTest, times_that_are_wrong_keep_no_other_partition_waiting_for_long) {
-  produce_at(0, 5'000, 1, 0);  // as if it were always the one behind
-  produce_at(1, 100, 4'000'000'000'000, 1);
-  std::size_t of_0 = 0, of_0_before_1 = 0;
-  read_in_order(5'100, [&](std::uint32_t partition, std::int64_t) {
-    if (partition == 0) ++of_0;
-    if (partition == 1) of_0_before_1 = of_0;
-  });
-  EXPECT_LT(of_0_before_1, 2'500u);
 }
 
 TEST_F(KafkaSourceTest, an_unknown_property_is_named) {
