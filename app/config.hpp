@@ -39,7 +39,7 @@ struct StoreConfig {
 struct LimitsConfig {
   std::uint64_t message_bytes_max = 1 << 20;
   std::uint32_t depth_max = 64;
-  std::uint32_t keys_max = 10'000;
+  std::uint32_t keys_max = 250'000;
   std::uint32_t events_max = 10'000;
   bool strict = false;                      // check the grammar of all of a document
   std::vector<std::string> strict_topics;

@@ -36,6 +36,10 @@ class EventWriter {
     captures_[static_cast<std::size_t>(number)] = text;
     captured_ |= 1u << number;
   }
+  /// "" when nothing was.
+  std::string_view captured(std::int32_t number) const {
+    return (captured_ >> number & 1) != 0 ? captures_[static_cast<std::size_t>(number)] : std::string_view();
+  }
   /// Something without a text stands there.
   void present(std::int32_t number) { present_ |= 1u << number; }
   /// A text had something in it that is no escape of JSON.

@@ -29,7 +29,9 @@ std::string_view authority(std::string_view url) {
   const std::size_t scheme = url.find("://");
   if (scheme == std::string_view::npos) return {};
   url.remove_prefix(scheme + 3);
-  url = url.substr(0, url.find_first_of("/?#"));
+  std::size_t end = 0;
+  while (end < url.size() && url[end] != '/' && url[end] != '?' && url[end] != '#') ++end;
+  url = url.substr(0, end);
   if (const std::size_t at = url.rfind('@'); at != std::string_view::npos) url.remove_prefix(at + 1);
   return url;
 }
@@ -38,8 +40,8 @@ std::string_view authority(std::string_view url) {
 std::size_t port_colon(std::string_view endpoint) {
   const std::size_t colon = endpoint.rfind(':');
   if (colon == std::string_view::npos || colon + 1 == endpoint.size()) return std::string_view::npos;
-  const std::string_view port = endpoint.substr(colon + 1);
-  if (port.find_first_not_of("0123456789") != std::string_view::npos) return std::string_view::npos;
+  for (std::size_t at = colon + 1; at < endpoint.size(); ++at)
+    if (endpoint[at] < '0' || endpoint[at] > '9') return std::string_view::npos;
   return colon;
 }
 
@@ -93,7 +95,10 @@ std::string_view sha256_in(std::string_view text) {
 }
 
 bool is_hex_id(std::string_view text) {
-  return (text.size() == 32 || text.size() == 16) && std::all_of(text.begin(), text.end(), is_hex);
+  if (text.size() != 32 && text.size() != 16) return false;
+  bool all = true;  // without a branch for each
+  for (const char c : text) all &= is_hex(c);
+  return all;
 }
 
 bool is_host_name(std::string_view text) {

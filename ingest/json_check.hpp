@@ -12,7 +12,7 @@ namespace tidewaiter::ingest {
 struct JsonLimits {
   std::size_t message_bytes_max = 1 << 20;
   std::size_t depth_max = 64;      // nested objects and arrays; at most 1024
-  std::size_t keys_max = 10'000;   // of the whole document
+  std::size_t keys_max = 250'000;  // of the whole document: no more fit into 1 MiB
 };
 
 /// RejectReason::none: a JSON value of any kind, within the limits. A duplicate key is no reason, nor is a byte order mark

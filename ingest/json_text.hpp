@@ -115,6 +115,10 @@ inline std::size_t count_opened(std::string_view text) {
 #endif
 }
 
+/// Objects and arrays lie in each other at most `depth_max` deep; brackets inside strings do not count. Of a text that
+/// is no JSON any answer may come.
+bool nests_within(std::string_view text, std::size_t depth_max);
+
 struct Unescaped {
   std::size_t length;
   bool replaced;  // a lone surrogate became U+FFFD

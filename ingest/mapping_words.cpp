@@ -89,8 +89,6 @@ std::optional<TimeForm> form_of(std::string_view word) {
   return look_up(words, word);
 }
 
-bool is_plain_form(std::string_view word) { return word != "us" && word != "any"; }
-
 std::optional<std::uint64_t> flag_of(std::string_view word) {
   for (std::size_t i = 0; i < std::size(flag_words); ++i)
     if (flag_words[i] == word) return std::uint64_t{1} << i;

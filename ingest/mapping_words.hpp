@@ -16,8 +16,6 @@ namespace tidewaiter::ingest {
 std::optional<Transform> transform_of(std::string_view word);
 std::optional<Extract> extract_of(std::string_view word);
 std::optional<TimeForm> form_of(std::string_view word);
-/// A form that the quick way for plain mappings knows.
-bool is_plain_form(std::string_view word);
 /// The bit of a word of the `flags` column.
 std::optional<std::uint64_t> flag_of(std::string_view word);
 

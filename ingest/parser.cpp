@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "core/text.hpp"
+#include "ingest/extracts.hpp"
 #include "ingest/json_text.hpp"
 #include "ingest/parser_state.hpp"
 #include "ingest/record_headers.hpp"
@@ -23,9 +25,8 @@ bool begins_like_json(std::string_view value) {
 
 /// Depth cannot be above the number of opening brackets, nor keys above the number of colons; and a key takes 4 bytes.
 bool surely_within(std::string_view text, const JsonLimits& limits) {
-  if (text.size() / 4 <= limits.keys_max) return count_opened(text) <= limits.depth_max;
-  const Marks marks = count_marks(text);
-  return marks.opened <= limits.depth_max && marks.colons <= limits.keys_max;
+  if (text.size() / 4 > limits.keys_max && count_marks(text).colons > limits.keys_max) return false;
+  return count_opened(text) <= limits.depth_max || nests_within(text, limits.depth_max);
 }
 
 }  // namespace
@@ -85,7 +86,36 @@ simdjson::error_code Parser::State::iterate(std::string_view value, ondemand::do
   return json.iterate(value.data(), value.size(), value.size() + simdjson::SIMDJSON_PADDING).get(document);
 }
 
+/// A payload in base64 is read as if it stood in the message.
 RejectReason Parser::State::map(Batch& batch, Record& record, bool& mapped) {
+  const RejectReason reason = map_text(batch, record, mapped);
+  if (opened.empty()) [[likely]] return reason;
+  batch.events.resize(record.first_event);
+  mapped = false;
+  record.value = std::exchange(opened, {});
+  is_opened = true;
+  const RejectReason of_opened = map_text(batch, record, mapped);
+  is_opened = false;
+  return of_opened;
+}
+
+/// "" when what is there in base64 is no JSON object, or both together are over a limit.
+std::string_view Parser::State::with_payload(Batch& batch, std::string_view value, const Plan& plan) const {
+  const std::string_view written = writer.captured(plan.base64_capture);
+  std::string base64(written.size(), '\0');
+  base64.resize(unescape_json(written, base64.data()).length);
+  const auto payload = base64.empty() ? std::nullopt : decoded_base64(base64);
+  const std::size_t brace = value.find('{');
+  if (!payload || !trimmed(*payload).starts_with('{') || brace == std::string_view::npos) return {};
+  std::string text(value.substr(0, brace + 1));
+  text.append("\"").append(plan.payload_key).append("\":").append(*payload).append(",").append(value.substr(brace + 1));
+  if (check_json(text, options.limits) != RejectReason::none) return {};
+  const std::size_t size = text.size();
+  text.append(simdjson::SIMDJSON_PADDING, '\0');
+  return batch.keep(std::move(text)).substr(0, size);
+}
+
+RejectReason Parser::State::map_text(Batch& batch, Record& record, bool& mapped) {
   const std::string_view value = record.value;
   if (value.size() > options.limits.message_bytes_max) return RejectReason::too_large;
   if (has_text && !value.empty() && !begins_like_json(value)) [[unlikely]] {
@@ -125,7 +155,7 @@ RejectReason Parser::State::try_format(Batch& batch, Record& record, std::size_t
   if (format.general && (array || !format.plain)) return walk(batch, record, format, document, mapped);
   if (array) return RejectReason::none;
   const RejectReason reason = walk(batch, record, *format.plain, document, mapped);
-  if (mapped) ++format.count.events;
+  if (mapped && opened.empty()) ++format.count.events;
   return reason;
 }
 
@@ -145,7 +175,10 @@ RejectReason Parser::State::walk(Batch& batch, Record& record, PlanWalker& walke
     if (const RejectReason reason = check_json(record.value, options.limits); reason != RejectReason::none)
       return reason;
   mapped = writer.is_of_format();
-  if (mapped) writer.finish(record);
+  if (!mapped) return RejectReason::none;
+  writer.finish(record);
+  if (walker.plan().base64_capture >= 0 && !payload_only && !is_opened)
+    opened = with_payload(batch, record.value, walker.plan());
   return RejectReason::none;
 }
 

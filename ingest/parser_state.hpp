@@ -62,6 +62,8 @@ struct Parser::State {
   FormatCount unknown;
   SignatureCounts signatures_before;  // judged by other keys than those of now
   bool has_text = false;
+  std::string_view opened;  // the message in work with a payload that it has in base64; "" = it has none
+  bool is_opened = false;   // ... and that is what is being read
   double events_per_record = 1;  // of the last batch
 
   /// Room for events, so that they are not moved while there come more of them: an event is a kilobyte.
@@ -74,6 +76,8 @@ struct Parser::State {
   void parse(Batch& batch, Record& record);
   void enter_topic(const Origin* origin);
   RejectReason map(Batch& batch, Record& record, bool& mapped);
+  RejectReason map_text(Batch& batch, Record& record, bool& mapped);
+  std::string_view with_payload(Batch& batch, std::string_view value, const Plan& plan) const;
   RejectReason try_format(Batch& batch, Record& record, std::size_t number, Document& document, bool array, bool& mapped);
   RejectReason walk(Batch& batch, Record& record, PlanWalker& walker, Document& document, bool& mapped);
   RejectReason walk(Batch& batch, Record& record, Format& format, Document& document, bool& mapped);

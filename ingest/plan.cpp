@@ -71,7 +71,10 @@ class Compiler {
     if (mapping.contains("headers")) {
       plan_.header_prefix = mapping["headers"].at("prefix").get<std::string>();
       plan_.content_type = mapping["headers"].value("content_type", std::string());
-      payload_ = mapping["headers"].at("payload").get<std::string>();
+      payload_ = plan_.payload_key = mapping["headers"].at("payload").get<std::string>();
+      if (mapping["headers"].contains("base64")) {
+        TRY_ASSIGN(plan_.base64_capture, capture(mapping["headers"]["base64"].get<std::string>()));
+      }
     }
     at_ = "detect";
     if (mapping.contains("detect"))

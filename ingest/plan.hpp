@@ -106,6 +106,8 @@ class Plan {
   std::string header_prefix;            // attributes may come as Kafka headers with this prefix ...
   std::uint32_t payload_node = none;    // ... and the value is then what this node holds in the whole form
   std::string content_type;             // beginning of the content-type header of the whole form
+  std::string payload_key;              // where the whole form has the payload ...
+  std::int32_t base64_capture = -1;     // ... unless this captures it, in base64
 };
 
 }  // namespace tidewaiter::ingest

@@ -23,6 +23,7 @@ PlanWalker::Step PlanWalker::step_of(std::uint32_t number) {
   step.leaves = plan_->leaves.data() + node.first_leaf;
   step.leaf_count = node.leaf_count;
   step.capture = node.capture;
+  step.as_written = node.capture >= 0 && node.capture == plan_->base64_capture;
   step.plain = node.leaf_count == 1 && node.capture < 0 && step.leaves->as == Transform::copy &&
                !step.leaves->contested && step.leaves->separator == 0;
   return step;
@@ -69,7 +70,13 @@ bool PlanWalker::take(ondemand::value& value, Step& step, EventWriter& out) {
   const std::string_view token = value.raw_json_token();
   switch (token[0]) {
     case '"': {
-      if (step.leaf_count == 0 && step.capture < 0) return true;
+      if (step.leaf_count == 0) {
+        if (step.capture < 0) return true;
+        if (step.as_written) {
+          out.capture(step.capture, {token.data() + 1, string_extent(token.data() + 1).length});
+          return true;
+        }
+      }
       const std::string_view text = string(token.data() + 1, out);
       if (step.plain && text.size() <= step.leaves->limit_bytes)
         out.set(static_cast<Str>(step.leaves->slot), text);

@@ -51,6 +51,7 @@ class PlanWalker {
     const Leaf* leaves = nullptr;
     std::uint32_t leaf_count = 0;
     std::int32_t capture = -1;
+    bool as_written = false;  // captured with its escapes
     bool plain = false;     // one uncontested string column, copied: nearly half of all fields
 
     bool is(const char* key, const PlanNode& plan_node) const {

@@ -97,6 +97,7 @@ bool Pattern::matches_whole(std::string_view word) const {
 bool Condition::holds(const Cell* cells) const {
   const Cell& at = cells[cell];
   if (at.kind == Cell::Kind::none || is.empty()) return (at.kind != Cell::Kind::none) != negated;
+  if (is.size() == 1 && at.kind != Cell::Kind::array) return is.front().matches(at.text) != negated;
   const auto is_one = [this](std::string_view text) {
     const Word word(text);
     return std::any_of(is.begin(), is.end(), [&](const Pattern& pattern) { return pattern.matches(word); });
@@ -160,7 +161,6 @@ bool is_plain(const json& mapping) {
       if (source.contains("path") && !is_plain_path(source["path"].get<std::string>())) return false;
       if (source.contains("as") && !transform_of(source["as"].get<std::string>())) return false;
       if (source.contains("segment") && source["segment"].get<int>() < 0) return false;
-      if (source.contains("form") && !is_plain_form(source["form"].get<std::string>())) return false;
     }
   return true;
 }

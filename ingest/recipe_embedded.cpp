@@ -62,7 +62,8 @@ bool RecipeWalker::embedded_document(std::string_view text, std::uint32_t at) {
   if (depth_ >= limits.depth_max) return false;
   limits.depth_max -= depth_;
   const Marks marks = count_marks(text);
-  if (limits_.strict || marks.opened > limits.depth_max || marks.colons > limits.keys_max)
+  const bool deep = marks.opened > limits.depth_max && !nests_within(text, limits.depth_max);
+  if (limits_.strict || deep || marks.colons > limits.keys_max)
     if (check_json(text, limits) != RejectReason::none) return false;
   ondemand::parser& parser = parsers_[level_ - 1];
   if (text.size() > parser.capacity() &&

@@ -18,10 +18,11 @@ bool is_text(const char* raw, std::string_view text) {
 }
 
 bool ends_with_value(const char* raw) {
-  const StringExtent extent = string_extent(raw);
-  if (!extent.escaped) return extent.length >= 5 && std::memcmp(raw + extent.length - 5, "Value", 5) == 0;
+  constexpr std::string_view usual = "stringValue\"";
+  if (std::memcmp(raw, usual.data(), usual.size()) == 0) [[likely]] return true;
   KeyText buffer;
-  return key_text(raw, buffer).ends_with("Value");
+  const std::string_view key = key_text(raw, buffer);
+  return key.ends_with("Value") || key.ends_with("_value");
 }
 
 }  // namespace
@@ -176,7 +177,7 @@ std::uint32_t RecipeWalker::pair_child(std::uint32_t into, const char* key, std:
   return child;
 }
 
-/// A value, or the wrapper of OTLP around one: {"stringValue":"v"}, {"arrayValue":{"values":[...]}}.
+/// A value, or the wrapper of OTLP around one: {"stringValue":"v"}, {"string_value":"v"}, {"arrayValue":{"values":[...]}}.
 bool RecipeWalker::any_value(ondemand::value& one, std::uint32_t at) {
   if (one.raw_json_token()[0] != '{') return value(one, at);
   auto wrapper = one.get_object();

@@ -39,16 +39,16 @@ Constant value_of(const ColumnSource& source, const std::uint64_t* present) {
 const CellShape& RecipeShapes::of(const std::uint64_t* present) {
   std::uint64_t hash = 0;
   for (std::size_t i = 0; i < words_; ++i) hash = (hash ^ present[i]) * 0x9E3779B97F4A7C15;
-  Pair& pair = shapes_[hash >> 58];
-  for (int tried = 0; tried < 2; ++tried, pair.last ^= 1) {
-    const CellShape& shape = pair.ways[pair.last];
+  Set& set = shapes_[hash >> 58];
+  for (std::size_t tried = 0; tried < Set::way_count; ++tried, set.turn()) {
+    const CellShape& shape = set.ways[set.last];
     std::uint64_t other = 0;
     for (std::size_t i = 0; shape.is_known && i < words_; ++i) other |= shape.present[i] ^ present[i];
     if (shape.is_known && other == 0) return shape;
   }
-  pair.last ^= 1;
-  work_out(pair.ways[pair.last], present);
-  return pair.ways[pair.last];
+  set.turn();
+  work_out(set.ways[set.last], present);
+  return set.ways[set.last];
 }
 
 void RecipeShapes::work_out(CellShape& shape, const std::uint64_t* present) const {

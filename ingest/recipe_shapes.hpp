@@ -39,10 +39,12 @@ class RecipeShapes {
   const CellShape& of(const std::uint64_t* present);
 
  private:
-  /// Two of the same hash have room; a third is worked out anew, which costs time and nothing else.
-  struct Pair {
-    std::array<CellShape, 2> ways;
-    std::uint8_t last = 0;  // asked for last
+  /// Four of the same hash have room; a fifth is worked out anew, which costs time and nothing else.
+  struct Set {
+    static constexpr std::size_t way_count = 4;
+    std::array<CellShape, way_count> ways;
+    std::size_t last = 0;  // asked for last
+    void turn() { last = (last + 1) % way_count; }
   };
 
   void work_out(CellShape& shape, const std::uint64_t* present) const;
@@ -51,7 +53,7 @@ class RecipeShapes {
 
   const Recipe& recipe_;
   std::size_t words_;
-  std::array<Pair, 64> shapes_;
+  std::array<Set, 64> shapes_;
 };
 
 }  // namespace tidewaiter::ingest

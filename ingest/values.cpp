@@ -218,6 +218,8 @@ std::optional<std::int64_t> TimeReader::civil(std::string_view text) {
 }
 
 std::optional<std::int64_t> TimeReader::any(std::string_view text) {
+  if (text.size() >= 20 && text[4] == '-')
+    if (const auto time = rfc3339(text)) return time;
   if (const auto plain = plain_epoch(text)) return plain;
   auto in_number = [](char c) { return (c >= '0' && c <= '9') || c == '.' || c == 'e' || c == 'E' || c == '+'; };
   if (!std::all_of(text.begin(), text.end(), in_number)) return civil(text);
@@ -251,7 +253,7 @@ std::optional<Unsigned> read_unsigned(std::string_view text) {
   parsed = std::from_chars(text.data(), end, number);
   if (parsed.ec != std::errc() || parsed.ptr != end) return std::nullopt;
   if (number < 0 || number >= 18446744073709551616.0 || number != std::floor(number)) return std::nullopt;
-  return Unsigned{static_cast<std::uint64_t>(number), number > 9007199254740992.0};
+  return Unsigned{static_cast<std::uint64_t>(number), number >= 9007199254740992.0};
 }
 
 namespace {

@@ -19,6 +19,38 @@ def run(*arguments, text=None):
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
+# A message of each format, with a place for bytes in one of its strings.
+MESSAGES = {
+    "cloudevents": b'{"specversion":"1.0","id":"1","source":"/a","type":"t","data":{"principal":"%s"}}',
+    "otlp": b'{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"%s"}}]},'
+            b'"scopeSpans":[{"spans":[{"traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331","name":"w"}]}]}]}',
+    "k8s_audit": b'{"kind":"Event","apiVersion":"audit.k8s.io/v1","auditID":"a","stage":"Panic","verb":"get","user":{"username":"%s"}}',
+    "cloudtrail": b'{"Records":[{"eventVersion":"1.11","eventSource":"s3.amazonaws.com","eventName":"Get","userIdentity":{"arn":"%s"}}]}',
+    "zeek": b'{"ts":1777629600.1,"uid":"C1","id.orig_h":"%s","id.resp_h":"192.0.2.4","proto":"tcp"}',
+    "mcp": b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"%s"}}',
+}
+
+
+def broken_messages(message):
+    """(what is wrong, bytes, reason, byte of the message at which it shows; None where formats differ)"""
+    at = message.index(b"%s")
+    whole = message.replace(b"%s", b"x")
+    inside = lambda text: message.replace(b"%s", text)
+    more = lambda text: whole[:-1] + b',"z":' + text
+    return [("0xFF", inside(b"a\xffb"), "not_utf8", at + 1), ("overlong", inside(b"a\xc0\x80"), "not_utf8", at + 1),
+            ("half a pair in UTF-8", inside(b"ab\xed\xa0\x80"), "not_utf8", at + 2),
+            ("a character cut off", inside(b"\xe2\x82"), "not_utf8", at), ("NUL", inside(b"a\0"), "not_json", None),
+            ("a tab", inside(b"a\tb"), "not_json", None), ("no escape", inside(b"a\\qb"), "not_json", None),
+            ("no hex", inside(b"\\u12g4"), "not_json", None), ("cut at its end", whole[:-1], "truncated", len(whole) - 1),
+            ("cut in a string", message[:at] + b"ab", "truncated", at + 2),
+            ("a comma too many", whole[:-1] + b",}", "not_json", len(whole)),
+            ("two byte order marks", b"\xef\xbb\xbf" * 2 + whole, "not_json", 3),
+            ("more behind it", whole + b"x", "trailing_bytes", len(whole)),
+            ("lists in lists", more(b"[" * 70 + b"]" * 70 + b"}"), "too_deep", None),
+            ("objects in objects", more(b'{"a":' * 5000 + b"1" + b"}" * 5001), "too_deep", None),
+            ("lists that never end", more(b"[" * 300_000), "too_deep", None)]
+
+
 class Normalize(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.TemporaryDirectory()
@@ -45,6 +77,23 @@ class Normalize(unittest.TestCase):
             self.assertEqual(code, 0)
             self.assertIn("partner.example", out)
             self.assertNotIn("hunter2", out)
+
+    def test_of_broken_messages_of_each_format_reason_and_place_are_named_and_their_neighbours_live(self):
+        for name, message in MESSAGES.items():
+            good = message.replace(b"%s", b"\\ud800\\u0000\\ud83d\\ude00")  # odd, and no reason to reject
+            broken = broken_messages(message)
+            lines = [good] + [line for one in broken for line in (one[1], good)]
+            code, out, error = run("normalize", "--format", name, text=b"\n".join(lines) + b"\n")
+            self.assertEqual(code, 1, name)
+            self.assertEqual(len(out.splitlines()), len(broken) + 1, name)
+            for event in map(json.loads, out.splitlines()):
+                self.assertIn("bad_utf8_replaced", event["flags"], name)
+            said = error.splitlines()
+            self.assertEqual(len(said), len(broken), error)
+            for number, ((what, _, reason, place), text) in enumerate(zip(broken, said)):
+                self.assertIn(f":{2 * number + 2}: rejected: {reason} at byte ", text, f"{name}: {what}")
+                if place is not None:
+                    self.assertIn(f" at byte {place} of the message", text, f"{name}: {what}")
 
     def test_a_mapping_file_is_judged_by_line_and_key_by_every_command(self):
         mapping = self.write("m.json", '{"format": "m", "number": 1000, "version": 1, "detect": {"any": [["k"]]},\n'

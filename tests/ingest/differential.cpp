@@ -82,8 +82,13 @@ Reading Differential::parsed(const std::string& topic, const Message& message) {
   return reading;
 }
 
+Reading Differential::by_format(const ReferenceMapping& mapping, const Message& message) const {
+  const auto opened = mapping.opened(message, receive_ns);
+  return mapping.read(opened ? *opened : message, receive_ns);
+}
+
 /// The format that fitted last is tried first, then all others in their order. Lines come before JSON.
-Reading Differential::by_shape(const Message& message) {
+Reading Differential::by_shape(const Message& message, bool opened) {
   std::vector<std::size_t> order = {last_fit_};
   for (std::size_t i = 0; i < mappings_.size(); ++i)
     if (i != last_fit_) order.push_back(i);
@@ -94,7 +99,8 @@ Reading Differential::by_shape(const Message& message) {
     reject = reject || reading->kind == Reading::Kind::reject;
     if (reading->kind == Reading::Kind::reject) continue;
     last_fit_ = i;
-    return *reading;
+    const auto inside = opened ? std::nullopt : mappings_[i].opened(message, receive_ns);
+    return inside ? by_shape(*inside, true) : *reading;
   }
   return {reject ? Reading::Kind::reject : Reading::Kind::unmapped, {}};
 }
@@ -104,7 +110,7 @@ std::string Differential::difference(const std::string& format, const Message& m
   const auto number = static_cast<std::size_t>(std::find(names_.begin(), names_.end(), format) - names_.begin());
   const Reading reading = parsed(format, message);
   count(reading);
-  std::string text = compared(reading, mappings_.at(number).read(message, receive_ns));
+  std::string text = compared(reading, by_format(mappings_.at(number), message));
   if (!text.empty()) text = "as " + format + ":" + text;
   const std::string last = names_[last_fit_];
   if (const std::string other = compared(parsed(any_format, message), by_shape(message)); !other.empty())

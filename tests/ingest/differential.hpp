@@ -34,7 +34,8 @@ class Differential {
 
  private:
   Reading parsed(const std::string& topic, const Message& message);
-  Reading by_shape(const Message& message);
+  Reading by_format(const ReferenceMapping& mapping, const Message& message) const;
+  Reading by_shape(const Message& message, bool opened = false);
   void count(const Reading& reading);
 
   std::vector<std::string> names_;

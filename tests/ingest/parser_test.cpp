@@ -190,6 +190,44 @@ TEST(Parser, brackets_and_colons_inside_strings_do_not_count) {
   EXPECT_EQ(reason_of(R"({"specversion":"[[[[[[{{{{{{::::::::"})", options), RejectReason::none);
 }
 
+/// Wherever in a long text, and whatever is in its strings.
+TEST(Parser, depth_is_exact_among_many_brackets) {
+  ParserOptions options;
+  options.limits.depth_max = 8;
+  auto parser = make_parser(options);
+  const auto reason = [&](const std::string& message) {
+    TestBatch batch(message.size() * 4 + (1 << 16));
+    batch.add(message).parse(*parser);
+    return batch.record().reason;
+  };
+  const std::string strings[] = {R"("[[[[[[[[{")", R"("\\")", R"("\"[[[[[[[[[[")", R"("\\\"{{{{{{{{{{")", R"("]]]]}}}}")", "1"};
+  for (const std::string& filler : strings) {
+    for (std::size_t before = 0; before < 140; ++before) {
+      std::string list = "\"a\":[" + std::string(before, ' ');
+      for (int i = 0; i < 20; ++i) list += filler + ",[" + filler + "],";
+      const auto deep = [&](int depth) {
+        return "{\"specversion\":\"1.0\"," + list + std::string(static_cast<std::size_t>(depth), '[') + filler +
+               std::string(static_cast<std::size_t>(depth), ']') + "]}";
+      };
+      EXPECT_EQ(reason(deep(6)), RejectReason::none) << deep(6);
+      EXPECT_EQ(reason(deep(7)), RejectReason::too_deep) << deep(7);
+    }
+  }
+}
+
+TEST(Parser, a_message_of_a_thousand_cloudtrail_records_is_within_the_usual_limits) {
+  std::string records;
+  for (int i = 0; i < 1000; ++i)
+    records += std::string(i == 0 ? "" : ",") +
+               R"({"eventVersion":"1.11","eventTime":"2026-05-01T10:00:00Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":"eu-west-1","sourceIPAddress":"192.0.2.7","userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::1:user/u","accountId":"1"},"requestParameters":{"bucketName":"b","key":"k"},"requestID":"r","eventID":")" +
+               std::to_string(i) + "\"}";
+  auto parser = make_parser();
+  TestBatch batch(4 << 20);
+  batch.add("{\"Records\":[" + records + "]}").parse(*parser);
+  EXPECT_EQ(batch.record().kind, RecordKind::event);
+  EXPECT_EQ(batch.record().event_count, 1000u);
+}
+
 TEST(Parser, only_strict_topics_check_what_no_mapping_reads) {
   const std::string text = R"({"specversion":"1.0","unread":{"x":tru},"data":{"principal":"p"}})";
   ParserOptions options;
@@ -278,6 +316,8 @@ TEST(Parser, numbers_may_be_strings_or_whole_floats) {
 }
 
 TEST(Parser, a_float_beyond_exact_integers_is_flagged_lossy) {
+  ParserOfOne rounded(R"({"bytes_out":9007199254740993.0})");  // 2^53 + 1, which no double is
+  EXPECT_EQ(rounded->get(Num::flags), flag::lossy_number);
   ParserOfOne event(R"({"bytes_out":1.8e19})");
   EXPECT_EQ(event->get(Num::bytes_out), 18'000'000'000'000'000'000u);
   EXPECT_EQ(event->get(Num::flags), flag::lossy_number);

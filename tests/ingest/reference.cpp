@@ -51,7 +51,7 @@ class Reference {
     defaults();
     times();
     out_["format"] = "1";
-    out_["mapping_version"] = "4";
+    out_["mapping_version"] = "5";
     if (flags_ != 0) out_["flags"] = std::to_string(flags_);
     return out_;
   }
@@ -120,10 +120,15 @@ class Reference {
         }
         return;
       case ColumnKind::time:
-        if (const auto time = parse_rfc3339(*text); time && *time >= 0) out_[name] = std::to_string(*time);
-        return;
+        return time_of(name, *text);
       default: return number(name, *text);
     }
+  }
+
+  void time_of(const std::string& name, const std::string& text) {
+    const auto time = reference_time(text, "any");
+    if (time && *time >= 0) out_[name] = std::to_string(*time);
+    else if (is_number(text)) flags_ |= flag::lossy_number;
   }
 
   void scopes(const ColumnInfo& column, const std::vector<std::string>& texts) {
@@ -160,7 +165,7 @@ class Reference {
       const double real = std::strtod(text.c_str(), &end);
       if (*end != '\0' || !(real < 18446744073709551616.0) || real != std::floor(real)) return false;
       value = static_cast<std::uint64_t>(real);
-      if (real > 9007199254740992.0) pending_lossy_ = true;
+      if (real >= 9007199254740992.0) pending_lossy_ = true;
     }
     const bool port = name == "dst_port" || name == "src_port";
     const std::uint64_t max = port ? 65535 : name == "activity_id" ? 255
@@ -192,8 +197,7 @@ class Reference {
     };
     auto time = [&](const char* name, const char* from) {
       const auto text = attribute(from);
-      const auto value = text ? parse_rfc3339(*text) : std::nullopt;
-      if (value && *value >= 0 && !out_.contains(name)) out_[name] = std::to_string(*value);
+      if (text && !out_.contains(name)) time_of(name, *text);
     };
     const auto type = attribute("type");
     time("time", "time");

@@ -36,7 +36,7 @@ struct Member {
 };
 
 struct TreeLimits {
-  std::size_t bytes_max = 1 << 20, depth_max = 64, keys_max = 10'000;
+  std::size_t bytes_max = 1 << 20, depth_max = 64, keys_max = 250'000;
 };
 
 /// Nothing when the text is no JSON (RFC 8259, UTF-8) or over a limit. The text must outlive the tree.

@@ -94,17 +94,21 @@ std::optional<std::size_t> outer_length(const Steps& steps, int up) {
   return length;
 }
 
+std::optional<std::string> bytes_of_base64(const std::string& text) {
+  if (auto bytes = from_base64(text)) return bytes;
+  std::string plain;
+  for (const char c : text)
+    if (c != '\n' && c != '\r') plain += c == '-' ? '+' : c == '_' ? '/' : c;
+  while (plain.size() % 4 != 0) plain += '=';
+  return from_base64(plain);
+}
+
 const Node* Documents::inside(const Node& string, bool base64) {
   auto [kept, added] = kept_.try_emplace({&string, base64});
   if (added && string.level < levels_max && string.depth < limits_.depth_max) {
     kept->second.text = string.text;
     if (base64) {
-      auto bytes = from_base64(string.text);
-      std::string plain;
-      for (const char c : string.text)
-        if (c != '\n' && c != '\r') plain += c == '-' ? '+' : c == '_' ? '/' : c;
-      while (plain.size() % 4 != 0) plain += '=';
-      if (!bytes) bytes = from_base64(plain);
+      const auto bytes = bytes_of_base64(string.text);
       kept->second.decoded = bytes.has_value();
       kept->second.text = bytes.value_or("");
     }
@@ -159,7 +163,7 @@ void for_each_pair(const Node& list, const std::string& key_name,
       if (name == key_name) continue;
       if (value.kind != Node::Kind::object) visit(key->text, value);
       for (const auto& [type, wrapped] : value.members)
-        if (type.ends_with("Value")) visit(key->text, wrapped);
+        if (type.ends_with("Value") || type.ends_with("_value")) visit(key->text, wrapped);
       break;  // the first field beside the key is the value
     }
   }

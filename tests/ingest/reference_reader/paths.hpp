@@ -35,6 +35,9 @@ ReferencePath read_path(std::string_view text);
 /// Steps left when `up` times the last key and what follows it are taken away; nothing when there are not so many.
 std::optional<std::size_t> outer_length(const Steps& steps, int up);
 
+/// With the alphabet of URLs, too; line ends within and missing '=' do not matter.
+std::optional<std::string> bytes_of_base64(const std::string& text);
+
 /// A message's documents: its own, and those in its strings, each read once.
 class Documents {
  public:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "tests/ingest/reference_reader/paths.hpp"
 #include "tests/ingest/reference_reader/rules.hpp"
 #include "tests/ingest/reference_reader/values.hpp"
 
@@ -158,6 +159,26 @@ ReferenceMapping::~ReferenceMapping() = default;
 ReferenceMapping::ReferenceMapping(ReferenceMapping&&) noexcept = default;
 
 const std::string& ReferenceMapping::format() const { return rules_->format; }
+
+std::optional<Message> ReferenceMapping::opened(const Message& message, std::int64_t receive_ns) const {
+  const Json& headers = rules_->mapping.value("headers", Json::object());
+  if (!headers.contains("base64") || whole_form(rules_->mapping, message)) return std::nullopt;
+  const auto reading = try_read(message, receive_ns);
+  if (!reading || reading->kind != Reading::Kind::event) return std::nullopt;
+  constexpr std::string_view mark = "\xEF\xBB\xBF";
+  const std::size_t begin = message.value.starts_with(mark) ? mark.size() : 0;
+  const std::string value = message.value.substr(begin);
+  const auto root = read_tree(value, TreeLimits{});
+  if (!root || root->kind != Node::Kind::object) return std::nullopt;
+  const Node* payload = root->member(headers["base64"].get<std::string>());
+  const auto bytes = payload == nullptr || !payload->is_text() ? std::nullopt : bytes_of_base64(payload->text);
+  const auto tree = bytes ? read_tree(*bytes, TreeLimits{}) : std::nullopt;
+  if (!tree || tree->kind != Node::Kind::object) return std::nullopt;
+  const std::size_t brace = value.find('{') + 1;
+  const std::string text = value.substr(0, brace) + headers["payload"].dump() + ":" + *bytes + "," + value.substr(brace);
+  if (!read_tree(text, TreeLimits{})) return std::nullopt;
+  return Message{message.value.substr(0, begin) + text, message.headers};
+}
 
 Reading ReferenceMapping::read(const Message& message, std::int64_t receive_ns) const {
   return read_marked(*rules_, message, receive_ns, true).value_or(Reading{});

@@ -39,6 +39,9 @@ class ReferenceMapping {
   /// The same when the topic has no format of its own: nothing when the message is of another one.
   std::optional<Reading> try_read(const Message& message, std::int64_t receive_ns) const;
 
+  /// The message with the payload that it has in base64, if this mapping says where and reads the message.
+  std::optional<Message> opened(const Message& message, std::int64_t receive_ns) const;
+
   struct Rules;
 
  private:

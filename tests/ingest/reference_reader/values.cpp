@@ -92,7 +92,7 @@ std::optional<ReferenceNumber> reference_number(const std::string& text) {
   const double real = std::strtod(text.c_str(), nullptr);
   const bool lost = real == 0 && text.substr(0, text.find_first_of("eE")).find_first_of("123456789") != std::string::npos;
   if (lost || !(real < 18446744073709551616.0) || real != std::floor(real)) return std::nullopt;
-  return ReferenceNumber{static_cast<std::uint64_t>(real), real > 9007199254740992.0};
+  return ReferenceNumber{static_cast<std::uint64_t>(real), real >= 9007199254740992.0};
 }
 
 bool is_number(const std::string& text) {
