@@ -1,5 +1,6 @@
 // What somebody writes who needs one format alone: the fields that become columns, taken with On-Demand in one walk of
 // the keys in their usual order, and converted to what the columns hold (ns, addresses, numbers, words, digests).
+// otlp_by_hand.cpp does so for OTLP.
 #include <arpa/inet.h>
 #include <openssl/evp.h>
 #include <simdjson.h>
@@ -143,8 +144,6 @@ std::uint64_t word_of(Text text, std::initializer_list<Text> words) {
   return 0;
 }
 
-// ---- Zeek conn ----
-
 bool zeek_conn(od::object root, Columns& to) {
   static constexpr const char* names[] = {"ts",         "uid",        "id.orig_h",  "id.orig_p",  "id.resp_h",
                                           "id.resp_p",  "proto",      "service",    "orig_bytes", "resp_bytes",
@@ -184,8 +183,6 @@ bool zeek_conn(od::object root, Columns& to) {
   to.numbers[11] = local_orig ? (local_resp ? 1 : 2) : local_resp ? 3 : 0;
   return good && !to.texts[0].empty() && !to.texts[1].empty();
 }
-
-// ---- CloudTrail ----
 
 bool identity(od::object object, Columns& to, Digest& digest, Text& type) {
   static constexpr const char* names[] = {"type", "principalId", "arn", "accountId", "userName", "accessKeyId",
@@ -317,133 +314,6 @@ bool cloudtrail(od::object root, Columns& to, Digest& digest) {
   return good && version.substr(0, 2) == "1." && !to.texts[0].empty() && !source.empty();
 }
 
-// ---- OTLP spans ----
-
-/// The attributes that become columns, by their names.
-constexpr const char* attribute_names[] = {
-    "gen_ai.operation.name", "gen_ai.agent.id", "gen_ai.agent.name", "gen_ai.agent.version", "gen_ai.conversation.id",
-    "gen_ai.tool.name", "gen_ai.tool.call.id", "gen_ai.tool.call.arguments", "enduser.id", "gen_ai.provider.name",
-    "mcp.method.name", "server.address", "server.port", "error.type", "mcp.session.id", "jsonrpc.request.id",
-    "http.request.method", "url.full", "http.request.body.size", "http.response.status_code", "gen_ai.request.model",
-    "gen_ai.response.model", "service.name"};
-constexpr std::size_t attribute_count = std::size(attribute_names);
-
-bool attributes(od::value value, std::array<Text, attribute_count>& texts) {
-  od::array list;
-  if (value.get_array().get(list)) return false;
-  std::size_t guess = 0;
-  for (auto one : list) {
-    static constexpr const char* names[] = {"key", "value"};
-    od::object pair;
-    if (one.get_object().get(pair)) return false;
-    std::size_t at = attribute_count;
-    const bool good = fields(pair, names, [&](std::size_t which, od::value part) {
-      if (which == 0) {
-        Text key;
-        if (!take(part, key)) return false;
-        at = guess;
-        std::size_t tried = 0;
-        for (; tried < attribute_count && key != attribute_names[at]; ++tried) at = at + 1 == attribute_count ? 0 : at + 1;
-        if (tried == attribute_count) at = attribute_count;
-        else guess = at + 1 == attribute_count ? 0 : at + 1;
-        return true;
-      }
-      if (at == attribute_count) return true;
-      od::object wrapper;
-      if (part.get_object().get(wrapper)) return false;
-      for (auto typed : wrapper) {
-        od::value inner;
-        if (typed.value().get(inner)) return false;
-        const Text token = inner.raw_json_token();
-        if (token[0] != '"') texts[at] = token;
-        else if (!take(inner, texts[at])) return false;
-      }
-      return true;
-    });
-    if (!good) return false;
-  }
-  return true;
-}
-
-bool span(od::object object, Text service, Columns& to, Digest& digest) {
-  static constexpr const char* names[] = {"traceId", "spanId", "parentSpanId", "name", "startTimeUnixNano",
-                                          "endTimeUnixNano", "attributes", "status"};
-  std::array<Text, attribute_count> found{};
-  Text start, end, name, code;
-  const bool good = fields(object, names, [&](std::size_t which, od::value value) {
-    od::object inner;
-    switch (which) {
-      case 0: case 1: case 2: return take(value, to.texts[which]);
-      case 3: return take(value, name);
-      case 4: return take(value, start);
-      case 5: return take(value, end);
-      case 6: return attributes(value, found);
-      default: {
-        static constexpr const char* status[] = {"code"};
-        return object_of(value, inner) && fields(inner, status, [&](std::size_t, od::value one) {
-          code = one.raw_json_token();
-          return true;
-        });
-      }
-    }
-  });
-  to.numbers[0] = digits(end.empty() ? start : end);
-  to.texts[3] = joined(to, to.texts[0], "/", to.texts[1]);
-  to.texts[4] = service;
-  const bool agent = !found[1].empty() || !found[2].empty();
-  to.texts[5] = !found[1].empty() ? found[1] : !found[2].empty() ? found[2] : service;
-  for (std::size_t i = 0; i < 7; ++i) to.texts[6 + i] = found[i];
-  to.texts[13] = found[8];
-  to.texts[14] = found[9];
-  to.texts[15] = found[11];
-  to.texts[16] = found[13].empty() ? found[19] : found[13];
-  to.texts[17] = found[17].empty() ? found[5] : found[17];
-  to.texts[18] = found[0].empty() ? (found[10].empty() ? name : found[10]) : found[0];
-  if (!found[7].empty()) {
-    to.numbers[1] = digest.hex(found[7]);
-    to.numbers[2] = found[7].size();
-  }
-  to.numbers[3] = digits(found[12]) + digits(found[18]);
-  to.numbers[4] = word_of(found[0], {"execute_tool", "invoke_agent", "chat", "call_llm", "run_guardrail"});
-  to.numbers[5] = word_of(code, {"1", "2"}) + agent + host_name(found[11]);
-  for (char& c : to.made) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c);
-  return good && !name.empty();
-}
-
-bool spans(od::object root, std::uint64_t& check, std::uint64_t& events, Digest& digest) {
-  od::array resource_spans;
-  if (root["resourceSpans"].get_array().get(resource_spans)) return false;
-  for (auto resource_span : resource_spans) {
-    std::array<Text, attribute_count> of_resource{};
-    od::object holder;
-    if (resource_span.get_object().get(holder)) return false;
-    static constexpr const char* names[] = {"resource", "scopeSpans"};
-    const bool good = fields(holder, names, [&](std::size_t which, od::value value) {
-      if (which == 0) {
-        od::value list;
-        return !value["attributes"].get(list) && attributes(list, of_resource);
-      }
-      od::array scopes;
-      if (value.get_array().get(scopes)) return false;
-      for (auto scope : scopes) {
-        od::array list;
-        if (scope["spans"].get_array().get(list)) return false;
-        for (auto one : list) {
-          Columns columns;
-          od::object object;
-          if (one.get_object().get(object)) return false;
-          if (!span(object, of_resource[attribute_count - 1], columns, digest)) continue;
-          check += columns.sum();
-          ++events;
-        }
-      }
-      return true;
-    });
-    if (!good) return false;
-  }
-  return true;
-}
-
 template <class Take>
 std::uint64_t each_document(const char* bytes, const std::uint64_t* begin, const std::uint32_t* size, std::size_t count,
                             Take one) {
@@ -480,14 +350,6 @@ std::uint64_t cloudtrail_by_hand(const char* bytes, const std::uint64_t* begin, 
     const bool good = cloudtrail(root, columns, digest);
     check += columns.sum();
     return good;
-  });
-}
-
-std::uint64_t otlp_spans_by_hand(const char* bytes, const std::uint64_t* begin, const std::uint32_t* size,
-                                 std::size_t count, std::uint64_t& events) {
-  Digest digest;
-  return each_document(bytes, begin, size, count, [&](od::object root, std::uint64_t& check) {
-    return spans(root, check, events, digest);
   });
 }
 
