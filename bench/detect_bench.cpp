@@ -1,6 +1,7 @@
 // Cost of detection per event, all detectors on, from events that are parsed already. Two shapes of the same company of
 // 300 principals: a dense hour (a live service under load) and sparse weeks (a backlog: most windows hold one event,
-// so windows open and close at nearly every event). Reports ns per event of one thread.
+// so windows open and close at nearly every event); and five minutes of a company that keeps four million keys in use.
+// Reports ns per event of one thread.
 #include <benchmark/benchmark.h>
 
 #include <cmath>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/large_company.hpp"
 #include "core/metrics.hpp"
 #include "detect/engine.hpp"
 
@@ -142,6 +144,80 @@ BENCHMARK_CAPTURE(judge, sparse_policy_silence, weeks_ns, only(&EngineConfig::si
 BENCHMARK_CAPTURE(judge, sparse_policy_rhythm, weeks_ns, only(&EngineConfig::rhythm))->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(judge, sparse_policy_burst, weeks_ns, only(&EngineConfig::burst))->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(judge, sparse_policy_sequence, weeks_ns, only(&EngineConfig::sequence))->Unit(benchmark::kMillisecond);
+
+// A company whose detector state is large, at a steady rate from its first event on. An iteration judges the next 1.2 million.
+class LargeRun {
+ public:
+  static constexpr std::size_t period_events = 1'200'000, chunk_commits = 40;
+
+  explicit LargeRun(std::int64_t step_ns) : step_ns_(step_ns) {
+    EngineConfig config;
+    config.memory_bytes = std::uint64_t{1} << 30;
+    engine_ = std::move(*Engine::create(config, metrics_));
+    Commit first;
+    Record record;
+    record.kind = RecordKind::control;
+    record.value = policy;
+    first.records.push_back(record);
+    engine_->process(first, alerts_);
+    constexpr std::size_t history_events = 7'400'000;
+    for (std::size_t done = 0; done < history_events; done += chunk_commits * commit_events)
+      for (const Commit& commit : fill_chunk()) judge(commit);
+  }
+
+  /// Events that were just written, too many for a cache.
+  const std::vector<Commit>& fill_chunk() {
+    for (Commit& commit : chunk_) company_.fill(commit, commit_events, step_ns_);
+    return chunk_;
+  }
+  void judge(const Commit& commit) {
+    alerts_.clear();
+    engine_->process(commit, alerts_);
+  }
+  Status status() const { return engine_->status(); }
+
+ private:
+  const std::int64_t step_ns_;
+  bench::LargeCompany company_;
+  Metrics metrics_;
+  std::unique_ptr<Engine> engine_;
+  std::vector<Commit> chunk_{chunk_commits};
+  std::vector<OwnRecord> alerts_;
+};
+
+void four_million_keys(benchmark::State& state, LargeRun& run) {
+  const std::uint64_t evictions = run.status().evictions;
+  for (auto unused : state) {
+    (void)unused;
+    for (std::size_t done = 0; done < LargeRun::period_events; done += LargeRun::chunk_commits * commit_events) {
+      state.PauseTiming();
+      const std::vector<Commit>& chunk = run.fill_chunk();
+      state.ResumeTiming();
+      for (const Commit& commit : chunk) run.judge(commit);
+    }
+  }
+  const auto events = static_cast<double>(state.iterations() * LargeRun::period_events);
+  state.counters["ns_per_event"] = benchmark::Counter(events / 1e9, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  const Status status = run.status();
+  state.counters["slots_used"] = static_cast<double>(status.slots_used);
+  state.counters["evictions_per_event"] = static_cast<double>(status.evictions - evictions) / events;
+  state.counters["open_windows"] = static_cast<double>(status.open_windows);
+  state.counters["alerts"] = static_cast<double>(status.alerts);
+  state.counters["memory_bytes"] = static_cast<double>(status.memory_bytes);
+}
+
+// 4,000 events a second, as of a service under load: a window of five minutes holds most of its series' traffic.
+void four_million_keys_dense(benchmark::State& state) {
+  static LargeRun run(second_ns / 4000);  // repetitions go on where the last one ended
+  four_million_keys(state, run);
+}
+// Four weeks of history and more, as of a backlog: most windows hold one event.
+void four_million_keys_sparse(benchmark::State& state) {
+  static LargeRun run(weeks_ns / 7'400'000);
+  four_million_keys(state, run);
+}
+BENCHMARK(four_million_keys_dense)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK(four_million_keys_sparse)->Unit(benchmark::kMillisecond)->Iterations(1);
 
 void snapshot(benchmark::State& state) {
   const Log log = make_log(weeks_ns);

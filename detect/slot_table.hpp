@@ -35,9 +35,9 @@ class SlotTable {
  public:
   static constexpr std::size_t group_slots = 8;
 
-  /// The largest power of two of slots that fits `bytes` (at least one group). All pages are touched here, not later.
+  /// As many groups of slots as fit `bytes` (at least one). All pages are touched here, not later.
   explicit SlotTable(std::uint64_t bytes)
-      : capacity_(std::max<std::uint64_t>(std::bit_floor(bytes / sizeof(Slot)), group_slots)),
+      : capacity_(std::max<std::uint64_t>(bytes / sizeof(Slot) / group_slots, 1) * group_slots),
         used_bits_((capacity_ + 63) / 64) {
     void* memory = mmap(nullptr, memory_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
@@ -129,7 +129,11 @@ class SlotTable {
 
  private:
   bool is_used(std::size_t at) const { return (used_bits_[at / 64] >> (at % 64) & 1) != 0; }
-  std::size_t first(Key key) const { return (key ^ key >> 32) & (capacity_ - 1); }
+  // The high half of the product spreads keys over any number of slots (Lemire, "Fast random integer generation in an
+  // interval", 2019); the first factor lets all of their bits count.
+  std::size_t first(Key key) const {
+    return static_cast<std::size_t>(static_cast<unsigned __int128>(key * 0x9e3779b97f4a7c15u) * capacity_ >> 64);
+  }
 
   Slot* fill(std::size_t at, Key key, std::uint16_t quota) {
     std::memset(static_cast<void*>(&slots_[at]), 0, sizeof(Slot));

@@ -22,9 +22,9 @@ void Window::take(const EvidenceRef& evidence) {
 
 WindowTable::WindowTable(std::uint64_t memory_bytes)
     : capacity_(static_cast<std::uint32_t>(
-          std::clamp<std::uint64_t>(std::bit_floor(memory_bytes / sizeof(Window)), 1024, 1u << 26))),
-      mask_(std::uint64_t{capacity_} * 2 - 1),
-      index_(std::uint64_t{capacity_} * 2),
+          std::clamp<std::uint64_t>(memory_bytes / (sizeof(Window) + overhead_bytes), 1024, 1u << 26))),
+      mask_(std::bit_ceil(std::uint64_t{capacity_} * 3 / 2) - 1),
+      index_(mask_ + 1),
       next_(capacity_, none) {
   void* memory = mmap(nullptr, capacity_ * sizeof(Window), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
@@ -37,8 +37,8 @@ WindowTable::WindowTable(std::uint64_t memory_bytes)
 WindowTable::~WindowTable() { munmap(slab_, capacity_ * sizeof(Window)); }
 
 Window* WindowTable::find(Key key) {
-  for (std::uint64_t at = key & mask_; index_[at] != 0; at = (at + 1) & mask_)
-    if (slab_[index_[at] - 1].key == key) return &slab_[index_[at] - 1];
+  for (std::uint64_t at = key & mask_; index_[at].used(); at = (at + 1) & mask_)
+    if (is(index_[at], key)) return &slab_[index_[at].slot];
   return nullptr;
 }
 
@@ -94,24 +94,24 @@ void WindowTable::release(std::uint32_t slot) {
 
 void WindowTable::index_insert(Key key, std::uint32_t slot) {
   std::uint64_t at = key & mask_;
-  while (index_[at] != 0) at = (at + 1) & mask_;
-  index_[at] = slot + 1;
+  while (index_[at].used()) at = (at + 1) & mask_;
+  index_[at] = {static_cast<std::uint32_t>(key), slot};
 }
 
 // Linear probing without tombstones: entries behind the hole move up when their own place allows it (Knuth 6.4, R).
 void WindowTable::index_erase(Key key) {
   std::uint64_t hole = key & mask_;
-  while (index_[hole] == 0 || slab_[index_[hole] - 1].key != key) {
-    CHECK(index_[hole] != 0);
+  while (!is(index_[hole], key)) {
+    CHECK(index_[hole].used());
     hole = (hole + 1) & mask_;
   }
-  for (std::uint64_t at = (hole + 1) & mask_; index_[at] != 0; at = (at + 1) & mask_) {
-    const std::uint64_t home = slab_[index_[at] - 1].key & mask_;
+  for (std::uint64_t at = (hole + 1) & mask_; index_[at].used(); at = (at + 1) & mask_) {
+    const std::uint64_t home = index_[at].key_low & mask_;
     if (((at - home) & mask_) < ((at - hole) & mask_)) continue;
     index_[hole] = index_[at];
     hole = at;
   }
-  index_[hole] = 0;
+  index_[hole] = {};
 }
 
 void WindowTable::save(SnapshotWriter& out) const {

@@ -58,9 +58,10 @@ class WindowTable {
   void prefetch(Key key) const { prefetch_line(&index_[key & mask_]); }
   /// Some time after prefetch(); false when the window is surely not open.
   bool prefetch_window(Key key) const {
-    const std::uint32_t slot = index_[key & mask_];
-    if (slot != 0) prefetch_slot(slot - 1);
-    return slot != 0;
+    const Entry& entry = index_[key & mask_];
+    if (!entry.used()) return false;
+    if (entry.key_low == static_cast<std::uint32_t>(key)) prefetch_slot(entry.slot);
+    return true;
   }
   void prefetch_slot(std::uint32_t slot) const {
     for (std::size_t at = 0; at < sizeof(Window); at += 64) prefetch_line(reinterpret_cast<const char*>(&slab_[slot]) + at);
@@ -85,12 +86,24 @@ class WindowTable {
   void release(std::uint32_t slot);
 
   std::uint64_t open() const { return open_; }
-  std::uint64_t memory_bytes() const { return capacity_ * (sizeof(Window) + 3 * sizeof(std::uint32_t)); }
+  std::uint64_t memory_bytes() const {
+    return capacity_ * (sizeof(Window) + sizeof next_[0]) + index_.size() * sizeof index_[0];
+  }
 
   void save(SnapshotWriter& out) const;
   bool load(SnapshotReader& in);
 
  private:
+  // Half of the key is kept beside its slot: of other windows nothing is read.
+  struct Entry {
+    std::uint32_t key_low = 0, slot = none;
+    bool used() const { return slot != none; }
+  };
+  bool is(const Entry& entry, Key key) const {
+    return entry.used() && entry.key_low == static_cast<std::uint32_t>(key) && slab_[entry.slot].key == key;
+  }
+  static constexpr std::size_t overhead_bytes = 3 * sizeof(Entry) + sizeof(std::uint32_t);  // of index_ and next_, a window, at most
+
   std::uint32_t allocate();
   void index_insert(Key key, std::uint32_t slot);
   void index_erase(Key key);
@@ -100,7 +113,7 @@ class WindowTable {
   const std::uint32_t capacity_;
   const std::uint64_t mask_;
   Window* slab_ = nullptr;
-  std::vector<std::uint32_t> index_;  // slot + 1, 0 = empty; linear probing
+  std::vector<Entry> index_;          // linear probing
   std::vector<std::uint32_t> next_;   // by slot, apart from the windows: a walk through a list waits for none of them
   std::uint32_t free_ = none, fresh_ = 0;
   std::uint64_t open_ = 0;
