@@ -77,6 +77,8 @@ double RankCounts::recall_of_top(double rows) const {
 
 EdgeMetrics::EdgeMetrics() : rows_(std::tmpfile()) {
   if (rows_ == nullptr) throw std::runtime_error("no temporary file for the rows: set TMPDIR to a folder with room");
+  constexpr std::size_t buffer_bytes = 1 << 20;
+  std::setvbuf(rows_.get(), nullptr, _IOFBF, buffer_bytes);
 }
 
 std::int32_t EdgeMetrics::episode_of(std::string_view label, std::int64_t time_ns) {
@@ -95,11 +97,12 @@ std::int32_t EdgeMetrics::episode_of(std::string_view label, std::int64_t time_n
 void EdgeMetrics::add(double score, std::uint64_t source, std::uint64_t destination, std::int64_t time_ns,
                       std::string_view label) {
   const bool attack = !label.empty();
-  ranks_.add(score, attack);
-  days_.insert(time_ns / day_ns);
+  const std::size_t bin = RankCounts::bin_of(score);
+  ranks_.add_to_bin(bin, attack);
+  if (const std::int64_t day = time_ns / day_ns; count_ == 0 || day != last_day_) days_.insert(last_day_ = day);
   first_ns_ = count_ == 0 ? time_ns : std::min(first_ns_, time_ns);
   last_ns_ = count_ == 0 ? time_ns : std::max(last_ns_, time_ns);
-  const Row row{time_ns, source, destination, static_cast<std::uint32_t>(RankCounts::bin_of(score)),
+  const Row row{time_ns, source, destination, static_cast<std::uint32_t>(bin),
                 attack ? episode_of(label, time_ns) : -1};
   if (std::fwrite(&row, sizeof row, 1, rows_.get()) != 1)
     throw std::runtime_error("the temporary file of rows cannot be written: is the disk full?");

@@ -24,7 +24,8 @@ namespace tidewaiter::bench {
 class RankCounts {
  public:
   RankCounts() : attacks_(bins), others_(bins) {}
-  void add(double score, bool attack) { ++(attack ? attacks_ : others_)[bin_of(score)]; }
+  void add(double score, bool attack) { add_to_bin(bin_of(score), attack); }
+  void add_to_bin(std::size_t bin, bool attack) { ++(attack ? attacks_ : others_)[bin]; }
   double auc() const;                // ties count half; NaN when one of the classes is empty
   double average_precision() const;
   double recall_at_false_positive_rate(double rate) const;
@@ -96,7 +97,7 @@ class EdgeMetrics {
   std::vector<Episode> episodes_;
   std::unordered_map<std::string, std::int32_t> newest_;  // episode of each label
   std::unordered_set<std::int64_t> days_;
-  std::int64_t first_ns_ = 0, last_ns_ = 0;
+  std::int64_t first_ns_ = 0, last_ns_ = 0, last_day_ = 0;
 };
 
 }  // namespace tidewaiter::bench

@@ -60,6 +60,9 @@ class Burst {
     std::uint64_t rank() const { return rank_of_use(last_ns, learnt); }
   };
 
+  /// Counts an event in, and how high that is.
+  double highest(Slot& slot, double weight, double rate) const;
+
   SlotTable<Slot> slots_;
   bool winsorising_ = true;
   std::size_t first_scale_ = 0, end_scale_ = scales;

@@ -1,6 +1,7 @@
 #include "detect/contact.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 
@@ -43,10 +44,14 @@ std::uint64_t Contact::random() {  // xorshift64 (Marsaglia 2003)
   return random_state_;
 }
 
-// Asks for them at once: each is looked at while the next is on its way.
-std::array<Key, Contact::contrasts> Contact::random_destinations() {
+// Asks for all of them, from a byte of their nodes to another: each is looked at while the next is on its way.
+std::array<Key, Contact::contrasts> Contact::random_destinations(std::size_t begin, std::size_t end) {
   std::array<Key, contrasts> keys;
-  for (Key& key : keys) nodes_.prefetch(key = random_destination(), sizeof(Node));
+  for (Key& key : keys) {
+    key = random_destination();
+    if (begin >= 64) nodes_.prefetch(key, 64);  // the key itself
+    nodes_.prefetch_part(key, begin, end);
+  }
   return keys;
 }
 
@@ -61,27 +66,52 @@ Contact::Node* Contact::node_of(Key key, std::uint16_t quota) {
   return node;
 }
 
+std::uint32_t Contact::touching(const Key* keys, std::size_t size, Key key) const {
+  std::array<Key, 2 * sampled> edges;
+  std::uint32_t to = 0, from = 0, touching = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    to |= std::uint32_t{edges_.prefetch_rare(edges[2 * i] = combine(keys[i], key))} << i;
+    from |= std::uint32_t{edges_.prefetch_rare(edges[2 * i + 1] = combine(key, keys[i]))} << i;
+  }
+  for (std::uint32_t left = to | from; left != 0; left &= left - 1) {
+    const auto i = static_cast<std::size_t>(std::countr_zero(left));
+    const std::uint32_t bit = 1u << i;
+    if (((to & bit) != 0 && edges_.find(edges[2 * i]) != nullptr) || ((from & bit) != 0 && edges_.find(edges[2 * i + 1]) != nullptr))
+      touching |= bit;
+  }
+  return touching;
+}
+
+Contact::Pairs Contact::pairs_of(const Neighbours& in, const Neighbours& out) const {
+  const std::uint32_t sources = std::min(in.size, paired), destinations = std::min(out.size, paired);
+  std::array<Key, paired * paired> edges;  // those that may be there
+  std::size_t maybe = 0;
+  for (std::uint32_t i = 0; i < sources; ++i)
+    for (std::uint32_t j = 0; j < destinations; ++j)
+      maybe += edges_.prefetch_rare(edges[maybe] = combine(in.keys[i], out.keys[j]));
+  Pairs pairs{0, static_cast<double>(sources * destinations)};
+  for (std::size_t i = 0; i < maybe; ++i) pairs.linked += edges_.find(edges[i]) != nullptr;
+  return pairs;
+}
+
 Contact::Affinity::Vector Contact::affinity_features(const Node& source, const Node& destination,
                                                      std::int64_t time_ns) {
   const Key u = source.key, d = destination.key;
-  double of_source = 0, of_destination = 0, active = 0, shared = 0, pairs = 0;
-  for (std::uint32_t i = 0; i < source.out.size; ++i) of_source += touch(source.out.keys[i], d);
-  for (std::uint32_t i = 0; i < destination.in.size; ++i) {
-    const Key peer = destination.in.keys[i];
-    if (touch(u, peer)) {
-      ++of_destination;
-      if (const Node* node = nodes_.find(peer)) active += node->has_sent && time_ns - node->last_sent_ns < hour_ns;
-    }
-    if (i >= paired) continue;
-    for (std::uint32_t j = 0; j < std::min(source.out.size, paired); ++j, ++pairs) shared += linked(peer, source.out.keys[j]);
-  }
-  double lately = 0, lately_near = 0, theirs = 0;
+  const double of_source = std::popcount(touching(source.out.keys, source.out.size, d));
+  const std::uint32_t peers = touching(destination.in.keys, destination.in.size, u);
+  const double of_destination = std::popcount(peers);
+  double active = 0;
+  for (std::uint32_t left = peers; left != 0; left &= left - 1)
+    if (const Node* node = nodes_.find(destination.in.keys[std::countr_zero(left)]))
+      active += node->has_sent && time_ns - node->last_sent_ns < hour_ns;
+  const auto [shared, pairs] = pairs_of(destination.in, source.out);
+  double lately = 0, lately_near = 0;
   for (std::uint8_t i = 0; i < source.recent_size; ++i) {
     if (source.recent[i] == d || time_ns - source.recent_ns[i] > hour_ns) continue;
     ++lately;
     lately_near += touch(source.recent[i], d);
   }
-  for (std::uint8_t i = 0; i < destination.recent_size; ++i) theirs += touch(u, destination.recent[i]);
+  const double theirs = std::popcount(touching(destination.recent, destination.recent_size, u));
   double position = 0;
   for (std::size_t i = 0; i < dimensions; ++i) position += source.as_source[i] * destination.as_destination[i];
   return {1,
@@ -108,11 +138,11 @@ double Contact::kept_of_day(const Node& source, std::int64_t time_ns) {
   return std::exp(-std::max(0.0, static_cast<double>(time_ns - source.last_sent_ns)) / day_ns);
 }
 
-Contact::Newness::Vector Contact::newness_features(const Node& source, std::int64_t time_ns) const {
+Contact::Newness::Vector Contact::newness_features(const Node& source, std::int64_t time_ns, double kept) const {
   const double everybody = (fresh_ + 1) / (events_ + 2);
   const double rate =
       std::min(0.999, (source.fresh + prior_weight * everybody) / (source.events + prior_weight));
-  const double today = source.fresh_day * kept_of_day(source, time_ns);
+  const double today = source.fresh_day * kept;
   return {1,
           std::log(rate / (1 - rate)),
           today / (1 + today),
@@ -129,7 +159,8 @@ Contact::Verdict Contact::observe(Key u, Key d, std::uint16_t quota, std::int64_
   Node* destination = node_of(d, quota);
   Node* source = nodes_.find(u);
   if (source == nullptr) return verdict;  // pushed out by its own destination: a table far too small
-  const Newness::Vector newness = newness_features(*source, time_ns);
+  const double kept = kept_of_day(*source, time_ns);
+  const Newness::Vector newness = newness_features(*source, time_ns, kept);
   verdict.p_new = logistic((newness_.log_odds(newness) + newness[1]) / 2);
   Edge* edge = edges_.find(combine(u, d));
   verdict.known = edge != nullptr;
@@ -151,7 +182,7 @@ Contact::Verdict Contact::observe(Key u, Key d, std::uint16_t quota, std::int64_
   const auto hour = static_cast<std::uint32_t>(time_ns / hour_ns + 1);
   if (edge->hour != hour) teach_positions(*source, *destination);
   edge->hour = hour;
-  source->fresh_day = static_cast<float>(source->fresh_day * kept_of_day(*source, time_ns) + (verdict.known ? 0 : 1));
+  source->fresh_day = static_cast<float>(source->fresh_day * kept + (verdict.known ? 0 : 1));
   source->events += 1;
   source->last_sent_ns = destination->last_received_ns = time_ns;
   source->has_sent = destination->has_received = 1;
@@ -162,7 +193,7 @@ Contact::Verdict Contact::observe(Key u, Key d, std::uint16_t quota, std::int64_
 
 void Contact::learn_new(Node& source, Node& destination, const Affinity::Vector& features, std::int64_t time_ns) {
   if (events_ > learnt_events && destinations_ > 1) {
-    const auto others = random_destinations();
+    const auto others = random_destinations(0, sizeof(Node));
     affinity_.learn(features, true);
     for (const Key other : others) {
       const Node* node = nodes_.find(other);
@@ -217,7 +248,7 @@ void Contact::teach_positions(Node& source, Node& destination) {
     }
   };
   if (destinations_ < 2) return;
-  const auto others = random_destinations();
+  const auto others = random_destinations(offsetof(Node, as_destination), offsetof(Node, out));
   teach(destination, 1);
   for (const Key key : others) {
     Node* other = nodes_.find(key);

@@ -87,17 +87,24 @@ class Contact {
 
   bool linked(Key a, Key b) const { return edges_.find_rare(combine(a, b)) != nullptr; }
   bool touch(Key a, Key b) const { return linked(a, b) || linked(b, a); }
+  /// A bit for each of at most 32 keys that touches `key`. All edges are asked for before the first is looked at.
+  std::uint32_t touching(const Key* keys, std::size_t size, Key key) const;
+  /// How many of the pairs of a source of `in` and a destination of `out`, of the first `paired` each, are linked.
+  struct Pairs {
+    double linked = 0, all = 0;
+  };
+  Pairs pairs_of(const Neighbours& in, const Neighbours& out) const;
   Node* node_of(Key key, std::uint16_t quota);
   Affinity::Vector affinity_features(const Node& source, const Node& destination, std::int64_t time_ns);
   static double kept_of_day(const Node& source, std::int64_t time_ns);
-  Newness::Vector newness_features(const Node& source, std::int64_t time_ns) const;
+  Newness::Vector newness_features(const Node& source, std::int64_t time_ns, double kept) const;
   void learn_new(Node& source, Node& destination, const Affinity::Vector& features, std::int64_t time_ns);
   void add_neighbour(Neighbours& neighbours, Key key);
   static void add_recent(Node& source, Key destination, std::int64_t time_ns);
   void teach_positions(Node& source, Node& destination);
   std::uint64_t random();
   static constexpr std::size_t contrasts = 2;  // random destinations learnt beside each edge
-  std::array<Key, contrasts> random_destinations();
+  std::array<Key, contrasts> random_destinations(std::size_t begin, std::size_t end);
   Key random_destination() { return candidates_[random() % std::min<std::uint64_t>(destinations_, candidates_kept)]; }
 
   SlotTable<Edge> edges_;

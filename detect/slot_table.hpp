@@ -51,9 +51,11 @@ class SlotTable {
   SlotTable& operator=(const SlotTable&) = delete;
 
   /// The first bytes of the slot where the key most likely is.
-  void prefetch(Key key, std::size_t bytes = std::min<std::size_t>(sizeof(Slot), 128)) const {
+  void prefetch(Key key, std::size_t bytes = std::min<std::size_t>(sizeof(Slot), 128)) const { prefetch_part(key, 0, bytes); }
+  /// The lines of its bytes from `begin` to `end`.
+  void prefetch_part(Key key, std::size_t begin, std::size_t end) const {
     const char* slot = reinterpret_cast<const char*>(&slots_[first(key)]);
-    for (std::size_t at = 0; at < bytes; at += 64) prefetch_line(slot + at);
+    for (std::size_t at = begin / 64 * 64; at < end; at += 64) prefetch_line(slot + at);
   }
 
   /// nullptr when absent.
@@ -67,9 +69,12 @@ class SlotTable {
     return nullptr;
   }
 
-  /// prefetch() of the first line for a key that may well be absent.
-  void prefetch_rare(Key key) const {
-    if (is_used(first(key))) prefetch_line(&slots_[first(key)]);
+  /// prefetch() of the first line for a key that may well be absent; false when it surely is.
+  bool prefetch_rare(Key key) const {
+    const std::size_t at = first(key);
+    if (!is_used(at)) return false;
+    prefetch_line(&slots_[at]);
+    return true;
   }
 
   /// find() for keys that are rarely there: most of the others are told from the bits of the used slots alone.

@@ -22,6 +22,7 @@ void TailCalibrator::advance(std::int64_t time_ns) {
   if (pending_days_ < sweep_days) return;
   const double keep = std::exp2(-pending_days_ / half_life_days);
   for (float& count : counts_) count = static_cast<float>(count * keep);
+  stale_ = true;
   weights_ *= keep;
   squares_ *= keep;
   days_ = days_ * keep + pending_days_;
@@ -50,6 +51,7 @@ void TailCalibrator::raise(double from, double to) {
   const float moved = std::min(counts_[low], 1.0f);  // it has decayed a little since
   counts_[low] -= moved;
   counts_[high] += moved;
+  changed(high);
 }
 
 void TailCalibrator::learn(double score, std::int64_t time_ns, float weight, double seen) {
@@ -58,6 +60,7 @@ void TailCalibrator::learn(double score, std::int64_t time_ns, float weight, dou
   correction_.test(1);  // however many it stands for, it is one piece of evidence
   if (const double highest = std::max(score, seen); highest >= floor_nats_) note(highest, double{weight}, 0);
   counts_[bin_of(score)] += weight;
+  changed(bin_of(score));
   if (score < floor_nats_) return;
   weights_ += double{weight};
   squares_ += double{weight} * double{weight};
@@ -71,12 +74,7 @@ void TailCalibrator::learn_ordinary(std::int64_t time_ns, float count) {
   pit_.test(double{count});
   correction_.test(1);
   counts_[0] += count;
-}
-
-double TailCalibrator::above(std::size_t bin) const {
-  double sum = 0;
-  for (std::size_t i = bin; i < bins; ++i) sum += counts_[i];
-  return sum;
+  shape_.above[0] = shape_.above[1] + double{counts_[0]};  // nothing else of it
 }
 
 double TailCalibrator::tests() const { return above(0); }
@@ -106,39 +104,47 @@ CalibrationState TailCalibrator::state_at(double score) const {
   return state;
 }
 
-double TailCalibrator::tail_rate(double score) const {
+void TailCalibrator::reshape() const {
   constexpr double enough = 10;          // scores above the threshold of the fit
   constexpr double prior_weight = 6;     // excesses that the prior is worth
-  const double days = std::max(days_ + pending_days_, 1.0), share = independent_share();
-  if (!calibrated_) return tests() / days * std::exp(-score);
-  std::size_t threshold = bins;
-  double count = 0;
-  while (threshold > static_cast<std::size_t>(floor_nats_ / bin_nats) && count * share < enough)
-    count += counts_[--threshold];
-  const double start = static_cast<double>(threshold) * bin_nats;
-  if (score <= start) {
-    // Within its bin a score has left behind the part of it that lies below, as an exponential law has it.
-    const double at = std::max(score, 0.0) / bin_nats;
-    const auto bin = std::min(static_cast<std::size_t>(at), bins - 1);
-    const double beyond = above(bin + 1) + 0.5 / share, passed = tied_ ? 0 : at - static_cast<double>(bin);
-    return beyond * std::pow((beyond + double{counts_[bin]}) / beyond, 1 - passed) / days;
-  }
+  Shape& to = shape_;
+  for (std::size_t i = end_; i-- > 0;) to.above[i] = to.above[i + 1] + double{counts_[i]};
+  to.share = independent_share();
+  const auto floor = static_cast<std::size_t>(floor_nats_ / bin_nats);
+  std::size_t threshold = std::max(end_, floor);
+  while (threshold > floor && to.above[threshold] * to.share < enough) --threshold;
+  to.start = static_cast<double>(threshold) * bin_nats;
+  to.count = to.above[threshold];
   double sum = prior_weight * prior_excess_, squares = prior_weight * 2 * prior_excess_ * prior_excess_;
   double weight = prior_weight;
-  for (std::size_t i = threshold; i < bins; ++i) {
+  for (std::size_t i = threshold; i < end_; ++i) {
     const double excess = (static_cast<double>(i - threshold) + 0.5) * bin_nats;
-    const double evidence = counts_[i] * share;
+    const double evidence = counts_[i] * to.share;
     weight += evidence;
     sum += evidence * excess;
     squares += evidence * excess * excess;
   }
   const double mean = sum / weight;
   const double variance = std::max(squares / weight - mean * mean, 1e-6);
-  const double shape = std::clamp(0.5 * (1 - mean * mean / variance), 0.0, 0.2);
-  const double scale = mean * (1 - shape);
-  const double beyond = (score - start) / scale;
-  const double survival = shape < 1e-3 ? std::exp(-beyond) : std::pow(1 + shape * beyond, -1 / shape);
-  return (count + 0.5 / share) / days * survival;
+  to.xi = std::clamp(0.5 * (1 - mean * mean / variance), 0.0, 0.2);
+  to.scale = mean * (1 - to.xi);
+  stale_ = false;
+}
+
+double TailCalibrator::tail_rate(double score) const {
+  const double days = std::max(days_ + pending_days_, 1.0);
+  if (!calibrated_) return tests() / days * std::exp(-score);
+  const Shape& tail = shape();
+  if (score <= tail.start) {
+    // Within its bin a score has left behind the part of it that lies below, as an exponential law has it.
+    const double at = std::max(score, 0.0) / bin_nats;
+    const auto bin = std::min(static_cast<std::size_t>(at), bins - 1);
+    const double beyond = above(bin + 1) + 0.5 / tail.share, passed = tied_ ? 0 : at - static_cast<double>(bin);
+    return beyond * std::pow((beyond + double{counts_[bin]}) / beyond, 1 - passed) / days;
+  }
+  const double beyond = (score - tail.start) / tail.scale;
+  const double survival = tail.xi < 1e-3 ? std::exp(-beyond) : std::pow(1 + tail.xi * beyond, -1 / tail.xi);
+  return (tail.count + 0.5 / tail.share) / days * survival;
 }
 
 double TailCalibrator::bar(double score, double rate_max) const {
@@ -172,6 +178,8 @@ void TailCalibrator::save(SnapshotWriter& out) const {
 
 void TailCalibrator::load(SnapshotReader& in) {
   counts_ = in.get<decltype(counts_)>();
+  for (std::size_t bin = 0; bin < bins; ++bin)
+    if (counts_[bin] != 0) changed(bin);
   weights_ = in.get<double>();
   squares_ = in.get<double>();
   days_ = in.get<double>();

@@ -9,6 +9,7 @@
 // in the past (correction.hpp); pit() counts the corrected ones.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -76,7 +77,7 @@ class TailCalibrator {
  private:
   static std::size_t bin_of(double score);
   void advance(std::int64_t time_ns);
-  double above(std::size_t bin) const;
+  double above(std::size_t bin) const { return shape().above[bin]; }
   /// As the tail has it, before it is corrected.
   double tail_rate(double score) const;
   double tail_p_value(double score) const;
@@ -88,6 +89,23 @@ class TailCalibrator {
   double floor_nats_, prior_excess_;
   bool tied_, calibrated_ = true, corrected_ = true;
   std::string_view name_;
+  /// What questions need of the counts, worked out once after they changed.
+  struct Shape {
+    std::array<double, bins + 1> above{};  // sum of the counts from a bin on
+    double share = 1;                      // what a count is worth as evidence
+    double start = 0, count = 0;           // threshold of the fit, scores beyond it
+    double scale = 1, xi = 0;              // of the generalised Pareto tail beyond it
+  };
+  const Shape& shape() const {
+    if (stale_) reshape();
+    return shape_;
+  }
+  void reshape() const;
+  void changed(std::size_t bin) {
+    stale_ = true;
+    end_ = std::max(end_, bin + 1);
+  }
+
   std::array<float, bins> counts_{};
   double weights_ = 0, squares_ = 0;  // of the scores from the floor on: what their counts are worth as evidence
   double days_ = 0;      // observed time, decayed like the counts
@@ -95,6 +113,9 @@ class TailCalibrator {
   std::int64_t last_ns_ = 0;
   Pit pit_;
   Correction correction_;
+  std::size_t end_ = 1;  // bins from here on are empty
+  mutable Shape shape_;  // of counts_, unless stale
+  mutable bool stale_ = true;
 };
 
 }  // namespace tidewaiter::detect
