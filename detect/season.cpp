@@ -43,10 +43,12 @@ void Season::learn(const Vector& f, double residual, double noise) {
   const double variance = f.dot(gain_direction) + noise;
   const Vector gain = gain_direction / variance;
   weights_ += gain * (residual - weights_.dot(f));
-  covariance_ -= gain * gain_direction.transpose();
+  // Symmetric to the last bit, since products commute: nothing has to be evened out afterwards.
+  const double inverse = 1 / variance;
+  for (int column = 0; column < terms; ++column)
+    covariance_.col(column) -= (gain_direction * gain_direction[column]) * inverse;
   // Without new information in a direction, forgetting alone would let its variance grow for ever.
-  if (covariance_.trace() < terms * covariance_max) covariance_ /= forgetting;
-  covariance_ = (0.5 * (covariance_ + covariance_.transpose())).eval();
+  if (covariance_.trace() < terms * covariance_max) covariance_ *= 1 / forgetting;
   ++updates_;
 }
 

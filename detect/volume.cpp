@@ -189,7 +189,7 @@ void Volume::collect(const WindowTable::Group& group, std::size_t scale) {
   if (std::exchange(middle_s_, middle_s) != middle_s) features_ = Season::features(middle_s);
   for (std::uint32_t slot = group.head; slot != WindowTable::none; slot = windows_.next(slot)) {
     if (judged_.size() < 2 * windows_ahead) windows_.prefetch_slot(slot);
-    judged_.push_back({slot, 0, 0, 0, 0});
+    judged_.push_back({slot, 0, 0, 0, 0, 0});
   }
   for (std::size_t i = 0; i < std::min(judged_.size(), windows_ahead); ++i) prefetch_judgement(windows_.at(judged_[i].slot));
   for (std::size_t i = 0; i < judged_.size(); ++i) {
@@ -210,7 +210,8 @@ void Volume::place(Judged& judged, std::size_t scale) {
   }
   RoleSum& role = sums_[at];
   judged.role = at;
-  judged.x = log_bytes(window.net_bytes());
+  judged.bytes = window.net_bytes();
+  judged.x = log_bytes(judged.bytes);
   judged.season = role.season;
   const auto [series, inserted] = series_.find_or_insert(window.series, window.quota);
   if (inserted) series->first_s = window.start_s;
@@ -248,9 +249,8 @@ Key Volume::pool_key(const Window& window) {
   return 1;
 }
 
-Volume::Expectation Volume::expect(const Window& window, const Series& series, std::size_t scale) {
+Volume::Expectation Volume::expect(const Window& window, const Series& series, const Series* pool, std::size_t scale) {
   const Scale& own = series.scale[scale];
-  const Series* pool = series_.find(pool_key(window));
   const bool pool_warm = pool != nullptr && pool->scale[scale].windows >= warm_windows[scale];
   const double pool_excess = pool_warm ? double{pool->scale[scale].excess} : prior_excess[scale];
   const double weight = prior_weight[scale] + quantile_tail * double{own.windows};
@@ -279,11 +279,13 @@ void Volume::judge(const Judged& judged, std::size_t scale, std::vector<Finding>
   Window& window = windows_.at(judged.slot);
   const auto [series, inserted] = series_.find_or_insert(window.series, window.quota);
   if (inserted) series->first_s = window.start_s;
-  const Expectation expected = expect(window, *series, scale);
+  Series* const pool = series_.find(pool_key(window));
+  const Expectation expected = expect(window, *series, pool, scale);
   Standing at;
   at.season = judged.season * (1 + double{series->scale[scale].amplitude});
   at.shock = shock_of(judged, window, scale);
-  at.x = log_bytes(window.net_bytes());  // a pair may have explained a part since the first pass
+  // A pair may have explained a part since the first pass.
+  at.x = window.net_bytes() == judged.bytes ? judged.x : log_bytes(window.net_bytes());
   at.r = at.x - at.season - at.shock;
   at.common = scale == day_scale ? common_of(judged) : 0;
   bool hot = false;
@@ -304,7 +306,7 @@ void Volume::judge(const Judged& judged, std::size_t scale, std::vector<Finding>
   if (window.kind == SeriesKind::pair && scale == hour_scale && parts_.scales && !expected.from_pool)
     hot = judge_stretch(window, *series, expected, at, hot, out) || hot;
   if (scale == day_scale && parts_.scales && !expected.from_pool) hot = judge_ramp(window, judged, *series, expected, at, hot, out) || hot;
-  learn_window(window, judged, at, scale, hot && parts_.winsorising);
+  learn_window(window, judged, at, series, pool, scale, hot && parts_.winsorising);
 }
 
 // What is counted is what may be told: records of their series, of bytes that matter. Windows of one series that stay

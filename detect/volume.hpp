@@ -117,7 +117,8 @@ class Volume {
   struct Judged {
     std::uint32_t slot;
     std::uint32_t role;  // in sums_
-    double x, season;  // the role's
+    std::uint64_t bytes;
+    double x, season;  // of these bytes; the role's
     double deviation;  // of the member's own level, clipped
   };
   struct RoleSum {
@@ -150,7 +151,7 @@ class Volume {
   void place(Judged& judged, std::size_t scale);
   void prefetch_judgement(const Window& window) const;
   void judge(const Judged& judged, std::size_t scale, std::vector<Finding>& out);
-  Expectation expect(const Window& window, const Series& series, std::size_t scale);
+  static Expectation expect(const Window& window, const Series& series, const Series* pool, std::size_t scale);
   /// Whether the window is a finding, which goes to `out`; learns the score.
   bool alerts(Window& window, Series& series, const Expectation& expected, const Standing& at, std::size_t scale,
               std::vector<Finding>& out);
@@ -166,7 +167,9 @@ class Volume {
   /// What the score says: how rare it is, in which state of calibration.
   static void weigh(Finding& finding, const TailCalibrator& tail, double score, const Rarity& rare, double rate_max);
   Finding find(const Window& window, const Expectation& expected, const Standing& at, double bar) const;
-  void learn_window(const Window& window, const Judged& judged, const Standing& at, std::size_t scale, bool hot);
+  /// `pool` is null when there is none yet.
+  void learn_window(const Window& window, const Judged& judged, const Standing& at, Series* series, Series* pool,
+                    std::size_t scale, bool hot);
   double shock_of(const Judged& judged, const Window& window, std::size_t scale) const;
   double common_of(const Judged& judged) const;
   double level_clip(const Series& series, std::size_t scale) const;

@@ -16,13 +16,16 @@ constexpr double amplitude_step = 3;
 
 }  // namespace
 
-void Volume::learn_window(const Window& window, const Judged& judged, const Standing& at, std::size_t scale, bool hot) {
-  const auto [pool, new_pool] = series_.find_or_insert(pool_key(window), window.quota);
-  if (new_pool) pool->first_s = window.start_s;
+void Volume::learn_window(const Window& window, const Judged& judged, const Standing& at, Series* own, Series* pool,
+                          std::size_t scale, bool hot) {
+  if (pool == nullptr) {
+    pool = series_.find_or_insert(pool_key(window), window.quota).slot;
+    pool->first_s = window.start_s;
+    own = series_.find(window.series);
+  }
   pool->last_s = static_cast<std::uint32_t>(window.start_s);
   learn(pool->scale[scale], at.r, at.x - at.season, prior_excess[scale], level_clip(*pool, scale), scale, hot);
   const double pool_excess = double{pool->scale[scale].excess};
-  Series* own = series_.find(window.series);
   if (own == nullptr) return;  // it had to give way to the pool
   Scale& state = own->scale[scale];
   const double off = std::clamp(at.x - at.season - double{state.level}, -clip_nats, clip_nats);

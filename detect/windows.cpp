@@ -72,15 +72,20 @@ std::uint64_t WindowTable::order_of(const Window& window) {
 
 void WindowTable::append(std::uint64_t order, std::uint32_t slot) {
   next_[slot] = none;
-  const auto [list, inserted] = groups_.try_emplace(order, List{slot, slot});
-  if (inserted) return;
-  next_[list->second.tail] = slot;
-  list->second.tail = slot;
+  Newest& newest = newest_[order & (newest_.size() - 1)];
+  if (newest.list == nullptr || newest.order != order) {
+    const auto [list, inserted] = groups_.try_emplace(order, List{slot, slot});
+    newest = {order, &list->second};
+    if (inserted) return;
+  }
+  next_[newest.list->tail] = slot;
+  newest.list->tail = slot;
 }
 
 WindowTable::Group WindowTable::take_first_group() {
   const auto first = groups_.begin();
   const Group group{first->first, first->second.head, first->second.tail};
+  if (Newest& newest = newest_[group.order & (newest_.size() - 1)]; newest.order == group.order) newest = {};
   groups_.erase(first);
   return group;
 }

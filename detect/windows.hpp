@@ -4,6 +4,7 @@
 // which is counted.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory_resource>
@@ -122,6 +123,12 @@ class WindowTable {
   };
   std::pmr::unsynchronized_pool_resource nodes_;  // of groups_: no allocation once warm
   std::pmr::map<std::uint64_t, List> groups_{&nodes_};
+  // The group that was appended to last, by scale and kind, which are the lower bits of the order.
+  struct Newest {
+    std::uint64_t order = 0;
+    List* list = nullptr;
+  };
+  std::array<Newest, 64> newest_{};
 };
 
 }  // namespace tidewaiter::detect
