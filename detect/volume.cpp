@@ -165,10 +165,18 @@ void Volume::close_first_group(std::vector<Finding>& out) {
   collect(group, scale);
   for (const Judged& judged : judged_) judge(judged, scale, out);
   if (windows_.at(group.head).kind == SeriesKind::principal) learn_seasons(scale);
-  for (const Judged& judged : judged_) {
-    roll_up(windows_.at(judged.slot));
-    windows_.release(judged.slot);
+  for (std::size_t i = 0; i < std::min(judged_.size(), windows_ahead); ++i) prefetch_longer(judged_[i]);
+  for (std::size_t i = 0; i < judged_.size(); ++i) {
+    if (i + windows_ahead < judged_.size()) prefetch_longer(judged_[i + windows_ahead]);
+    roll_up(windows_.at(judged_[i].slot));
+    windows_.release(judged_[i].slot);
   }
+}
+
+// Its place in the index was asked for by prefetch_judgement().
+void Volume::prefetch_longer(const Judged& judged) const {
+  const Window& window = windows_.at(judged.slot);
+  if (has_longer(window)) windows_.prefetch_window(Longer(window).key);
 }
 
 // What a window's judgement touches was last used a window ago: it is asked for some windows ahead, in two steps.

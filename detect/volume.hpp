@@ -150,6 +150,7 @@ class Volume {
   void collect(const WindowTable::Group& group, std::size_t scale);
   void place(Judged& judged, std::size_t scale);
   void prefetch_judgement(const Window& window) const;
+  void prefetch_longer(const Judged& judged) const;
   void judge(const Judged& judged, std::size_t scale, std::vector<Finding>& out);
   static Expectation expect(const Window& window, const Series& series, const Series* pool, std::size_t scale);
   /// Whether the window is a finding, which goes to `out`; learns the score.

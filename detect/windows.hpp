@@ -82,6 +82,7 @@ class WindowTable {
   /// Takes the first group out of the order; its windows stay until released.
   Group take_first_group();
   Window& at(std::uint32_t slot) { return slab_[slot]; }
+  const Window& at(std::uint32_t slot) const { return slab_[slot]; }
   /// The one behind it in its group; `none` at the end.
   std::uint32_t next(std::uint32_t slot) const { return next_[slot]; }
   void release(std::uint32_t slot);
