@@ -1,7 +1,9 @@
 // Text formats: lines of words, under a header (VPC flow logs) or not (S3 access logs).
 #include <algorithm>
 
+#include "ingest/json_text.hpp"
 #include "ingest/recipe_walker.hpp"
+#include "ingest/record_headers.hpp"
 
 namespace tidewaiter::ingest {
 namespace {
@@ -21,21 +23,36 @@ std::size_t word_end(std::string_view line, bool quotes) {
   return std::min(line.find_first_of(spaces), line.size());
 }
 
-/// Calls `visit(number, word)` for the words of a line, without their marks.
-template <class Visit>
-std::size_t for_each_word(std::string_view line, bool quotes, Visit visit) {
-  std::size_t count = 0;
-  while (!line.empty()) {
-    const std::size_t begin = line.find_first_not_of(spaces);
-    if (begin == std::string_view::npos) break;
-    line.remove_prefix(begin);
-    const std::size_t end = word_end(line, quotes);
-    const char first = line[0], last = line[end - 1];
-    const bool marked = quotes && end > 1 && ((first == '"' && last == '"') || (first == '[' && last == ']'));
-    visit(count++, marked ? line.substr(1, end - 2) : line.substr(0, end));
-    line.remove_prefix(end);
-  }
-  return count;
+struct LineWord {
+  std::string_view text;  // without its marks
+  bool marked = false;    // it had some
+};
+
+/// Takes the next word off the line; false when there is none.
+bool next_word(std::string_view& line, bool quotes, LineWord& word) {
+  const std::size_t begin = line.find_first_not_of(spaces);
+  if (begin == std::string_view::npos) return false;
+  line.remove_prefix(begin);
+  const std::size_t end = word_end(line, quotes);
+  const char first = line[0], last = line[end - 1];
+  word.marked = quotes && end > 1 && ((first == '"' && last == '"') || (first == '[' && last == ']'));
+  word.text = word.marked ? line.substr(1, end - 2) : line.substr(0, end);
+  line.remove_prefix(end);
+  return true;
+}
+
+/// Without the mark of a comment that a header line may have: "#Fields: a b", "# a b" or "#a b".
+std::string_view without_comment_mark(std::string_view line) {
+  const std::size_t begin = line.find_first_not_of(spaces);
+  if (begin == std::string_view::npos || line[begin] != '#') return line;
+  line.remove_prefix(begin + 1);
+  constexpr std::string_view fields = "fields:";
+  if (line.size() >= fields.size() && equal_ignoring_case(line.substr(0, fields.size()), fields)) line.remove_prefix(fields.size());
+  return line;
+}
+
+bool is_one_of(std::string_view word, const std::vector<std::string>& names) {
+  return std::any_of(names.begin(), names.end(), [&](const std::string& name) { return equal_ignoring_case(word, name); });
 }
 
 }  // namespace
@@ -74,20 +91,37 @@ void RecipeWalker::text_lines(std::string_view text, std::uint32_t at) {
   }
 }
 
-/// A line that names the columns: two of the names that only a header has. It counts until the next one.
+/// The node of a column, none for a name that a header line may have and nothing reads; nothing for any other word. So a
+/// number is never a column.
+std::optional<std::uint32_t> RecipeWalker::column_named(std::string_view word, std::uint32_t at) const {
+  if (is_json_number(word)) return std::nullopt;
+  const auto& known = recipe_->nodes[at].by_key;
+  if (const auto exact = known.find(word); exact != known.end()) return exact->second;
+  for (const auto& [name, node] : known)
+    if (equal_ignoring_case(word, name)) return node;
+  if (is_one_of(word, recipe_->text_header) || is_one_of(word, recipe_->text_columns)) return none;
+  return std::nullopt;
+}
+
+/// A line that names the columns: each word is the name of one, none stands there twice, none in quotation marks, and
+/// two of them are names that only a header has. So no value that a client chooses makes a header of a line of data. It
+/// counts until the next one.
 bool RecipeWalker::is_header(std::string_view line, std::uint32_t at) {
-  std::size_t names = 0;
-  for_each_word(line, recipe_->text_quotes, [&](std::size_t, std::string_view word) {
-    names += std::find(recipe_->text_header.begin(), recipe_->text_header.end(), word) != recipe_->text_header.end();
-  });
-  if (names < 2) return false;
-  std::vector<std::uint32_t>& order = line_columns_[{record_->origin, record_->partition, at}];
-  order.clear();
-  const RecipeNode& node = recipe_->nodes[at];
-  for_each_word(line, recipe_->text_quotes, [&](std::size_t, std::string_view word) {
-    const auto found = node.by_key.find(word);
-    order.push_back(found == node.by_key.end() ? none : found->second);
-  });
+  std::string_view rest = without_comment_mark(line);
+  std::size_t telling = 0;
+  LineWord word;
+  header_words_.clear();
+  header_columns_.clear();
+  while (next_word(rest, recipe_->text_quotes, word)) {
+    if (word.marked || is_one_of(word.text, header_words_)) return false;
+    const auto column = column_named(word.text, at);
+    if (!column) return false;
+    telling += is_one_of(word.text, recipe_->text_header);
+    header_words_.emplace_back(word.text);
+    header_columns_.push_back(*column);
+  }
+  if (telling < 2 || header_columns_.size() < recipe_->text_words_min) return false;
+  line_columns_[{record_->origin, record_->partition, at}] = header_columns_;
   return true;
 }
 
@@ -95,10 +129,10 @@ void RecipeWalker::text_line(std::string_view line, std::uint32_t at) {
   const auto known = line_columns_.find({record_->origin, record_->partition, at});
   const std::vector<std::uint32_t>& order = known == line_columns_.end() ? recipe_->nodes[at].columns : known->second;
   set(at, Cell::Kind::string, line);
-  const std::size_t words = for_each_word(line, recipe_->text_quotes, [&](std::size_t number, std::string_view word) {
-    if (number >= order.size() || order[number] == none || word == "-") return;
-    set(order[number], Cell::Kind::string, word);
-  });
+  std::size_t words = 0;
+  LineWord word;
+  for (std::string_view rest = line; next_word(rest, recipe_->text_quotes, word); ++words)
+    if (words < order.size() && order[words] != none && word.text != "-") set(order[words], Cell::Kind::string, word.text);
   const std::size_t least = recipe_->text_words_min == 0 ? order.size() : std::min(recipe_->text_words_min, order.size());
   if (words >= least && (words <= order.size() || recipe_->text_words_min != 0)) emit(at);
   else emit_unmapped(0);

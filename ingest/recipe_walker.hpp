@@ -126,6 +126,7 @@ class RecipeWalker {
   void text_lines(std::string_view text, std::uint32_t at);
   void text_line(std::string_view line, std::uint32_t at);
   bool is_header(std::string_view line, std::uint32_t at);
+  std::optional<std::uint32_t> column_named(std::string_view word, std::uint32_t at) const;
 
   void index_children(std::uint32_t at);
   bool is_key(const Step& step, std::uint32_t node, const char* key) const {
@@ -190,6 +191,8 @@ class RecipeWalker {
 
   /// By partition and text node: what its last header line said.
   std::map<std::tuple<const Origin*, std::uint32_t, std::uint32_t>, std::vector<std::uint32_t>> line_columns_;
+  std::vector<std::string> header_words_;        // of the line in work, should it be a header
+  std::vector<std::uint32_t> header_columns_;
 
   // of the message in work
   Batch* batch_ = nullptr;

@@ -338,6 +338,39 @@ TEST(Events, of_lines_may_have_words_in_marks_and_words_too_many_or_too_few) {
   EXPECT_FALSE(batch.batch.events[2].has(Num::format)) << "an unmapped one";
 }
 
+constexpr const char* wordy = R"("events":["{text}"],"text":{"columns":["ts","user","op","bytes"],"header":["ts","user","op"]},
+  "detect":{"any":[["ts","user"]]},"fields":{"time":{"path":"ts","form":"s"},"principal":"user","operation":"op","bytes_out":"bytes"})";
+
+TEST(HeaderLines, set_the_order_in_any_case_and_behind_a_comment_mark) {
+  for (const char* header : {"op user ts bytes", "OP User TS Bytes", "#Fields: op user ts bytes", "# op user ts bytes", "#op user ts bytes"}) {
+    Mapped mapped(wordy);
+    TestBatch& batch = mapped.parse(std::string(header) + "\nget cy 1793000003 7");
+    ASSERT_EQ(batch.batch.events.size(), 1U) << header;
+    EXPECT_EQ(batch.event().get(Str::principal), "cy") << header;
+    EXPECT_EQ(batch.event().get(Num::bytes_out), 7U) << header;
+  }
+}
+
+TEST(HeaderLines, are_none_when_a_word_is_a_value_or_stands_there_twice) {
+  for (const char* data : {"1793000001 user op 6", "1793000001 user op ts", "ts user op 6", "ts user op op", "ts user op other"}) {
+    Mapped mapped(wordy);
+    TestBatch& batch = mapped.parse(std::string(data) + "\n1793000002 bob put 7");
+    ASSERT_EQ(batch.batch.events.size(), 2U) << data;
+    EXPECT_EQ(batch.batch.events[0].get(Str::principal), "user") << data;
+    EXPECT_EQ(batch.batch.events[1].get(Str::principal), "bob") << data;
+  }
+}
+
+TEST(HeaderLines, are_no_words_in_quotation_marks) {
+  Mapped mapped(R"("events":["{text}"],"text":{"columns":["owner","agent","n"],"header":["owner","agent"],"quotes":true,"words_min":3},
+                   "detect":{"any":[["owner"]]},"fields":{"resource":"agent"})");
+  TestBatch& batch = mapped.parse("owner \"agent\" n\nowner agent\na \"b\" 3");
+  ASSERT_EQ(batch.batch.events.size(), 3U);
+  EXPECT_EQ(batch.batch.events[0].get(Str::resource), "agent");
+  EXPECT_FALSE(batch.batch.events[1].has(Num::format)) << "shorter than any line";
+  EXPECT_EQ(batch.batch.events[2].get(Str::resource), "b");
+}
+
 TEST(Events, too_many_are_a_reject) {
   ParserOptions options;
   options.events_max = 2;

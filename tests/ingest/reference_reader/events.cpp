@@ -1,6 +1,8 @@
 // Where events stand in a message, and what was met on the way to them.
 #include <algorithm>
 #include <functional>
+#include <optional>
+#include <set>
 
 #include "core/event.hpp"
 #include "tests/ingest/reference_reader/rules.hpp"
@@ -162,7 +164,8 @@ class EventFinder {
 
   static bool is_space(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
-  std::vector<std::string> words_of(const std::string& line) const {
+  /// `any_marked`: a word stood in quotation marks or brackets.
+  std::vector<std::string> words_of(const std::string& line, bool* any_marked = nullptr) const {
     const bool quotes = work_.rules.mapping["text"].value("quotes", false);
     std::vector<std::string> words;
     for (std::size_t at = 0; at < line.size();) {
@@ -179,6 +182,7 @@ class EventFinder {
       }
       if (!marked)
         while (end < line.size() && !is_space(line[end])) ++end;
+      if (marked && any_marked != nullptr) *any_marked = true;
       words.push_back(marked ? line.substr(at + 1, end - at - 2) : line.substr(at, end - at));
       at = end;
     }
@@ -188,7 +192,6 @@ class EventFinder {
   std::vector<Found> lines(const std::string& text, const Follow& follow) {
     const Json& rule = work_.rules.mapping["text"];
     std::vector<std::string> columns = rule["columns"];
-    const std::vector<std::string> header = rule["header"];
     std::vector<Found> found;
     for (std::size_t begin = 0; begin < text.size();) {
       const std::size_t end = std::min(text.find('\n', begin), text.size());
@@ -196,17 +199,55 @@ class EventFinder {
       begin = end + 1;
       const std::vector<std::string> words = words_of(line);
       if (words.empty()) continue;
-      const auto names = std::count_if(words.begin(), words.end(), [&](const std::string& word) {
-        return std::find(header.begin(), header.end(), word) != header.end();
-      });
-      if (names >= 2) {
-        columns = words;
+      if (auto named = header_columns(line)) {
+        columns = std::move(*named);
         work_.no_element = true;
         continue;
       }
       found.push_back(line_event(line, words, columns, follow));
     }
     return found;
+  }
+
+  /// All names that a column may have: those of the text rule, and the keys that the mapping reads or passes over.
+  std::set<std::string> column_names() const {
+    const Json& rule = work_.rules.mapping["text"];
+    std::set<std::string> names;
+    for (const char* list : {"columns", "header"})
+      for (const Json& name : rule[list]) names.insert(name.get<std::string>());
+    for (const auto* texts : {&work_.rules.read_paths, &work_.rules.ignored_paths})
+      for (const std::string& text : *texts) {
+        const ReferencePath& path = work_.rules.path(text);
+        if (path.from != ReferencePath::From::event || path.up != 0) continue;
+        for (const Steps& way : path.ways)
+          if (!way.empty() && way[0].kind == Step::Kind::key) names.insert(way[0].key);
+      }
+    return names;
+  }
+
+  /// What a header line calls its columns; nothing when the line is none.
+  std::optional<std::vector<std::string>> header_columns(std::string line) const {
+    const Json& rule = work_.rules.mapping["text"];
+    const std::size_t begin = line.find_first_not_of(" \t\r");
+    if (begin != std::string::npos && line[begin] == '#') {
+      line.erase(0, begin + 1);
+      if (lower_case(line.substr(0, 7)) == "fields:") line.erase(0, 7);
+    }
+    bool any_marked = false;
+    std::vector<std::string> words = words_of(line, &any_marked);
+    if (any_marked || words.size() < rule.value("words_min", std::size_t{0})) return std::nullopt;
+    const std::set<std::string> names = column_names();
+    std::set<std::string> telling, seen;
+    for (const Json& name : rule["header"]) telling.insert(lower_case(name.get<std::string>()));
+    std::size_t told = 0;
+    for (std::string& word : words) {
+      const auto same = [&](const std::string& name) { return lower_case(name) == lower_case(word); };
+      const auto found = names.contains(word) ? names.find(word) : std::find_if(names.begin(), names.end(), same);
+      if (found == names.end() || is_number(word) || !seen.insert(lower_case(word)).second) return std::nullopt;
+      told += telling.contains(lower_case(word));
+      word = *found;
+    }
+    return told >= 2 ? std::optional(std::move(words)) : std::nullopt;
   }
 
   Found line_event(const std::string& line, const std::vector<std::string>& words,
