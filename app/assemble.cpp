@@ -28,6 +28,12 @@ class ParseEvents final : public Parse {
     counters_.publish(*parser_);
   }
 
+  void recall_orders_by(const ingest::RecallOrder& recall, bool for_each_record) override {
+    parser_->recall_orders_by(recall, for_each_record);
+  }
+  void forget_orders() override { parser_->forget_orders(); }
+  std::vector<ingest::TextOrder> take_orders() override { return parser_->take_orders(); }
+
  private:
   std::unique_ptr<ingest::Parser> parser_;
   std::shared_ptr<const ingest::Trust> trust_;
@@ -178,7 +184,7 @@ PipelineConfig pipeline_config(const Config& config, const LoadedPolicy& policy,
   parser_options.strict = config.limits.strict;
   parser_options.strict_topics = {config.limits.strict_topics.begin(), config.limits.strict_topics.end()};
   parser_options.events_max = config.limits.events_max;
-  parser_options.text_columns = config.formats.text_columns;
+  parser_options.text_columns = parts.text_columns = config.formats.text_columns;
   for (const auto& [name, topic] : config.formats.topics) {
     if (topic.format != "auto") parser_options.topic_formats[name] = topic.format;
     if (topic.strict) parser_options.strict_topics.insert(name);

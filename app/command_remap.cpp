@@ -8,6 +8,7 @@
 #include "app/assemble.hpp"
 #include "app/command_store.hpp"
 #include "app/offline_store.hpp"
+#include "app/text_orders.hpp"
 #include "app/text_table.hpp"
 #include "core/sha256.hpp"
 #include "core/text.hpp"
@@ -53,6 +54,9 @@ Result<int> remap(const RemapOptions& options) {
   TRY_ASSIGN(const auto enrich, parts.make_enrichment(parts.policy, parts.tables, metrics));
   parser->judge_by(enrich->trust());
   TRY_ASSIGN(auto log, open_offline(config, metrics));
+  TRY_ASSIGN(auto scout, parts.make_parser(metrics));
+  HeaderLines headers(*log, std::move(scout), parts.text_columns);
+  parser->recall_orders_by([&](const ingest::TextOrder& asked) { return headers.before(asked); }, true);
   store::RemapRequest request;
   request.parse = [&](Batch& batch) {
     parser->parse(batch);
@@ -61,6 +65,7 @@ Result<int> remap(const RemapOptions& options) {
   TRY_ASSIGN(request.mappings, mappings_json(config));
   if (isatty(STDERR_FILENO) == 1) request.progress = show_progress;
   TRY_ASSIGN(const store::RemapReport report, log->remap(request));
+  if (headers.error()) return *headers.error();
   TRY(log->publish_checkpoint());
   if (log->head_files_error()) return *log->head_files_error();
   if (options.json) {
@@ -73,7 +78,8 @@ Result<int> remap(const RemapOptions& options) {
              report.version, grouped(report.records), grouped(report.changed), grouped(report.events),
              grouped(report.events_before));
   if (report.kept > 0)
-    fmt::print("{} records are no events to the mappings of now: they keep the columns that they had\n", grouped(report.kept));
+    fmt::print("{} records are no events to the mappings of now, or lines whose order of columns is not known without "
+               "`formats.text_columns`: they keep the columns that they had\n", grouped(report.kept));
   fmt::print("queries show the new columns, `tidewaiter query --as-scored` those of then; leaves, proofs and replay are as before\n");
   return exit_ok;
 }

@@ -24,6 +24,7 @@ Result<void> Intake::open(const PolicyText& policy, const TablesInForce& tables)
     TRY_ASSIGN(sources_, config_.make_sources(context()));
     for (std::size_t i = 0; i < sources_.size(); ++i) {
       TRY_ASSIGN(auto parser, config_.make_parser(metrics_));
+      parser->recall_orders_by([this](const ingest::TextOrder& asked) { return std::optional(recalled(asked)); }, false);
       parsers_.push_back(std::move(parser));
     }
   }
@@ -64,9 +65,16 @@ SourceContext Intake::context() {
   return context;
 }
 
-void Intake::connect(std::shared_ptr<Writer> writer, std::string store_id) {
+std::string Intake::recalled(const ingest::TextOrder& asked) const {
+  std::lock_guard lock(mutex_);
+  const auto found = orders_.find(order_cursor(asked));
+  return found == orders_.end() ? std::string() : found->second;
+}
+
+void Intake::connect(std::shared_ptr<Writer> writer, std::string store_id, TextOrders orders) {
   {
     std::lock_guard lock(mutex_);
+    orders_ = std::move(orders);
     writer_ = std::move(writer);
     store_id_ = std::move(store_id);
     head_doubted_ = false;
@@ -173,6 +181,7 @@ void Intake::run(std::size_t index, std::stop_token stop) {
     }
     if (now != last) {
       last = now;
+      parsers_[index]->forget_orders();  // what was dropped may have had header lines
       source.resume();
       if (auto again = source.restart(); !again)
         log_line(Level::error, "source cannot read again from where the store ends: " + again.error().message);
@@ -180,8 +189,7 @@ void Intake::run(std::size_t index, std::stop_token stop) {
     auto batch = poll(source, 100, complained);
     const std::shared_ptr<Enrich> enrich = take_over(index, *now);
     if (!batch) continue;
-    understand(index, *enrich, *batch);
-    hand_over(index, *enrich, std::move(batch), now);
+    hand_over(index, *enrich, understand(index, *enrich, std::move(batch)), now);
   }
 }
 
@@ -211,18 +219,22 @@ std::shared_ptr<Enrich> Intake::take_over(std::size_t index, Writer& writer) {
   return enrich;
 }
 
-void Intake::understand(std::size_t index, Enrich& enrich, Batch& batch) {
+/// The batch as the writer takes it: what header lines in it say becomes durable together with it.
+WriterWork Intake::understand(std::size_t index, Enrich& enrich, std::unique_ptr<Batch> batch) {
   parsers_[index]->judge_by(enrich.trust());
-  parsers_[index]->parse(batch);
-  enrich.apply(batch);
-}
-
-// A full queue pauses the source; polling goes on, so the broker does not think that we are dead.
-void Intake::hand_over(std::size_t index, Enrich& enrich, std::unique_ptr<Batch> batch, const std::shared_ptr<Writer>& to) {
-  ingest::Source& source = *sources_[index];
+  parsers_[index]->parse(*batch);
+  enrich.apply(*batch);
   WriterWork work;
   work.batch = std::move(batch);
   work.source = index;
+  for (ingest::TextOrder& order : parsers_[index]->take_orders())
+    work.cursors.push_back({order_cursor(order), std::move(order.header)});
+  return work;
+}
+
+// A full queue pauses the source; polling goes on, so the broker does not think that we are dead.
+void Intake::hand_over(std::size_t index, Enrich& enrich, WriterWork work, const std::shared_ptr<Writer>& to) {
+  ingest::Source& source = *sources_[index];
   if (to->submit_for(work, milliseconds(50))) return;
   source.pause();
   bool complained = false;
@@ -234,13 +246,7 @@ void Intake::hand_over(std::size_t index, Enrich& enrich, std::unique_ptr<Batch>
       continue;
     }
     // What was under way before the pause took effect: at most a few batches.
-    if (auto more = poll(source, 0, complained)) {
-      understand(index, enrich, *more);
-      WriterWork next;
-      next.batch = std::move(more);
-      next.source = index;
-      waiting.push_back(std::move(next));
-    }
+    if (auto more = poll(source, 0, complained)) waiting.push_back(understand(index, enrich, std::move(more)));
   }
   if (waiting.empty()) source.resume();
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "app/pipeline.hpp"
+#include "app/text_orders.hpp"
 #include "app/writer.hpp"
 
 namespace tidewaiter::app {
@@ -29,7 +30,8 @@ class Intake {
   /// no source takes.
   Result<void> open(const PolicyText& policy, const TablesInForce& tables);
   /// From here everything read goes to this writer. The first call starts the threads.
-  void connect(std::shared_ptr<Writer> writer, std::string store_id);
+  /// `orders`: what the store knows of header lines (app/text_orders.hpp).
+  void connect(std::shared_ptr<Writer> writer, std::string store_id, TextOrders orders);
   /// The writer takes nothing any more: pause.
   void disconnect();
   /// Ends the threads; what they handed over is in the writer's queue. The sources stay until the end of this object,
@@ -51,6 +53,7 @@ class Intake {
 
  private:
   std::shared_ptr<Writer> writer() const;
+  std::string recalled(const ingest::TextOrder& asked) const;
   /// Hands over what is to be recorded, and says what enriches the batches behind it.
   std::shared_ptr<Enrich> take_over(std::size_t index, Writer& writer);
   SourceContext context();
@@ -58,8 +61,8 @@ class Intake {
   void see_committed(std::string_view metadata);
   void run(std::size_t index, std::stop_token stop);
   std::unique_ptr<Batch> poll(ingest::Source& source, int timeout_ms, bool& complained);
-  void understand(std::size_t index, Enrich& enrich, Batch& batch);
-  void hand_over(std::size_t index, Enrich& enrich, std::unique_ptr<Batch> batch, const std::shared_ptr<Writer>& writer);
+  WriterWork understand(std::size_t index, Enrich& enrich, std::unique_ptr<Batch> batch);
+  void hand_over(std::size_t index, Enrich& enrich, WriterWork work, const std::shared_ptr<Writer>& writer);
 
   const PipelineConfig& config_;
   const Clock& clock_;
@@ -73,6 +76,7 @@ class Intake {
   Enrichments enrichments_;
   std::string in_force_;       // hashes of the policy and the tables that they were made with
   WriterWork asked_;
+  TextOrders orders_;          // as stored when the writer of now began
   std::vector<std::unique_ptr<Parse>> parsers_;  // each its thread's
   std::vector<std::unique_ptr<ingest::Source>> sources_;
   std::vector<std::jthread> threads_;

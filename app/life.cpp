@@ -87,6 +87,7 @@ Result<void> Life::open_store() {
                {{"reason", known.error().message}});
   }
   TRY_ASSIGN(log_, store::Log::open(std::move(options), metrics_));
+  TRY_ASSIGN(text_orders_, stored_text_orders(*log_));
   if (const auto heads = log_->newest_heads(); !heads.empty()) intake_->set_newest_head(heads.back().note);
   return {};
 }
@@ -150,6 +151,7 @@ void Life::start() {
   trust_in_force_ = stored_trust ? *stored_trust : std::string();
   const auto stored_detect = log_->cursor(detect_config_cursor);
   WriterWork changed = table_records();
+  for (CursorUpdate& columns : text_columns_cursors(config_.text_columns)) changed.cursors.push_back(std::move(columns));
   writer_thread_ = std::jthread([this] {
     name_thread("writer");
     guard([this] { return writer_->run(); });
@@ -158,7 +160,7 @@ void Life::start() {
   if ((!stored || *stored != policy_.hash) && !record_policy())
     fail_with(fail(Code::unavailable, "the writer has stopped"));
   add_trust_record(changed);
-  if (!changed.control.empty()) writer_->submit(std::move(changed));
+  if (!changed.control.empty() || !changed.cursors.empty()) writer_->submit(std::move(changed));
   if (const std::string text = encode_detect_config(config_.detect.engine); !stored_detect || *stored_detect != text) {
     WriterWork work;
     work.control.push_back(control_record("{\"type\":\"detect_config\",\"content\":" + text + "}", clock_.now_ns()));

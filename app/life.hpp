@@ -64,6 +64,7 @@ class Life {
   std::vector<store::Position> positions() const { return writer_->positions(); }
   std::shared_ptr<Writer> writer() const { return writer_; }
   std::string store_id() const { return log_->store_id(); }
+  const TextOrders& text_orders() const { return text_orders_; }
   bool submit(WriterWork work) { return writer_->submit_for(work, std::chrono::milliseconds(2'000)); }
 
  private:
@@ -96,6 +97,7 @@ class Life {
   const Clock& clock_;
   Metrics& metrics_;
 
+  TextOrders text_orders_;
   std::unique_ptr<store::Log> log_;
   std::unique_ptr<CommitFeed> feed_;
   Intake* intake_ = nullptr;

@@ -111,7 +111,7 @@ Result<void> Pipeline::State::begin_life() {
   std::unique_lock lock(mutex);
   life = std::move(next);
   life->start();
-  intake->connect(life->writer(), life->store_id());
+  intake->connect(life->writer(), life->store_id(), life->text_orders());
   set("running", "");
   return {};
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,7 @@
 #include "forward/connector.hpp"
 #include "ingest/source.hpp"
 #include "ingest/table_set.hpp"
+#include "ingest/text_order.hpp"
 #include "ingest/trust.hpp"
 #include "serve/server.hpp"
 #include "store/log.hpp"
@@ -63,6 +65,10 @@ class Parse {
   /// Signatures of attestations are judged by it from here on; null: not at all.
   virtual void judge_by(const std::shared_ptr<const ingest::Trust>& trust) = 0;
   virtual void parse(Batch& batch) = 0;
+  /// As ingest::Parser's.
+  virtual void recall_orders_by(const ingest::RecallOrder& recall, bool for_each_record) = 0;
+  virtual void forget_orders() = 0;
+  virtual std::vector<ingest::TextOrder> take_orders() = 0;
 };
 
 /// Adds to parsed events what policy and tables know. Owned by the source's thread, replaced between batches.
@@ -82,6 +88,7 @@ struct PipelineConfig {
   std::vector<forward::ConnectorConfig> connectors;
   PolicyText policy;
   TablesInForce tables;
+  std::map<std::string, std::vector<std::string>> text_columns;  // configured order of columns, by format
   std::size_t tail_commits_max = 24;
   std::int64_t drain_ms = 5'000;        // how long a clean stop waits for connectors
   std::int64_t reopen_backoff_ms = 1'000;

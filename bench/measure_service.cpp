@@ -33,6 +33,11 @@ class CountingParse final : public app::Parse {
     calls_.fetch_add(2, std::memory_order_relaxed);  // this one and the real one
     inner_->parse(batch);
   }
+  void recall_orders_by(const ingest::RecallOrder& recall, bool for_each_record) override {
+    inner_->recall_orders_by(recall, for_each_record);
+  }
+  void forget_orders() override { inner_->forget_orders(); }
+  std::vector<ingest::TextOrder> take_orders() override { return inner_->take_orders(); }
 
  private:
   std::unique_ptr<app::Parse> inner_;

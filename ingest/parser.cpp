@@ -196,7 +196,11 @@ RejectReason Parser::State::walk(Batch& batch, Record& record, Format& format, o
 
 RejectReason Parser::State::settle(Batch& batch, Record& record, Format& format, const WalkResult& result, bool& mapped) {
   if (result.too_many) return RejectReason::too_many_events;
-  mapped = result.fitting > 0;
+  mapped = result.fitting > 0 || result.order_unknown;
+  if (result.order_unknown) {
+    batch.events.resize(record.first_event);
+    return RejectReason::none;
+  }
   if (mapped) {
     format.count.events += result.events;
     format.count.unread_keys += result.unread_keys;
@@ -222,6 +226,11 @@ RejectReason Parser::State::lines(Batch& batch, Record& record, bool& mapped) {
     if (explanation != nullptr) *explanation = {format.name, {}, {}};
     const WalkResult result = format.general->lines(record.value, batch, record, walk_limits(), explanation);
     if (result.too_many) return RejectReason::too_many_events;
+    if (result.order_unknown) {
+      batch.events.resize(record.first_event);
+      mapped = true;
+      return RejectReason::none;
+    }
     mapped = result.fitting > 0 || (result.no_element && result.events == 0) || (fixed && result.events > 0);
     if (mapped) {
       format.count.events += result.events;
@@ -279,6 +288,25 @@ Explanation Parser::explain(Batch& batch, Record& record) {
   state_->parse(batch, record);
   state_->explanation = nullptr;
   return explanation;
+}
+
+void Parser::recall_orders_by(const RecallOrder& recall, bool for_each_record) {
+  for (Format& format : state_->formats)
+    if (format.general && format.general->recipe().is_text) format.general->recall_orders_by(recall, for_each_record);
+}
+
+void Parser::forget_orders() {
+  for (Format& format : state_->formats)
+    if (format.general) format.general->forget_orders();
+}
+
+std::vector<TextOrder> Parser::take_orders() {
+  std::vector<TextOrder> all;
+  for (Format& format : state_->formats) {
+    if (!format.general || !format.general->recipe().is_text) continue;
+    for (TextOrder& one : format.general->take_orders()) all.push_back(std::move(one));
+  }
+  return all;
 }
 
 void Parser::visit_counts(const std::function<void(std::size_t, const FormatCount&)>& visit) const {

@@ -23,6 +23,7 @@
 #include "ingest/attestation.hpp"
 #include "ingest/explanation.hpp"
 #include "ingest/json_check.hpp"
+#include "ingest/text_order.hpp"
 
 namespace tidewaiter::ingest {
 
@@ -77,6 +78,14 @@ class Parser {
 
   /// Parses one record of the batch and says where each column came from. Needs ParserOptions::explain.
   Explanation explain(Batch& batch, Record& record);
+
+  /// Lines of text whose header line was not seen since create() or forget_orders() are read as `recall` says; without
+  /// it by the configured or default order. `for_each_record`: nothing is remembered from one message to the next.
+  void recall_orders_by(const RecallOrder& recall, bool for_each_record = false);
+  /// What header lines said must be recalled: the messages that follow are not those behind the ones before.
+  void forget_orders();
+  /// The header lines, in order, that changed something since the last call. Needs recall_orders_by().
+  std::vector<TextOrder> take_orders();
 
   /// Since create(), by format in the order of the mappings; the last one is "unknown": unmapped events, and rejects of
   /// topics without a fixed format.

@@ -103,10 +103,36 @@ std::optional<std::uint32_t> RecipeWalker::column_named(std::string_view word, s
   return std::nullopt;
 }
 
-/// A line that names the columns: each word is the name of one, none stands there twice, none in quotation marks, and
-/// two of them are names that only a header has. So no value that a client chooses makes a header of a line of data. It
-/// counts until the next one.
+void RecipeWalker::recall_orders_by(RecallOrder recall, bool for_each_record) {
+  recall_ = std::move(recall);
+  recalls_each_record_ = for_each_record;
+}
+
+TextOrder RecipeWalker::text_order(std::uint32_t at, std::string_view header) const {
+  return {record_->origin, record_->partition, record_->offset, recipe_->format, recipe_->nodes[at].path, std::string(header)};
+}
+
+/// A header line counts until the next one.
 bool RecipeWalker::is_header(std::string_view line, std::uint32_t at) {
+  if (!read_header(line, at)) return false;
+  auto [known, added] = line_columns_.try_emplace({record_->origin, record_->partition, at});
+  if (recall_ && (added || known->second != header_columns_)) seen_orders_.push_back(text_order(at, line));
+  known->second = header_columns_;
+  return true;
+}
+
+const std::vector<std::uint32_t>* RecipeWalker::order_in_force(std::uint32_t at) {
+  const std::tuple key{record_->origin, record_->partition, at};
+  if (const auto known = line_columns_.find(key); known != line_columns_.end()) return &known->second;
+  const std::optional<std::string> header = recall_ ? recall_(text_order(at, "")) : "";
+  const bool read = header && !header->empty() && read_header(*header, at);
+  if (!header || (recalls_each_record_ && !header->empty() && !read)) return nullptr;
+  return &(line_columns_[key] = read ? header_columns_ : recipe_->nodes[at].columns);
+}
+
+/// A line that names the columns: each word is the name of one, none stands there twice, none in quotation marks, and
+/// two of them are names that only a header has. So no value that a client chooses makes a header of a line of data.
+bool RecipeWalker::read_header(std::string_view line, std::uint32_t at) {
   std::string_view rest = without_comment_mark(line);
   std::size_t telling = 0;
   LineWord word;
@@ -120,14 +146,16 @@ bool RecipeWalker::is_header(std::string_view line, std::uint32_t at) {
     header_words_.emplace_back(word.text);
     header_columns_.push_back(*column);
   }
-  if (telling < 2 || header_columns_.size() < recipe_->text_words_min) return false;
-  line_columns_[{record_->origin, record_->partition, at}] = header_columns_;
-  return true;
+  return telling >= 2 && header_columns_.size() >= recipe_->text_words_min;
 }
 
 void RecipeWalker::text_line(std::string_view line, std::uint32_t at) {
-  const auto known = line_columns_.find({record_->origin, record_->partition, at});
-  const std::vector<std::uint32_t>& order = known == line_columns_.end() ? recipe_->nodes[at].columns : known->second;
+  const std::vector<std::uint32_t>* in_force = order_in_force(at);
+  if (in_force == nullptr) {
+    result_.order_unknown = true;
+    return;
+  }
+  const std::vector<std::uint32_t>& order = *in_force;
   set(at, Cell::Kind::string, line);
   std::size_t words = 0;
   LineWord word;

@@ -63,6 +63,7 @@ void RecipeWalker::begin(Batch& batch, const Record& record, const WalkLimits& l
   settled_ = 0;
   is_misled_ = false;
   forget(0);
+  if (recalls_each_record_) forget_orders();
   if (attestation_) attestation_->begin();
   if (!recipe_->headers.empty() || recipe_->key_cell >= 0) read_headers(record);
   start_ = !recipe_->header_prefix.empty() && read_attributes(record) ? recipe_->payload_node : 0;

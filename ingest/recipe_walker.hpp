@@ -17,6 +17,7 @@
 #include <optional>
 #include <span>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "ingest/attestation.hpp"
@@ -25,6 +26,7 @@
 #include "ingest/recipe.hpp"
 #include "ingest/recipe_shapes.hpp"
 #include "ingest/recipe_values.hpp"
+#include "ingest/text_order.hpp"
 
 namespace tidewaiter::ingest {
 
@@ -38,6 +40,7 @@ struct WalkResult {
   bool broken = false;         // no JSON: the exact check must say why
   bool too_many = false;
   bool odd = false;            // something under a read path is no JSON token
+  bool order_unknown = false;  // a line whose order of columns cannot be known
   bool no_element = false;     // the place of events is there, and empty
   std::uint32_t events = 0, fitting = 0;
   std::uint64_t unread_keys = 0;
@@ -64,6 +67,10 @@ class RecipeWalker {
   const Attestation* attestation() const { return attestation_ ? &*attestation_ : nullptr; }
   /// Order of columns for what follows; a header line changes it for its partition.
   void set_text_columns(const std::vector<std::string>& names);
+  /// As Parser's.
+  void recall_orders_by(RecallOrder recall, bool for_each_record);
+  void forget_orders() { line_columns_.clear(); }
+  std::vector<TextOrder> take_orders() { return std::exchange(seen_orders_, {}); }
 
  private:
   using Value = simdjson::ondemand::value;
@@ -126,6 +133,10 @@ class RecipeWalker {
   void text_lines(std::string_view text, std::uint32_t at);
   void text_line(std::string_view line, std::uint32_t at);
   bool is_header(std::string_view line, std::uint32_t at);
+  bool read_header(std::string_view line, std::uint32_t at);
+  /// Null when it cannot be known.
+  const std::vector<std::uint32_t>* order_in_force(std::uint32_t at);
+  TextOrder text_order(std::uint32_t at, std::string_view header) const;
   std::optional<std::uint32_t> column_named(std::string_view word, std::uint32_t at) const;
 
   void index_children(std::uint32_t at);
@@ -189,10 +200,13 @@ class RecipeWalker {
   std::optional<Attestation> attestation_;
   std::array<simdjson::ondemand::parser, levels_max> parsers_;
 
-  /// By partition and text node: what its last header line said.
+  /// By partition and text node: what its last header line said, else the configured or default order.
   std::map<std::tuple<const Origin*, std::uint32_t, std::uint32_t>, std::vector<std::uint32_t>> line_columns_;
   std::vector<std::string> header_words_;        // of the line in work, should it be a header
   std::vector<std::uint32_t> header_columns_;
+  RecallOrder recall_;
+  bool recalls_each_record_ = false;
+  std::vector<TextOrder> seen_orders_;           // since they were taken; of those who recall alone
 
   // of the message in work
   Batch* batch_ = nullptr;

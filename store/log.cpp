@@ -217,6 +217,20 @@ Result<std::string> Log::cursor(const std::string& name) const {
   return std::string(value);
 }
 
+Result<std::vector<CursorUpdate>> Log::cursors(const std::string& prefix) const {
+  const Key first = cursor_key(prefix);
+  const std::string_view begin = first;
+  const std::size_t kind_size = std::string_view(cursor_key("")).size();
+  std::vector<CursorUpdate> found;
+  const auto it = state_->db->iterate(Cf::meta);
+  for (it->seek(begin); it->valid() && it->key().starts_with(begin); it->next()) {
+    TRY_ASSIGN(const std::string_view value, decode_checked(it->value()));
+    found.push_back({std::string(it->key().substr(kind_size)), std::string(value)});
+  }
+  TRY(it->status());
+  return found;
+}
+
 /// Looked up once for each name: to pass over a snapshot in the database is to read it, and they are large.
 Result<std::vector<std::uint64_t>*> Log::State::snapshots_of(const std::string& name) {
   const auto [known, added] = snapshots.try_emplace(name);

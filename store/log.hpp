@@ -151,6 +151,8 @@ class Log {
   /// Moves cursors only: no commit number, no sync.
   Result<void> put_cursors(const std::vector<CursorUpdate>& cursors);
   Result<std::string> cursor(const std::string& name) const;  // not_found
+  /// All whose names begin so.
+  Result<std::vector<CursorUpdate>> cursors(const std::string& prefix) const;
 
   /// Detector snapshots: the newest `keep` are kept.
   Result<void> put_snapshot(const std::string& name, std::uint64_t commit, std::string_view state, int keep = 3);

@@ -361,6 +361,38 @@ TEST(HeaderLines, are_none_when_a_word_is_a_value_or_stands_there_twice) {
   }
 }
 
+TEST(HeaderLines, are_told_once_and_recalled_after_they_were_forgotten) {
+  auto made = Parser::create({}, {{"test", R"({"format":"test","number":9,"version":3,)" + std::string(wordy) + "}"}});
+  ASSERT_TRUE(made) << made.error().message;
+  std::optional<std::string> kept = "";
+  (*made)->recall_orders_by([&](const TextOrder& asked) {
+    EXPECT_EQ(asked.format, "test");
+    EXPECT_EQ(asked.place, "{text}");
+    return kept;
+  });
+  const auto principals = [&](std::string_view text) {
+    TestBatch batch;
+    batch.add(text).parse(**made);
+    std::vector<std::string> found;
+    for (const Event& event : batch.batch.events) found.emplace_back(event.get(Str::principal));
+    return found;
+  };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(principals("1793000001 ann get 5"), Names{"ann"});
+  EXPECT_EQ(principals("op user ts bytes\nget cy 1793000003 7"), Names{"cy"});
+  principals("op user ts bytes");
+  const std::vector<TextOrder> orders = (*made)->take_orders();
+  ASSERT_EQ(orders.size(), 1U);
+  EXPECT_EQ(orders[0].header, "op user ts bytes");
+  kept = orders[0].header;
+  (*made)->forget_orders();
+  EXPECT_EQ(principals("put dan 1793000003 7"), Names{"dan"});
+  kept = std::nullopt;
+  EXPECT_EQ(principals("put eve 1793000003 7"), Names{"eve"}) << "asked for once";
+  (*made)->forget_orders();
+  EXPECT_EQ(principals("put eve 1793000003 7"), Names{}) << "not guessed";
+}
+
 TEST(HeaderLines, are_no_words_in_quotation_marks) {
   Mapped mapped(R"("events":["{text}"],"text":{"columns":["owner","agent","n"],"header":["owner","agent"],"quotes":true,"words_min":3},
                    "detect":{"any":[["owner"]]},"fields":{"resource":"agent"})");

@@ -174,6 +174,45 @@ class Commands(unittest.TestCase):
         self.assertEqual((code, json.loads(out)["findings"]), (0, []), err)
         self.run_ok("replay", "--store", store)
 
+    def flows(self, store):
+        """(source, destination, its port) of each flow, in the order of lines."""
+        rows, _ = self.run_ok("query", "--store", store, "--kind", "event", "--format", "ndjson")
+        events = [json.loads(row).get("event", {}) for row in rows.splitlines()]
+        return [(event["src_ip"], event["dst_ip"], event["dst_port"]) for event in events if "src_ip" in event]
+
+    def test_a_header_line_holds_for_lines_that_come_with_the_next_run_and_for_a_remap(self):
+        folder = self.folder / "flows"
+        folder.mkdir()
+        header = "version account-id interface-id dstaddr srcaddr dstport srcport protocol packets bytes start end action log-status\n"
+        line = "2 123456789012 eni-1 198.51.100.9 10.0.0.5 443 49152 6 20 {} 1772600700 1772600760 ACCEPT OK\n"
+        flow = ("10.0.0.5", "198.51.100.9", 443)
+        store, log = folder / "store", folder / "flows.log"
+        log.write_text(header + line.format(1) + line.format(2))
+        self.run_ok("ingest", log, "--store", store)
+        self.assertEqual(self.flows(store), [flow] * 2)
+        with log.open("a") as more:
+            more.write(line.format(3))
+        self.run_ok("ingest", log, "--store", store)
+        self.assertEqual(self.flows(store), [flow] * 3)
+        report = json.loads(self.run_ok("remap", "--store", store, "--json")[0])
+        self.assertEqual((report["records"], report["changed"], report["kept"]), (3, 0, 0))
+        self.assertEqual(self.flows(store), [flow] * 3)
+        code, out, err = tidewaiter("verify", "--store", store, "--json")
+        self.assertEqual((code, json.loads(out)["findings"]), (0, []), err)
+
+    def test_lines_of_a_configured_order_keep_their_columns_in_a_remap_that_does_not_know_it(self):
+        folder = self.folder / "configured_flows"
+        folder.mkdir()
+        columns = "version, account-id, interface-id, dstaddr, srcaddr, dstport, srcport, protocol, packets, bytes, start, end, action, log-status"
+        store, log, config = folder / "store", folder / "flows.log", folder / "tidewaiter.yaml"
+        log.write_text("2 123456789012 eni-1 198.51.100.9 10.0.0.5 443 49152 6 20 9 1772600700 1772600760 ACCEPT OK\n")
+        config.write_text(f"version: 1\nstore: {{directory: {store}}}\nformats: {{text_columns: {{vpc_flow: [{columns}]}}}}\n")
+        self.run_ok("ingest", log, "--store", store, "--config", config)
+        for arguments, kept in ((), 1), (("--config", config), 0):
+            report = json.loads(self.run_ok("remap", "--store", store, "--json", *arguments)[0])
+            self.assertEqual((report["changed"], report["kept"]), (0, kept), arguments)
+            self.assertEqual(self.flows(store), [("10.0.0.5", "198.51.100.9", 443)], arguments)
+
     def test_a_proof_goes_round_and_a_changed_record_is_not_proven(self):
         proof = self.folder / "p.tlog-proof"
         self.run_ok("prove", "--store", self.store, "--log", "rejects", "--seq", 0, "-o", proof)
