@@ -28,8 +28,8 @@ constexpr double calibrated_days = 7;
 constexpr double excess_prior = 2;
 // Of the false alerts, by kind: busy and sparse agents, busy and sparse others. Pipelines and services are bursty by trade
 // and get little.
-constexpr std::array<double, Surge::kinds * 4> budget_share = {0.35, 0.15, 0.01, 0.01, 0.12, 0.1, 0.01, 0.01,
-                                                               0.08, 0.04, 0.01, 0.01, 0.04, 0.04, 0.01, 0.01};
+constexpr std::array<double, Surge::kinds * 4> budget_share = {0.5,  0.12, 0.01, 0.01, 0.06, 0.05, 0.01, 0.01,
+                                                               0.03, 0.02, 0.01, 0.01, 0.05, 0.05,  0.01, 0.01};
 constexpr std::string_view tail_names[Surge::kinds * 4] = {
     "principal_agent_busy", "principal_agent_sparse", "principal_other_busy", "principal_other_sparse",
     "action_agent_busy", "action_agent_sparse", "action_other_busy", "action_other_sparse",
@@ -66,7 +66,8 @@ Surge::Surge(std::uint64_t memory_bytes, double false_alerts_per_day, double han
     : false_alerts_per_day_(false_alerts_per_day),
       handed_over_(handed_over),
       hot_(hot),
-      slots_(memory_bytes * 3 / 4),
+      slots_(memory_bytes * 5 / 8),
+      own_hours_(memory_bytes / 8),
       clock_(memory_bytes / 4),
       tails_(tails, TailCalibrator(interesting_nats, excess_prior)) {
   for (std::size_t i = 0; i < tails; ++i) tails_[i].set_name(tail_names[i]);
@@ -84,6 +85,7 @@ void Surge::prefetch(const EventKeys& keys, const Event& event) const {
   if (!asks(keys)) return;
   clock_.prefetch(keys.role);
   slots_.prefetch(keys.principal);
+  own_hours_.prefetch(keys.principal);
   slots_.prefetch(action_key(keys, event));
   if (keys.app != 0) slots_.prefetch(app_key(keys));
 }
@@ -114,7 +116,10 @@ bool Surge::count(Kind kind, Key key, const Now& now, bool quiet, std::vector<Fi
   const std::size_t tail = tail_of(kind, now.agents, rate_before >= busy_per_min);
   double busy_min = 0;
   if (time_ns > slot->last_ns) {
-    if (time_ns / block_ns != slot->last_ns / block_ns) close_block(tail, *slot, time_ns);
+    if (time_ns / block_ns != slot->last_ns / block_ns) {
+      if (kind == Kind::principal && rate_before >= busy_per_min) learn_hour(*slot, rate_before, now.season);
+      close_block(tail, *slot, time_ns);
+    }
     const double elapsed_min = static_cast<double>(time_ns - slot->last_ns) / ns_per_min;
     const auto keep = rate_decay(elapsed_min);
     for (std::size_t i = 0; i < scales; ++i) slot->counts[i] *= keep[i];
@@ -132,7 +137,7 @@ bool Surge::count(Kind kind, Key key, const Now& now, bool quiet, std::vector<Fi
     return false;
   }
   const double rate = rate_of(*slot);
-  const Standing at = stand(*slot, now, rate);
+  const Standing at = stand(kind, *slot, now, rate);
   const bool hot = at.score >= interesting_nats;
   if (hot && !quiet && at.score >= bar(tail, time_ns)) tell(kind, tail, *slot, at, rate, now, out);
   for (float& count : slot->counts) count += 1;
@@ -144,20 +149,36 @@ double Surge::rate_of(const Slot& slot) {
   return (double{slot.learnt} + prior_events) / (double{slot.busy_min} + prior_events / prior_rate);
 }
 
-Surge::Standing Surge::stand(Slot& slot, const Now& now, double rate) const {
+/// What a block has taught of the hour that it was in.
+void Surge::learn_hour(const Slot& slot, double rate, double season) {
+  constexpr std::size_t scale = 2;
+  const double most = winsorising_ ? hot_growth * rate * std::max(season, 1.0) : score_max;
+  own_hours_.learn(slot.key, slot.quota, slot.last_ns, double{slot.counts[scale]} / rate_window_min[scale], most);
+}
+
+Surge::Standing Surge::stand(Kind kind, Slot& slot, const Now& now, double rate) const {
   Standing best;
+  const bool has_hours = kind == Kind::principal && rate >= busy_per_min;
+  std::array<double, scales> hours{};
+  bool asked = false;
   const double share = std::max(1 / (double{slot.learnt} + excess_prior_weight), excess_share_min);
   double top = 0;
   // Below this a surprise is neither the largest of its block nor hot.
   const double enough = std::min(slot.top / fixed_top, interesting_nats / usual_prior * slot.usual / fixed_usual);
   for (std::size_t i = first_scale_; i < end_scale_; ++i) {
     const double own = double{slot.counts[i]};
-    const double usual = rate * std::max(now.season, 1.0) * rate_window_min[i];
+    const double as_role = rate * std::max(now.season, 1.0) * rate_window_min[i];
+    double usual = as_role;
+    if (has_hours && own > usual) {
+      if (!asked) hours = own_hours_.per_min(slot.key, now.time_ns);
+      asked = true;
+      usual = std::max(usual, hours[i] * rate_window_min[i]);
+    }
     const double excess = double{slot.excess[i]};
     const double reach = excess_winsor * (excess + 1);
     double expected = usual, shock = 1;
     if (own > usual) {
-      shock = now.role.shock(i, own, usual);
+      shock = now.role.shock(i, own, as_role);
       expected *= shock;
     }
     slot.excess[i] += static_cast<float>(share * (std::clamp(own - expected, -reach, reach) - excess));
@@ -169,7 +190,7 @@ Surge::Standing Surge::stand(Slot& slot, const Now& now, double rate) const {
     const double nats = surprise(own, expected, double{slot.learnt} + prior_events) / dispersion;
     if (nats <= top) continue;
     top = nats;
-    best = {usual_prior * nats * fixed_usual / slot.usual, i, own, expected, shock, dispersion};
+    best = {usual_prior * nats * fixed_usual / slot.usual, i, own, expected, shock, usual / (rate * rate_window_min[i]), dispersion};
   }
   slot.top = std::max(slot.top, to_fixed(top, fixed_top));
   return best;
@@ -234,7 +255,7 @@ void Surge::tell(Kind kind, std::size_t tail_at, Slot& slot, const Standing& at,
                                 count_min[static_cast<std::size_t>(kind)]);
   finding.not_below = std::min(least * per_min, finding.observed);
   finding.usual = rate;
-  finding.season = now.season;
+  finding.season = at.season;
   finding.shock = at.shock;
   finding.score = at.score;
   finding.rate_per_day = tail.rate_per_day(at.score);
@@ -257,6 +278,7 @@ void Surge::ablate(const Ablation& parts) {
 
 void Surge::save(SnapshotWriter& out) const {
   slots_.save(out);
+  own_hours_.save(out);
   clock_.save(out);
   for (const TailCalibrator& tail : tails_) tail.save(out);
   out.put(bars_);
@@ -264,7 +286,7 @@ void Surge::save(SnapshotWriter& out) const {
 }
 
 bool Surge::load(SnapshotReader& in) {
-  if (!slots_.load(in) || !clock_.load(in)) return false;
+  if (!slots_.load(in) || !own_hours_.load(in) || !clock_.load(in)) return false;
   for (TailCalibrator& tail : tails_) tail.load(in);
   bars_ = in.get<decltype(bars_)>();
   bars_until_ns_ = in.get<decltype(bars_until_ns_)>();

@@ -4,7 +4,8 @@
 // A key is counted under exponential half-lives h of 1, 4 and 16 minutes, windows of w = h / ln 2 minutes. An
 // exponential window of a Poisson stream of rate l has mean m = l w and variance m / 2, so twice the count behaves like a
 // Poisson count of mean 2m. What is expected is l = own rate per busy minute * max(season, 1) * shock of the role
-// (role_clock.hpp): never below the key's own mean, since an odd hour is no burst.
+// (role_clock.hpp): never below the key's own mean, since an odd hour is no burst, nor, of a busy principal, below what it
+// does at this hour of its days (own_hours.hpp).
 // The own rate has a gamma posterior of n events, so the count is negative binomial (Greenwood & Yule 1920), and the
 // surprise of x = 2 * count where M = 2m was expected is the exponent of its tail (Chernoff 1952):
 //
@@ -37,6 +38,7 @@
 
 #include "detect/alert.hpp"
 #include "detect/keys.hpp"
+#include "detect/own_hours.hpp"
 #include "detect/role_clock.hpp"
 #include "detect/slot_table.hpp"
 #include "detect/tail.hpp"
@@ -60,7 +62,7 @@ class Surge {
     double observed = 0, expected = 0, upper = 0;  // per minute; 99 % stay below `upper`
     double not_below = 0;                          // no finding below so much
     double usual = 0;                              // per minute, over the whole week
-    double season = 1, shock = 1;                  // factors of the role in `expected`
+    double season = 1, shock = 1;                  // factors in `expected`: of the hour (the role's or its own), of the role
     double score = 0, rate_per_day = 0, p_value = 1;
     CalibrationState calibration;
     double bar_per_day = 0;                        // rates below it are worth an alert
@@ -73,9 +75,9 @@ class Surge {
   /// Judges an event that is not late, then learns it. `new_edge`: its principal never reached its destination before.
   void observe(const EventKeys& keys, const Event& event, bool new_edge, std::vector<Finding>& out);
 
-  std::uint64_t evictions() const { return slots_.evictions() + clock_.evictions(); }
-  std::uint64_t memory_bytes() const { return slots_.memory_bytes() + clock_.memory_bytes(); }
-  std::uint64_t slots_used() const { return slots_.used() + clock_.slots_used(); }
+  std::uint64_t evictions() const { return slots_.evictions() + own_hours_.evictions() + clock_.evictions(); }
+  std::uint64_t memory_bytes() const { return slots_.memory_bytes() + own_hours_.memory_bytes() + clock_.memory_bytes(); }
+  std::uint64_t slots_used() const { return slots_.used() + own_hours_.used() + clock_.slots_used(); }
   const TailCalibrator& calibrator(Kind kind, bool agents, bool busy) const { return tails_[tail_of(kind, agents, busy)]; }
 
   template <class Visit>
@@ -110,6 +112,7 @@ class Surge {
     double score = 0;
     std::size_t scale = 0;
     double count = 0, expected = 0, shock = 1;  // in the window of the scale
+    double season = 1;
     double dispersion = 1;
   };
   /// Whether the key is hot. With `quiet` it is learnt but not told.
@@ -122,8 +125,9 @@ class Surge {
   };
   bool count(Kind kind, Key key, const Now& now, bool quiet, std::vector<Finding>& out);
   static double rate_of(const Slot& slot);  // events per busy minute
-  Standing stand(Slot& slot, const Now& now, double rate) const;
+  Standing stand(Kind kind, Slot& slot, const Now& now, double rate) const;
   void close_block(std::size_t tail, Slot& slot, std::int64_t time_ns);
+  void learn_hour(const Slot& slot, double rate, double season);
   void tell(Kind kind, std::size_t tail, Slot& slot, const Standing& at, double rate, const Now& now,
             std::vector<Finding>& out);
   static std::size_t tail_of(Kind kind, bool agents, bool busy) {
@@ -138,6 +142,7 @@ class Surge {
   bool winsorising_ = true;
   std::size_t first_scale_ = 0, end_scale_ = scales;
   SlotTable<Slot> slots_;
+  OwnHours own_hours_;
   RoleClock clock_;
   std::vector<TailCalibrator> tails_;  // by kind and class of keys
   std::array<double, tails> bars_{};

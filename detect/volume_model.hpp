@@ -23,9 +23,9 @@ inline constexpr double budget_share[series_kinds][scales] = {{0.03, 0.05, 0.03}
 // Ramps by class: of principals, of pairs that are used day by day with a like amount, of the others. Apps grow by many
 // hands: theirs are left to these.
 inline constexpr std::size_t ramp_classes = 3;
-inline constexpr double ramp_share[ramp_classes] = {0.18, 0.31, 0.02};
+inline constexpr double ramp_share[ramp_classes] = {0.15, 0.24, 0.02};
 // Stretches: what a window's score has beyond the first counts, up to the second.
-inline constexpr double stretch_share = 0.2;
+inline constexpr double stretch_share = 0.3;
 inline constexpr double stretch_window_nats = 2, stretch_nats = 7;
 
 inline constexpr std::size_t ramp_tail = series_kinds * scales, stretch_tail = ramp_tail + ramp_classes, tail_classes = stretch_tail + 1;
