@@ -1,14 +1,14 @@
 // Budget: how many statistical alerts a UTC day of event time may bring, over all, per tenant and per severity. A hard
 // bound: what is over it goes to the day's digest. So that a noisy morning does not use up what the evening may need:
 //
-// - The last fifth of a day's alerts is for what is rarer than an alert has to be, ten times at its begin and a hundred times
+// - The last fifth of a day's alerts is for what is rarer than an alert has to be, five times at its begin and fifty times
 //   at its end.
 // - Before that the bar rises with the pace. Ordinary days bring B = false_alerts_per_day incidents at the bar and B / x that
 //   are x times rarer, so of what is left of the day, a share t, B t / x are still to come. x is chosen so that they fit into
 //   what is left of the budget without its last fifth: x = max(1, B t / (left - fifth)), the threshold of an online choice of
 //   the best of a known rate (Gallego & van Ryzin, "Optimal dynamic pricing of inventories with stochastic demand over
 //   finite horizons", Management Science 1994, in its fluid limit). While B is far below the budget x is 1.
-// - The last three tenths are not for more about what was told within a day: it is known already.
+// - The second half is not for more about what was told within a day: it is known already.
 #pragma once
 
 #include <array>

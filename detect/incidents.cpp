@@ -11,6 +11,7 @@ constexpr std::int64_t minute_ns = 60ll * 1'000'000'000;
 constexpr std::int64_t join_ns = 60 * minute_ns, span_ns = 360 * minute_ns;
 constexpr std::size_t open_max = 4096, followed_max = 4096;
 constexpr double told_again = 100;  // times rarer
+constexpr double another_fact = 1e4;  // times rarer
 constexpr std::int64_t told_again_ns = 15 * minute_ns;  // what just began grows
 constexpr std::int64_t lately_ns = 24 * 60 * minute_ns;
 constexpr double rate_min = 1e-12;
@@ -75,6 +76,14 @@ const Incidents::Lately* Incidents::lately(const Alert& finding, Key who, Key wh
   if (found == lately_.end() || finding.time_ns - found->second.told_ns > lately_ns) return nullptr;
   const Key told_where = found->second.where;
   return where == 0 || told_where == 0 || where == told_where ? &found->second : nullptr;
+}
+
+double Incidents::told_before(const Incident& incident, const Alert& alert, Key who, Key where) const {
+  const Lately* before = lately(alert, who, where);
+  double rarest = before == nullptr ? std::numeric_limits<double>::infinity() : before->told_per_day;
+  for (const Part& part : incident.parts)
+    if (part.told_per_day > 0) rarest = std::min(rarest, part.told_per_day);
+  return rarest;
 }
 
 void Incidents::remember_told(const Alert& alert, double per_day, Key who, Key where) {
@@ -144,18 +153,18 @@ void Incidents::follow(Detector detector, Key where, double per_day, std::int64_
 bool Incidents::tell(Incident& incident, Alert alert, double per_day, Key who, Key where) {
   const Detector detector = alert.detector;
   const bool follower = follows(detector, where, per_day, alert.time_ns);
-  const bool news = incident.told || lately(alert, who, where) != nullptr;
-  const double urgency = news ? Budget::news : false_per_day_ / together(incident, &Part::per_day);
+  const double all = together(incident, &Part::per_day), before = told_before(incident, alert, who, where);
+  const double urgency = all * another_fact > before ? Budget::news : false_per_day_ / all;
   if (!follower && !budget_.take(alert.time_ns, hash_name(alert.tenant), alert.severity, urgency)) return false;
   incident.told = true;
   Part& part = incident.parts[static_cast<std::size_t>(detector)];
   part.told_per_day = per_day;
   part.told_ns = alert.time_ns;
-  remember_told(alert, together(incident, &Part::per_day), who, where);
   if (follower) {
     alerting_.follow_up(alert);
     return true;
   }
+  remember_told(alert, all, who, where);
   follow(detector, where, per_day, alert.time_ns);
   explain(incident, alert);
   alerting_.emit(alert, detector_name(detector), who);

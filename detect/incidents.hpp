@@ -19,7 +19,8 @@
 // has been quiet for 60 minutes, or for 6 hours at most, unless they are a hundred times rarer.
 // What one rule told of a principal within 24 hours, of the same destination or of none, it tells again when it is a hundred times
 // rarer; else it is counted: a ramp is no news every day.
-// Then the budget (budget.hpp) must have room: more about what was told within a day leaves its last three tenths to others. An incident
+// Then the budget (budget.hpp) must have room: more about what was told within a day leaves its second half to others, unless it is
+// ten thousand times rarer than that: who was told of a busy hour does not know of the flood that came later. An incident
 // that it had no room for is counted once, and told when it grows rare enough for what is left.
 //
 // Cost: some dozens of findings a day; at most 4,096 incidents are open at once, the one quiet for longest is closed early.
@@ -96,6 +97,8 @@ class Incidents {
   bool worth_it(const Incident& incident, const Alert& finding, double per_day, Key who, Key where) const;
   /// What the finding's rule told of the principal within a day, of this destination or of none; nullptr = nothing.
   const Lately* lately(const Alert& finding, Key who, Key where) const;
+  /// The rarest that was told of this incident, or lately by this rule; infinity = nothing.
+  double told_before(const Incident& incident, const Alert& alert, Key who, Key where) const;
   void remember_told(const Alert& alert, double per_day, Key who, Key where);
   /// Whether the destination has alerted by this detector just now.
   bool follows(Detector detector, Key where, double per_day, std::int64_t time_ns);

@@ -173,7 +173,7 @@ TEST(Incidents, the_budget_of_a_day_is_never_exceeded_and_its_last_fifth_is_for_
 TEST(Incidents, one_that_there_was_no_room_for_is_told_when_it_grows_rare_enough_for_what_is_left) {
   Desk desk(10);
   for (int who = 0; who < 9; ++who) desk.add(Detector::flow, who, 0.4, monday + who * minute);
-  desk.add(Detector::flow, 8, 0.1, monday + 10 * minute);
+  desk.add(Detector::flow, 8, 0.11, monday + 10 * minute);
   EXPECT_EQ(desk.out.size(), 8u);
   desk.add(Detector::flow, 8, 0.04, monday + 11 * minute);
   EXPECT_EQ(desk.out.size(), 9u);
@@ -208,8 +208,8 @@ TEST(Budget, its_bar_rises_so_far_that_what_ordinary_days_still_bring_fits_into_
   for (int i = 0; i < 2; ++i) EXPECT_TRUE(take(18 * hour, 1.01));
   EXPECT_FALSE(take(18 * hour, 1.5)) << "1.75 to come, 1 left";
   EXPECT_TRUE(take(23 * hour, 1.01));
-  EXPECT_FALSE(take(23 * hour, 9)) << "the last fifth";
-  EXPECT_TRUE(take(23 * hour, 10));
+  EXPECT_FALSE(take(23 * hour, 4)) << "the last fifth";
+  EXPECT_TRUE(take(23 * hour, 5));
   EXPECT_EQ(budget.taken(monday), 9u);
 }
 
@@ -245,10 +245,29 @@ TEST(Budget, one_that_is_far_above_what_ordinary_days_bring_is_taken_at_the_bar)
 TEST(Incidents, what_is_found_of_a_told_incident_once_more_leaves_the_last_part_of_the_day_to_others) {
   Desk desk(10);
   for (int who = 0; who < 7; ++who) desk.add(Detector::flow, who, 0.4, monday + who * minute);
-  desk.add(Detector::flow, 3, 0.000001, monday + 40 * minute);
+  desk.add(Detector::flow, 3, 0.0001, monday + 40 * minute);
   EXPECT_EQ(desk.out.size(), 7u);
-  desk.add(Detector::flow, 50, 0.000001, monday + 40 * minute);
+  desk.add(Detector::flow, 50, 0.0001, monday + 40 * minute);
   EXPECT_EQ(desk.out.size(), 8u);
+}
+
+TEST(Incidents, what_is_ten_thousand_times_rarer_than_what_was_told_is_another_fact) {
+  Desk desk(10);
+  for (int who = 0; who < 7; ++who) desk.add(Detector::flow, who, 0.4, monday + who * minute);
+  desk.add(Detector::flow, 3, 0.00001, monday + 40 * minute);
+  EXPECT_EQ(desk.out.size(), 8u);
+}
+
+TEST(Incidents, who_was_counted_with_anothers_destination_was_not_told_of) {
+  Desk desk;
+  constexpr Key host = 99;
+  desk.add(Detector::flow, 1, 0.3, monday, host);
+  desk.add(Detector::flow, 2, 0.3, monday + 10 * minute, host);
+  ASSERT_EQ(desk.out.size(), 1u);
+  desk.add(Detector::flow, 2, 0.3, monday + 8 * hour, host);
+  ASSERT_EQ(desk.out.size(), 2u);
+  desk.add(Detector::flow, 2, 0.3, monday + 16 * hour, host);
+  EXPECT_EQ(desk.out.size(), 2u);
 }
 
 TEST(Incidents, tenants_and_severities_have_budgets_of_their_own) {
