@@ -48,11 +48,17 @@ void compare(const std::vector<std::string>& replayed, const std::vector<std::st
   }
 }
 
-/// The newest snapshot of the first half of the log, else of the first three quarters, else the newest before the end.
+/// The newest snapshot of the first half of the log, else of the first three quarters, else the oldest that is kept.
 Result<std::pair<std::uint64_t, std::string>> middle_snapshot(const store::Reader& reader, std::uint64_t end) {
   for (const std::uint64_t limit : {end / 2, end / 4 * 3})
     if (auto found = reader.snapshot(std::string(detect_snapshot_name), limit)) return found;
-  return reader.snapshot(std::string(detect_snapshot_name), end - 1);
+  auto oldest = reader.snapshot(std::string(detect_snapshot_name), end - 1);
+  while (oldest && oldest->first > 0) {
+    auto older = reader.snapshot(std::string(detect_snapshot_name), oldest->first - 1);
+    if (!older) break;
+    oldest = std::move(older);
+  }
+  return oldest;
 }
 
 Result<Outcome> replay(const ReplayOptions& options) {

@@ -236,7 +236,7 @@ void add_proof_commands(CLI::App& cli, int& code) {
   sub = command(cli, "replay", "Judge the stored log again and compare every alert with the stored one", code,
                 [] { return command_replay(replay); });
   add_store(sub, replay.store);
-  sub->add_flag("--from-snapshot", replay.from_snapshot, "Begin at a snapshot in the first half of the log");
+  sub->add_flag("--from-snapshot", replay.from_snapshot, "Begin at a snapshot: of the first half of the log, else the oldest that is kept");
   sub->add_flag("--json", replay.json, "Print as JSON");
 }
 

@@ -41,6 +41,8 @@ std::optional<std::int64_t> parse_http_date(const std::string& text) {
     }
   }
   const auto month_index = month_number(month);
+  // Years whose ns fit into 64 bits; signs are read where digits belong.
+  if (year < 1970 || year > 2261 || hour < 0 || minute < 0 || second < 0) return std::nullopt;
   if (!month_index || day < 1 || day > 31 || hour > 23 || minute > 59 || second > 60) return std::nullopt;
   std::tm parts{};
   parts.tm_year = year - 1900;

@@ -71,6 +71,12 @@ TEST(RetryAfter, a_date_that_has_passed_asks_for_nothing) {
   EXPECT_EQ(parse_retry_after("Sun, 06 Nov 1994 08:49:37 GMT", noon + second), 0);
 }
 
+TEST(RetryAfter, a_year_that_no_time_holds_is_nonsense) {
+  EXPECT_EQ(parse_retry_after("Wed, 04 Mar 1013 05:18:07 GMT", noon), std::nullopt);
+  EXPECT_EQ(parse_retry_after("Wed, 04 Mar 9999 05:18:07 GMT", noon), std::nullopt);
+  EXPECT_EQ(parse_retry_after("Wed, 04 Mar 2026 -5:18:07 GMT", noon), std::nullopt);
+}
+
 TEST(RetryAfter, nonsense_is_nothing) {
   for (const char* text : {"", "soon", "-5", "12 apples", "Sun, 99 Nov 1994 08:49:37 GMT", "Sun, 06 Foo 1994 08:49:37 GMT",
                            "99999999999999999999"})
