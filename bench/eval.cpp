@@ -50,7 +50,7 @@ data set. Each row of edges is scored before it is learnt. Docs: docs/detectors.
                          service makes: static-threshold, windowed-gaussian, half-space-trees, random-cut-forest, midas-f,
                          count, never-seen
       --budget N         alerts a day that the service may make (10)
-      --false-alerts F   what of them ordinary days may bring, detect.false_alerts_per_day (half of the budget)
+      --false-alerts F   what of them ordinary days may bring, detect.false_alerts_per_day (two fifths of the budget)
       --without NAME     an ablation: the service without one of its detectors (flow, volume, silence, burst, sequence, rhythm)
                          or without a part of them; repeatable. Parts: winsorising (what is hot is learnt as it comes),
                          hierarchy (of how often something new comes), affinity (what peers use), scales (one time scale

@@ -26,7 +26,7 @@ using detect::Key;
 using Json = nlohmann::ordered_json;
 constexpr double enough_expected = 35;  // p-values, for a ratio to say something by itself
 constexpr std::size_t commit_events = 1000;
-constexpr double budget_spent = 0.5;  // share of the budget that false alerts may take: the rest is for true ones
+constexpr double budget_spent = 0.4;  // share of the budget that false alerts may take: the rest is for true ones
 constexpr std::int64_t backlog_read_ns = 4'102'444'800ll * 1'000'000'000;  // files are read after all of their events
 
 double cpu_ns() {
