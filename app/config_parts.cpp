@@ -105,6 +105,19 @@ std::optional<std::string> check_mapping_file(const std::string& file, std::vect
   return std::nullopt;
 }
 
+namespace {
+
+std::vector<ingest::MappingFile> mappings_of(const std::vector<std::string>& names) {
+  std::vector<ingest::MappingFile> files;
+  for (const std::string& name : names) {
+    std::ifstream in(name, std::ios::binary);
+    files.push_back({name, std::string(std::istreambuf_iterator<char>(in), {})});
+  }
+  return files;
+}
+
+}  // namespace
+
 void check_formats(const Config& config, const YamlTree& tree, std::vector<Finding>& findings) {
   const FormatsConfig& formats = config.formats;
   if (formats.mapping_files.empty() && formats.topics.empty() && formats.text_columns.empty()) return;
@@ -112,6 +125,10 @@ void check_formats(const Config& config, const YamlTree& tree, std::vector<Findi
   const std::size_t before = findings.size();
   for (const std::string& file : formats.mapping_files)
     if (auto format = check_mapping_file(file, findings)) known.push_back(std::move(*format));
+  if (const auto distinct = ingest::check_distinct(mappings_of(formats.mapping_files)); !distinct) {
+    const Place place = tree.place_of("/formats/mapping_files");
+    findings.push_back({config.file, place.line, place.column, "formats.mapping_files", distinct.error().message});
+  }
   if (findings.size() != before) return;  // a name may be that of a mapping that does not compile
   const std::vector<std::string_view> words(known.begin(), known.end());
   const auto check = [&](const std::string& pointer, const std::string& name) {

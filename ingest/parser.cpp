@@ -263,6 +263,7 @@ Parser::~Parser() = default;
 Result<std::unique_ptr<Parser>> Parser::create(ParserOptions options, const std::vector<MappingFile>& mappings) {
   auto state = std::make_unique<State>();
   state->options = std::move(options);
+  TRY(check_distinct(state->options.mappings));
   for (const MappingFile& file : mappings) TRY(state->add(file));
   for (const MappingFile& file : state->options.mappings) TRY(state->add(file));
   auto known = [&](const std::string& name) {

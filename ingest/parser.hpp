@@ -63,6 +63,8 @@ std::vector<MappingFile> embedded_mappings();
 
 /// Compiles a mapping and returns the name of its format. Error: invalid_argument, "mapping NAME: KEY: what was expected".
 Result<std::string> check_mapping(const MappingFile& file);
+/// No two of these files have one format or one number. Error: invalid_argument, naming both.
+Result<void> check_distinct(const std::vector<MappingFile>& files);
 /// Names of the formats of the built-in mappings.
 std::vector<std::string> embedded_formats();
 

@@ -341,6 +341,24 @@ TEST(Events, of_lines_may_have_words_in_marks_and_words_too_many_or_too_few) {
 constexpr const char* wordy = R"("events":["{text}"],"text":{"columns":["ts","user","op","bytes"],"header":["ts","user","op"]},
   "detect":{"any":[["ts","user"]]},"fields":{"time":{"path":"ts","form":"s"},"principal":"user","operation":"op","bytes_out":"bytes"})";
 
+TEST(MappingFiles, with_one_name_or_one_number_are_an_error_that_names_both) {
+  const auto file = [](const std::string& name, const std::string& format, int number) {
+    return MappingFile{name, R"({"format":")" + format + R"(","number":)" + std::to_string(number) +
+                                 R"(,"version":1,"detect":{"any":[["k"]]},"fields":{"app":"k"}})"};
+  };
+  const auto error = [&](const MappingFile& a, const MappingFile& b) {
+    ParserOptions options;
+    options.mappings = {a, b};
+    const auto made = Parser::create(std::move(options));
+    return made ? std::string() : made.error().message;
+  };
+  EXPECT_EQ(error(file("a.json", "one", 1001), file("b.json", "two", 1002)), "");
+  EXPECT_EQ(error(file("a.json", "one", 1001), file("b.json", "one", 1002)),
+            R"(mapping b.json: format: a.json has format "one" already; give each mapping file one of its own)");
+  EXPECT_EQ(error(file("a.json", "one", 1001), file("b.json", "two", 1001)),
+            "mapping b.json: number: a.json has number 1001 already; give each mapping file one of its own");
+}
+
 TEST(HeaderLines, set_the_order_in_any_case_and_behind_a_comment_mark) {
   for (const char* header : {"op user ts bytes", "OP User TS Bytes", "#Fields: op user ts bytes", "# op user ts bytes", "#op user ts bytes"}) {
     Mapped mapped(wordy);
