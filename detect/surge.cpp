@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "detect/words.hpp"
 
@@ -152,7 +153,7 @@ double Surge::rate_of(const Slot& slot) {
 /// What a block has taught of the hour that it was in.
 void Surge::learn_hour(const Slot& slot, double rate, double season) {
   constexpr std::size_t scale = 2;
-  const double most = winsorising_ ? hot_growth * rate * std::max(season, 1.0) : score_max;
+  const double most = winsorising_ ? hot_growth * rate * std::max(season, 1.0) : std::numeric_limits<double>::infinity();
   own_hours_.learn(slot.key, slot.quota, slot.last_ns, double{slot.counts[scale]} / rate_window_min[scale], most);
 }
 
