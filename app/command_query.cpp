@@ -217,6 +217,8 @@ Result<store::QuerySpec> spec_of(const QueryOptions& options) {
   spec.logs = options.logs;
   spec.kinds = options.kinds;
   spec.where = options.where;
+  spec.texts = options.texts;
+  spec.mask = !options.unmask;
   TRY_ASSIGN(spec.from_ns, parse_time(options.from, "--from", spec.now_ns));
   TRY_ASSIGN(spec.to_ns, parse_time(options.to, "--to", spec.now_ns));
   spec.by = options.by;

@@ -24,6 +24,7 @@ struct QueryOptions {
   std::vector<std::string> logs;   // --log, repeatable or comma-separated; empty = all
   std::vector<std::string> kinds;  // --kind event,reject,...
   std::string where;
+  std::vector<std::string> texts;  // --text, repeatable: all of them
   std::string from, to;            // RFC 3339, a date, or relative: now, -7d, now-1h
   bool count = false;
   std::vector<std::string> by;

@@ -125,6 +125,8 @@ void add_query_commands(CLI::App& cli, int& code) {
   sub->add_option("--kind", query.kinds, "Only these kinds: event, unmapped, reject, tombstone, conflict, alert, "
                                          "receipt, access, control")->delimiter(',');
   sub->add_option("--where", query.where, "Filter, such as: risk_tier >= high and dst_ip in 10.0.0.0/8");
+  sub->add_option("--text", query.texts, "Only messages that hold this text, whatever their shape, rejects too; upper and "
+                                         "lower case alike; repeatable: all of them")->allow_extra_args(false);
   sub->add_option("--from", query.from, "Event time from: 2026-03-01, 2026-03-01T10:00:00Z, -7d");
   sub->add_option("--to", query.to, "Event time before");
   sub->add_flag("--count", query.count, "Only count");

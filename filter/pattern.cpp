@@ -57,6 +57,10 @@ Result<Regex> Regex::compile(std::string_view pattern) {
   return Regex(std::move(re));
 }
 
+Result<Regex> Regex::literal(std::string_view text) {
+  return compile("(?i)" + re2::RE2::QuoteMeta(re2::StringPiece(text.data(), text.size())));
+}
+
 bool Regex::matches(std::string_view text) const {
   return re_->Match(re2::StringPiece(text.data(), text.size()), 0, text.size(), re2::RE2::UNANCHORED, nullptr, 0);
 }

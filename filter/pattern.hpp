@@ -21,6 +21,8 @@ class Regex {
  public:
   /// Error: what is wrong, in words.
   static Result<Regex> compile(std::string_view pattern);
+  /// What matches this very text, upper and lower case alike. Error: it is not UTF-8.
+  static Result<Regex> literal(std::string_view text);
   /// True when the expression matches anywhere in `text`.
   bool matches(std::string_view text) const;
 

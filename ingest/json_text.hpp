@@ -12,6 +12,8 @@
 #include <immintrin.h>
 #endif
 
+#include "core/json_escape.hpp"
+
 namespace tidewaiter::ingest {
 
 /// May stand before a message (RFC 8259, section 8.1, lets a reader pass over it) and is no part of it.
@@ -118,15 +120,6 @@ inline std::size_t count_opened(std::string_view text) {
 /// Objects and arrays lie in each other at most `depth_max` deep; brackets inside strings do not count. Of a text that
 /// is no JSON any answer may come.
 bool nests_within(std::string_view text, std::size_t depth_max);
-
-struct Unescaped {
-  std::size_t length;
-  bool replaced;  // a lone surrogate became U+FFFD
-  bool broken;    // something that is no escape became a question mark: the text is no JSON
-};
-
-/// Writes the string's characters to `out`, which has room for `text.size()` bytes: no escape grows.
-Unescaped unescape_json(std::string_view text, char* out);
 
 /// Without the white space of JSON around it.
 inline std::string_view trimmed(std::string_view token) {

@@ -263,6 +263,8 @@ Result<store::QuerySpec> Api::spec_of(const HttpRequest& request) const {
   spec.where = param(request, "where");
   spec.logs = list_param(request, "log");
   spec.kinds = list_param(request, "kind");
+  for (const auto& [name, value] : request.params)
+    if (name == "text") spec.texts.push_back(value);
   spec.by = list_param(request, "by");
   TRY_ASSIGN(spec.from_ns, time_param(request, "from"));
   TRY_ASSIGN(spec.to_ns, time_param(request, "to"));
@@ -286,7 +288,7 @@ Result<store::QuerySpec> Api::spec_of(const HttpRequest& request) const {
 }
 
 Api::Answer Api::events(const HttpRequest& request) const {
-  if (auto known = only_params(request, {"where", "from", "to", "log", "kind", "by", "limit", "order", "page"}); !known)
+  if (auto known = only_params(request, {"where", "text", "from", "to", "log", "kind", "by", "limit", "order", "page"}); !known)
     return {refusal(known.error())};
   const auto spec = spec_of(request);
   if (!spec) return {refusal(spec.error())};

@@ -9,6 +9,7 @@
 #include "core/text.hpp"
 #include "filter/filter.hpp"
 #include "store/query_index.hpp"
+#include "store/text_search.hpp"
 
 namespace tidewaiter::store {
 
@@ -72,6 +73,7 @@ std::optional<QueryPlace> QueryPlace::parse(std::string_view text) {
 struct Query::Plan {
   QuerySpec spec;
   filter::Filter filter;
+  TextSearch text;
   std::vector<RowField> fields;
   std::uint32_t kinds = 0;
   TimeSpan span;         // of rows
@@ -89,7 +91,7 @@ struct Query::Plan {
     const std::int64_t time = row.time_ns();
     return time >= span.first && time <= span.last;
   }
-  bool wants(RecordKind kind) const { return kinds >> static_cast<unsigned>(kind) & 1; }
+  bool wants(const Row& row) const { return kinds >> static_cast<unsigned>(row.kind()) & 1; }
 };
 
 namespace {
@@ -180,7 +182,7 @@ class Pass {
       last_block_was_read_ = !yes;
       return yes;
     };
-    return reader_.scan(log.id, from, size, plan_.spec.bodies || own, want,
+    return reader_.scan(log.id, from, size, plan_.spec.bodies || own || !plan_.text.finds_everything(), want,
                         [&](const StoredRecord& record) { return take(log, record); });
   }
 
@@ -214,15 +216,19 @@ class Pass {
       return false;
     }
     ++outcome_.records_scanned;
-    if (!plan_.wants(record.record.kind)) return true;
-    if (record.events.empty()) {
-      const Row row{&record, nullptr};
-      return !plan_.filter.matches_everything() || !plan_.in_span(row) || give(log, row);
-    }
-    for (const Event& event : record.events) {
-      const Row row{&record, &event};
-      if (plan_.in_span(row) && plan_.filter.matches(event) && !give(log, row)) return false;
-    }
+    const auto wanted = [&](const Row& row) {
+      return plan_.wants(row) && plan_.in_span(row) &&
+             (plan_.filter.matches_everything() || (row.event && plan_.filter.matches(*row.event)));
+    };
+    std::optional<bool> found;  // the message is looked at once, and only when one of its rows may be given
+    const auto take_row = [&](const Row& row) {
+      if (!wanted(row)) return true;
+      if (!found) found = plan_.text.finds_everything() || plan_.text.found_in(record.record.value);
+      return !*found || give(log, row);
+    };
+    if (record.events.empty()) return take_row(Row{&record, nullptr});
+    for (const Event& event : record.events)
+      if (!take_row(Row{&record, &event})) return false;
     return true;
   }
 
@@ -374,6 +380,7 @@ const QuerySpec& Query::spec() const { return plan_->spec; }
 Result<Query> Query::compile(QuerySpec spec) {
   auto plan = std::make_shared<Plan>();
   TRY_ASSIGN(plan->filter, filter::Filter::compile(spec.where, spec.now_ns));
+  TRY_ASSIGN(plan->text, TextSearch::compile(spec.texts, spec.mask));
   TRY_ASSIGN(plan->kinds, kind_mask(spec.kinds));
   for (const std::string& name : spec.by) {
     TRY_ASSIGN(RowField field, RowField::parse(name));

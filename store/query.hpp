@@ -6,6 +6,7 @@
 // A compiled Query is immutable and may run on several readers at once; rows are valid only inside the visitor.
 //
 // A filter speaks of events: a record without events (a reject, a tombstone) is a row only when the filter is empty.
+// A text to search for speaks of the whole message: each of its events is a row, and so is a reject.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +39,8 @@ struct QuerySpec {
   std::vector<std::string> logs;  // names; empty = all
   std::vector<std::string> kinds; // words of RecordKind; empty = all
   std::string where;
+  std::vector<std::string> texts;  // all of them stand in the record's message (store/text_search.hpp)
+  bool mask = true;                // texts are not found in what masking hides
   std::optional<std::int64_t> from_ns, to_ns;  // of event time, [from, to)
   std::vector<std::string> by;                 // fields of groups (store/row.hpp)
   Order order = Order::stored;

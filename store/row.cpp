@@ -56,6 +56,11 @@ std::int64_t Row::time_ns() const {
   return event && event->has(Num::time) ? event->time_ns() : record->record.receive_time_ns;
 }
 
+RecordKind Row::kind() const {
+  const RecordKind kind = record->record.kind;
+  return kind == RecordKind::event && event && !event->has(Num::format) ? RecordKind::unmapped : kind;
+}
+
 Result<RowField> RowField::parse(std::string_view name) {
   for (const ColumnInfo& column : columns)
     if (column.name == name) return RowField(std::string(name), Place::column, &column);
@@ -81,7 +86,7 @@ void RowField::append_text(std::string& out, const Row& row) const {
       if (row.event) append_column_text(out, *row.event, *column_);
       return;
     case Place::log: out += row.record->log_name; return;
-    case Place::kind: out += record_kind_name(record.kind); return;
+    case Place::kind: out += record_kind_name(row.kind()); return;
     case Place::reason:
       if (record.reason != RejectReason::none) out += reject_reason_name(record.reason);
       return;
@@ -136,7 +141,7 @@ void append_row_json(std::string& out, const Row& row, bool mask) {
     append_json_string(text, to_hex(as_view(event_uid(record, row.sub()))));
   }
   append_key(text, "kind");
-  append_json_string(text, record_kind_name(record.kind));
+  append_json_string(text, record_kind_name(row.kind()));
   append_key(text, "commit");
   append_number(text, stored.commit);
   if (record.origin) append_source(text, record);

@@ -19,6 +19,8 @@ struct Row {
   std::uint32_t sub() const { return event ? event->sub : 0; }
   /// Event time; of a record without events the receive time.
   std::int64_t time_ns() const;
+  /// Of the record; but an event of no known shape among those of a message is told as unmapped.
+  RecordKind kind() const;
 };
 
 /// A field that rows can be grouped by or printed with.

@@ -107,6 +107,27 @@ class Commands(unittest.TestCase):
         self.assertIn("--unmask", err)
         self.assertEqual(self.query("--kind", "reject", "--format", "raw", "--unmask")[0], "this is no JSON\n")
 
+    def test_an_unknown_shape_is_found_by_its_text_also_among_the_events_of_a_message(self):
+        folder = self.folder / "by_text"
+        folder.mkdir()
+        store, file = folder / "store", folder / "mixed.ndjson"
+        events, _ = self.run_ok("generate", "--events", 1, "--seed", 4)
+        event = json.loads(events.splitlines()[0])
+        file.write_text(json.dumps({"strange": "Zürich shape"}) + "\n" + json.dumps([event, {"strange": "sibling"}]) + "\n"
+                        + "broken ZÜRICH\n")
+        self.run_ok("ingest", file, "--store", store)
+
+        def kinds(*arguments):
+            rows, _ = self.run_ok("query", "--store", store, "--format", "ndjson", *arguments)
+            return sorted(json.loads(row)["kind"] for row in rows.splitlines())
+        self.assertEqual(kinds("--text", "zürich"), ["reject", "unmapped"])
+        self.assertEqual(kinds("--text", "sibling"), ["event", "unmapped"])
+        self.assertEqual(kinds("--text", "sibling", "--kind", "unmapped"), ["unmapped"])
+        self.assertEqual(kinds("--text", "strange", "--text", "SHAPE"), ["unmapped"])
+        self.assertEqual(self.run_ok("query", "--store", store, "--text", "strange", "--count")[0], "3\n")
+        code, _, err = tidewaiter("query", "--store", store, "--text", "")
+        self.assertEqual((code, "empty" in err), (2, True), err)
+
     def test_mistakes_end_with_2_and_name_the_nearest_word(self):
         for arguments, word in [(["--where", "dst_hots == x"], "dst_host"), (["--log", "rejetcs"], "rejects"),
                                 (["--by", "tenat"], "tenant"), (["--kind", "evnt"], "event"),

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "store/mask.hpp"
+#include "store/text_search.hpp"
 #include "tests/query/sample_store.hpp"
 
 namespace tidewaiter::store {
@@ -101,6 +102,54 @@ TEST_F(QueryTest, records_without_events_are_rows_only_of_the_empty_filter) {
   EXPECT_EQ(run(*reader_, spec).rows.size(), 8u + 4u);  // 24, 49, …, 199 but 199 is a tombstone; 39, 79, …
   spec.where = "not (app == x)";
   EXPECT_TRUE(run(*reader_, spec).rows.empty());
+}
+
+TEST_F(QueryTest, a_text_is_found_in_messages_of_any_kind_and_case) {
+  QuerySpec spec;
+  spec.texts = {"NOT json 7"};
+  const Found rejects = run(*reader_, spec);
+  EXPECT_EQ(rejects.rows.size(), 1u);  // 74; a text matches anywhere, no pattern is read into it
+  for (const Json& row : rejects.json) EXPECT_EQ(row["reason"], "not_json");
+  spec.texts = {"\"n\":7", "}"};
+  for (const Json& row : run(*reader_, spec).json) EXPECT_EQ(row["kind"], "event");
+  EXPECT_EQ(run(*reader_, spec).rows.size(), 9u);  // 7, and 70 to 78 without the reject; 79 is a tombstone
+  spec.where = "principal == agent-2";
+  EXPECT_EQ(run(*reader_, spec).rows.size(), 3u);  // 7, 72, 77
+  spec.texts.push_back("nowhere");
+  EXPECT_TRUE(run(*reader_, spec).rows.empty());
+}
+
+TEST_F(QueryTest, what_masking_hides_is_found_only_without_it) {
+  QuerySpec spec;
+  spec.texts = {"hunter-7"};
+  EXPECT_TRUE(run(*reader_, spec).rows.empty());
+  spec.texts = {"password"};
+  EXPECT_FALSE(run(*reader_, spec).rows.empty());
+  spec.texts = {"hunter-7"};
+  spec.mask = false;
+  EXPECT_FALSE(run(*reader_, spec).rows.empty());
+}
+
+TEST(TextSearch, escapes_are_read_as_the_characters_they_stand_for) {
+  const std::string message = R"({"city":"Z\u00fcrich","note":"he said \"hi\" \ud83d\ude00","p":"C:\\tmp"})";
+  const auto finds = [&](const char* text) { return TextSearch::compile({text}, true)->found_in(message); };
+  for (const char* text : {"z\u00dcrich", "Z\\u00fcrich", "said \"hi\"", "\U0001F600", "C:\\tmp", "C:\\\\tmp", "\"city\""}) EXPECT_TRUE(finds(text)) << text;
+  for (const char* text : {"Zurich", "c:/tmp", "city.*note"}) EXPECT_FALSE(finds(text)) << text;
+}
+
+TEST(TextSearch, a_masked_secret_is_not_found_however_it_is_escaped) {
+  for (const std::string& message : {std::string(R"({"password":"tiger-lily"})"), std::string(R"({"password":"tiger-l\u0069ly"})"),
+                                     std::string(R"({"m":"{\"password\":\"tiger-lily\"}"})")})
+    for (const char* text : {"tiger-lily", "tiger-l", "lily"}) {
+      EXPECT_FALSE(TextSearch::compile({text}, true)->found_in(message)) << message;
+      EXPECT_TRUE(TextSearch::compile({text}, false)->found_in(message)) << message;
+    }
+}
+
+TEST(TextSearch, a_text_that_cannot_be_searched_for_is_refused) {
+  EXPECT_FALSE(TextSearch::compile({""}, true));
+  EXPECT_FALSE(TextSearch::compile({"\xff"}, true));
+  EXPECT_FALSE(TextSearch::compile({std::string(5000, 'a')}, true));
 }
 
 TEST_F(QueryTest, kinds_narrow_the_rows_and_a_misspelt_kind_is_refused) {

@@ -85,6 +85,7 @@ void SampleStore::fill(Batch& batch, std::uint64_t offset, bool other_bytes) con
   event.record = static_cast<std::uint32_t>(batch.records.size() - 1);
   event.sub = 0;
   event.set(Num::time, static_cast<std::uint64_t>(time));
+  event.set(Num::format, 1);
   event.set(Num::family, static_cast<std::uint64_t>(Family::agent));
   event.set(Str::principal, batch.keep("agent-" + std::to_string(offset % 5)));
   event.set(Str::dst_host, batch.keep("h" + std::to_string(offset % 3) + ".example"));

@@ -102,6 +102,13 @@ TEST_F(ApiTest, secrets_never_leave_by_the_api) {
   EXPECT_EQ(response.body.find("hunter-"), std::string::npos);
 }
 
+TEST_F(ApiTest, rows_are_found_by_text_but_not_by_a_secret) {
+  EXPECT_EQ(get_json("/v1/events", {{"text", "NOT json"}})["rows"].size(), 4u);  // 24, 49, 74, 99
+  EXPECT_EQ(get_json("/v1/events", {{"text", "not json"}, {"text", "99"}})["rows"].size(), 1u);
+  EXPECT_EQ(get_json("/v1/events", {{"text", "hunter-"}})["rows"].size(), 0u);
+  EXPECT_EQ(get("/v1/events", {{"text", ""}}).status, 400);
+}
+
 TEST_F(ApiTest, a_page_ends_early_when_it_grows_too_large) {
   config_.response_bytes_max = 2000;
   const Json answer = get_json("/v1/events", {{"limit", "1000"}});
