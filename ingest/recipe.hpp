@@ -179,7 +179,7 @@ struct Shape {
 
 class Recipe {
  public:
-  static constexpr std::size_t cells_max = 4096, locations_max = 16, alternatives_max = 256;
+  static constexpr std::size_t cells_max = 4096, locations_max = 24, alternatives_max = 256;
 
   /// Error: invalid_argument, naming the mapping, the place in it and what was expected.
   static Result<std::unique_ptr<Recipe>> compile(std::string_view json, std::string_view name);

@@ -89,7 +89,8 @@ class RecipeCompiler {
       for (std::size_t i = 0; i < parsed.ways.size(); ++i)
         recipe_.locations.push_back({location.get<std::string>(), false, false, 0});
     }
-    if (read_.places.size() > Recipe::locations_max) return wrong("events", "more than 16 places");
+    if (read_.places.size() > Recipe::locations_max)
+      return wrong("events", "more than " + std::to_string(Recipe::locations_max) + " places");
     return {};
   }
 

@@ -191,6 +191,24 @@ TEST(FormatTests, every_format_is_in_the_page_for_users) {
     EXPECT_NE(page.find("`" + Json::parse(file.json).at("format").get<std::string>() + "`"), std::string::npos) << file.name;
 }
 
+/// Splunk's HTTP Event Collector, and what else sends events as {"event":{...}}, beside the shippers of text.
+TEST(FormatTests, logs_of_services_are_read_in_the_wrapper_of_an_event_collector) {
+  auto parser = make_parser();
+  for (const std::string name : {"anthropic_audit", "argocd", "bedrock_invocation", "cloudtrail", "falco", "flux", "gcp_audit", "github_audit", "gitlab_audit", "google_workspace", "hubble", "k8s_audit", "ocsf", "okta", "opa_decision", "openai_audit", "tetragon", "zeek"})
+    for (const Case& one : cases_of(name)) {
+      if (one.kind != "typical") continue;
+      const auto without_flags = [&](const std::string& message) {
+        Json outcome = outcome_of(*parser, {message, one.headers, "", {}}, "collected");
+        EXPECT_TRUE(outcome.contains("events")) << name << ' ' << message;
+        for (Json& event : outcome["events"]) event.erase("flags");
+        return outcome.dump(1);
+      };
+      const std::string plain = without_flags(one.message);
+      EXPECT_EQ(without_flags("{\"time\":1700000000,\"host\":\"h\",\"event\":" + one.message + ",\"sourcetype\":\"s\"}"), plain) << name;
+      EXPECT_EQ(without_flags(Json{{"time", 1700000000}, {"event", one.message}}.dump()), plain) << name;
+    }
+}
+
 TEST(FormatTests, the_example_of_every_mapping_is_an_event_of_its_format) {
   std::map<int, std::string> numbers;
   for (const MappingFile& file : embedded_mappings()) {
