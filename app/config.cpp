@@ -209,18 +209,6 @@ Config typed(const json& root, const std::string& file) {
   return config;
 }
 
-constexpr std::uintmax_t file_bytes_max = 16 << 20;
-
-Result<std::string> text_of_file(const std::string& file, std::uintmax_t bytes_max = file_bytes_max) {
-  std::error_code error;
-  if (std::filesystem::is_directory(file, error)) return fail(Code::not_found, "is a directory");
-  if (const auto size = std::filesystem::file_size(file, error); !error && size > bytes_max)
-    return fail(Code::invalid_argument, "is larger than " + std::to_string(bytes_max >> 20) + " MiB");
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return fail(Code::not_found, "cannot be read: " + std::string(std::strerror(errno)));
-  return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
-}
-
 template <class T>
 Result<T> all_or_error(T value, const std::vector<Finding>& findings) {
   if (findings.empty()) return value;
@@ -230,6 +218,16 @@ Result<T> all_or_error(T value, const std::vector<Finding>& findings) {
 }
 
 }  // namespace
+
+Result<std::string> text_of_file(const std::string& file, std::uintmax_t bytes_max) {
+  std::error_code error;
+  if (std::filesystem::is_directory(file, error)) return fail(Code::not_found, "is a directory");
+  if (const auto size = std::filesystem::file_size(file, error); !error && size > bytes_max)
+    return fail(Code::invalid_argument, "is larger than " + std::to_string(bytes_max >> 20) + " MiB");
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return fail(Code::not_found, "cannot be read: " + std::string(std::strerror(errno)));
+  return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+}
 
 std::string to_text(const Finding& finding) {
   std::string text = finding.file + ":";

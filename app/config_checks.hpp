@@ -1,12 +1,15 @@
 // What a schema cannot say about a configuration: filters that compile, files outside the store, names once only.
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "app/config.hpp"
 #include "app/yaml_tree.hpp"
+#include "core/result.hpp"
 #include "forward/connector.hpp"
 
 namespace tidewaiter::app {
@@ -23,7 +26,13 @@ void check_attestation(const Config& config, const YamlTree& tree, std::vector<F
 /// Everything of a connector's section; `index` is its place in the list.
 forward::ConnectorConfig connector_config(const ConnectorEntry& entry, std::size_t index);
 
-/// Whether a mapping file is valid and compiles. The name of its format; nothing when there were findings.
+/// A file as text. Error: not_found, or invalid_argument when it is larger than `bytes_max`; the message goes behind its name.
+constexpr std::uintmax_t file_bytes_max = 16 << 20;
+Result<std::string> text_of_file(const std::string& file, std::uintmax_t bytes_max = file_bytes_max);
+
+/// Everything that is wrong with a mapping, from top to bottom: syntax, schema, and what does not compile or cannot be
+/// meant. The name of its format; nothing when there were findings.
+std::optional<std::string> check_mapping_text(const std::string& file, const std::string& text, std::vector<Finding>& findings);
 std::optional<std::string> check_mapping_file(const std::string& file, std::vector<Finding>& findings);
 
 /// The user's mappings, compiled, and the names of formats in the configuration.

@@ -1,10 +1,11 @@
 // The parts of a configuration that other rooms judge: the policy's rules, the connectors' settings.
 #include <algorithm>
-#include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "app/config_checks.hpp"
+#include "app/json_tree.hpp"
+#include "app/schema.hpp"
 #include "core/clock.hpp"
 #include "core/metrics.hpp"
 #include "core/sha256.hpp"
@@ -90,18 +91,57 @@ forward::ConnectorConfig connector_config(const ConnectorEntry& entry, std::size
   return config;
 }
 
-std::optional<std::string> check_mapping_file(const std::string& file, std::vector<Finding>& findings) {
-  const auto mapping = read_valid_yaml(file, "mapping.schema.json", false, findings);  // JSON is YAML
-  if (!mapping) return std::nullopt;
-  if (!has_free_number(mapping->value)) {
-    findings.push_back(finding_of(file, *mapping, "number: numbers below 1000 belong to the built-in mappings; take one from "
-                                                  "1000 on, or the format and number of the one that this file replaces"));
-    return std::nullopt;
+namespace {
+
+/// A mistake below or above of one that the schema has told is the same mistake.
+bool is_told(const std::vector<std::string>& told, const std::string& pointer, const nlohmann::json& root) {
+  return std::any_of(told.begin(), told.end(), [&](const std::string& one) {
+    if (one.empty()) return pointer.empty() || !root.contains(nlohmann::json::json_pointer(pointer));
+    return pointer == one || pointer.starts_with(one + "/") || one.starts_with(pointer + "/");
+  });
+}
+
+void check_number(const std::string& file, const YamlTree& mapping, std::vector<Finding>& findings) {
+  const nlohmann::json& root = mapping.value;
+  const bool has_both = root.is_object() && root.contains("number") && root["number"].is_number() && root.contains("format");
+  if (!has_both || has_free_number(root)) return;
+  findings.push_back(finding_of(file, mapping, "number: numbers below 1000 belong to the built-in mappings; take one from "
+                                               "1000 on, or the format and number of the one that this file replaces"));
+}
+
+}  // namespace
+
+std::optional<std::string> check_mapping_text(const std::string& file, const std::string& text, std::vector<Finding>& findings) {
+  std::vector<Finding> found;
+  const YamlTree mapping = read_json(text, file, found);
+  const bool is_read = found.empty() || mapping.value.is_object();
+  std::vector<std::string> told;
+  for (const Finding& finding : found) told.push_back(pointer_of_key(finding.key, mapping.value));
+  if (is_read)
+    for (SchemaError& error : validate_by_name(mapping.value, "mapping.schema.json")) {
+      const Place place = mapping.place_of(error.pointer);
+      found.push_back({file, place.line, place.column, key_of_pointer(error.pointer), std::move(error.message)});
+      told.push_back(std::move(error.pointer));
+    }
+  if (is_read && mapping.value.is_object()) {
+    check_number(file, mapping, found);
+    for (ingest::MappingFault& fault : ingest::check_mapping({file, text})) {
+      const std::string pointer = pointer_of_key(fault.key, mapping.value);
+      if (is_told(told, pointer, mapping.value)) continue;
+      const Place place = mapping.place_of(pointer);
+      found.push_back({file, place.line, place.column, std::move(fault.key), std::move(fault.message)});
+    }
   }
-  std::ifstream in(file, std::ios::binary);
-  auto format = ingest::check_mapping({file, std::string(std::istreambuf_iterator<char>(in), {})});
-  if (format) return std::move(*format);
-  findings.push_back(finding_of(file, *mapping, format.error().message.substr(("mapping " + file + ": ").size())));
+  std::stable_sort(found.begin(), found.end(), [](const Finding& a, const Finding& b) { return a.line < b.line; });
+  const bool is_good = found.empty();
+  findings.insert(findings.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+  return is_good ? std::optional(mapping.value["format"].get<std::string>()) : std::nullopt;
+}
+
+std::optional<std::string> check_mapping_file(const std::string& file, std::vector<Finding>& findings) {
+  const auto text = text_of_file(file);
+  if (text) return check_mapping_text(file, *text, findings);
+  findings.push_back({file, 0, 0, "", text.error().message});
   return std::nullopt;
 }
 
@@ -109,10 +149,8 @@ namespace {
 
 std::vector<ingest::MappingFile> mappings_of(const std::vector<std::string>& names) {
   std::vector<ingest::MappingFile> files;
-  for (const std::string& name : names) {
-    std::ifstream in(name, std::ios::binary);
-    files.push_back({name, std::string(std::istreambuf_iterator<char>(in), {})});
-  }
+  for (const std::string& name : names)
+    if (auto text = text_of_file(name)) files.push_back({name, std::move(*text)});
   return files;
 }
 

@@ -108,7 +108,8 @@ class Explainer {
       if (is_of_type(value, one.get<std::string>())) return true;
       expected.push_back(with_article(one.get<std::string>()));
     }
-    wrong(at, "expected " + one_of(expected) + ", found " + shown(value) + hint(schema));
+    const std::string about = at.empty() ? "" : hint(schema);  // of the document it says what such files are for
+    wrong(at, "expected " + one_of(expected) + ", found " + shown(value) + about);
     return false;
   }
 
@@ -168,8 +169,9 @@ class Explainer {
   void check_mapping(const json& value, const json& schema, const std::string& at) {
     for (const json& name : schema.value("required", json::array()))
       if (!value.contains(name.get<std::string>())) wrong(at, "the key '" + name.get<std::string>() + "' is missing");
-    if (const auto limit = schema.find("minProperties"); limit != schema.end() && value.size() < limit->get<std::size_t>())
-      wrong(at, "expected at least " + limit->dump() + " keys");
+    if (const auto limit = schema.find("minProperties"); limit != schema.end() && value.size() < limit->get<std::size_t>() &&
+                                                         !schema.contains("anyOf") && !schema.contains("oneOf"))  // they say which
+      wrong(at, value.empty() ? "must not be empty" : "expected at least " + limit->dump() + " keys");
     if (const auto limit = schema.find("maxProperties"); limit != schema.end() && value.size() > limit->get<std::size_t>())
       wrong(at, "expected at most " + limit->dump() + " keys");
     const json properties = schema.value("properties", json::object());
@@ -217,6 +219,7 @@ class Explainer {
   void check_choice(const json& value, const json& schema, const json& parts, bool exactly_one, const std::string& at) {
     const auto fitting = std::count_if(parts.begin(), parts.end(), [&](const json& part) { return fits(value, part); });
     if (fitting == 1 || (fitting > 1 && !exactly_one)) return;
+    if (const std::vector<std::string> names = asked_keys(parts); !names.empty()) return check_keys(value, names, at);
     if (fitting > 1) return wrong(at, "fits more than one of the forms that are allowed here" + hint(schema));
     // The branch that the writer meant is the one with the fewest complaints, those about its very type counting most.
     Errors best;
@@ -237,7 +240,50 @@ class Explainer {
     if (about_the_value && !form(schema).empty()) return wrong(at, "found " + shown(value) + "; expected" + form(schema));
     if (best_weight >= 1000 || (about_the_value && !hint(schema).empty()))
       return wrong(at, "found " + shown(value) + "; expected " + expected_types(parts) + hint(schema));
+    for (SchemaError& error : best) {
+      const std::string beside = known_elsewhere(value, parts, error.pointer, at);
+      if (!beside.empty()) error.message = beside;
+    }
     errors_.insert(errors_.end(), best.begin(), best.end());
+  }
+
+  /// Of an unknown key of an object that another of the forms knows: with which of the other keys it does not go.
+  static std::string known_elsewhere(const json& value, const json& parts, const std::string& pointer, const std::string& at) {
+    if (!value.is_object() || !pointer.starts_with(at + "/")) return "";
+    const auto knows = [](const json& part, const std::string& name) {
+      return part.is_object() && part.contains("properties") && part["properties"].contains(name);
+    };
+    for (const auto& [name, child] : value.items()) {
+      if (child_pointer(at, name) != pointer) continue;
+      for (const json& part : parts) {
+        if (!knows(part, name)) continue;
+        for (const auto& [other, unused] : value.items())
+          if (other != name && !knows(part, other)) return "'" + other + "' and '" + name + "' exclude each other; keep one of them";
+      }
+    }
+    return "";
+  }
+
+  /// Names of which each part asks for one and says no more; else nothing.
+  static std::vector<std::string> asked_keys(const json& parts) {
+    std::vector<std::string> names;
+    for (const json& part : parts) {
+      if (!part.is_object() || part.size() != 1 || !part.contains("required") || part["required"].size() != 1) return {};
+      names.push_back(part["required"][0].get<std::string>());
+    }
+    return names;
+  }
+
+  /// Some of the keys are there that exclude each other, or none of those that are asked for.
+  void check_keys(const json& value, const std::vector<std::string>& names, const std::string& at) {
+    std::vector<std::string> there, quoted;
+    for (const std::string& name : names) {
+      quoted.push_back("'" + name + "'");
+      if (value.contains(name)) there.push_back(name);
+    }
+    if (there.empty()) return wrong(at, "one of the keys " + one_of(quoted) + " is missing");
+    for (std::size_t i = 1; i < there.size(); ++i)
+      wrong(child_pointer(at, there[i]), "'" + there[0] + "' and '" + there[i] + "' exclude each other; keep one of them");
   }
 
   static bool is_of_other_type(const json& value, const json& part) {

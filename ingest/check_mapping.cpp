@@ -1,15 +1,31 @@
 // What a configuration is judged by before there is a parser: whether a mapping compiles, and which formats there are.
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "ingest/mapping_review.hpp"
 #include "ingest/parser.hpp"
 
 namespace tidewaiter::ingest {
 
-Result<std::string> check_mapping(const MappingFile& file) {
-  TRY_ASSIGN(const auto parser, Parser::create({}, {file}));
-  return parser->counts().front().format;
+std::vector<MappingFault> check_mapping(const MappingFile& file) {
+  std::vector<MappingFault> faults;
+  const auto recipe = Recipe::compile(file.json, faults);
+  for (MappingFault& fault : review_mapping(file.json)) {
+    const bool is_told = std::any_of(faults.begin(), faults.end(), [&](const MappingFault& one) { return one.key == fault.key; });
+    if (!is_told) faults.push_back(std::move(fault));
+  }
+  if (!faults.empty()) return faults;
+  if (const auto parser = Parser::create({}, {file}); !parser) {  // limits of the plans that run it
+    std::string message = parser.error().message;
+    const std::string who = "mapping " + file.name + ": ";
+    if (message.starts_with(who)) message.erase(0, who.size());
+    const std::size_t colon = message.find(": ");
+    if (colon == std::string::npos) faults.push_back({"", message});
+    else faults.push_back({message.substr(0, colon), message.substr(colon + 2)});
+  }
+  return faults;
 }
 
 Result<void> check_distinct(const std::vector<MappingFile>& files) {

@@ -29,6 +29,31 @@ std::uint64_t largest(const ColumnInfo& column) {
   return UINT64_MAX;
 }
 
+constexpr std::pair<std::string_view, Extract> extract_words[] = {
+    {"hash", Extract::hash},
+    {"size", Extract::size},
+    {"count", Extract::count},
+    {"hex_of_base64", Extract::hex_of_base64},
+    {"hex_id", Extract::hex_id},
+    {"other_id", Extract::other_id},
+    {"words", Extract::words},
+    {"digest", Extract::digest},
+    {"url_host", Extract::url_host},
+    {"url_port", Extract::url_port},
+    {"host_name", Extract::host_name},
+    {"endpoint_ip", Extract::endpoint_ip},
+    {"endpoint_host", Extract::endpoint_host},
+    {"endpoint_port", Extract::endpoint_port},
+    {"tuple_src_ip", Extract::tuple_src_ip},
+    {"tuple_src_port", Extract::tuple_src_port},
+    {"tuple_dst_ip", Extract::tuple_dst_ip},
+    {"tuple_dst_port", Extract::tuple_dst_port}};
+
+constexpr std::pair<std::string_view, Transform> transform_words[] = {
+    {"copy", Transform::copy},     {"lower", Transform::lower},       {"host", Transform::host},
+    {"enum", Transform::word},     {"set", Transform::word_set},      {"join", Transform::join_words},
+    {"uint", Transform::uint},     {"ip", Transform::ip},             {"time", Transform::time}};
+
 template <class T, std::size_t n>
 std::optional<T> look_up(const std::pair<std::string_view, T> (&words)[n], std::string_view word) {
   for (const auto& [name, meaning] : words)
@@ -50,36 +75,9 @@ Transform natural_transform(ColumnKind kind) {
   return Transform::copy;
 }
 
-std::optional<Transform> transform_of(std::string_view word) {
-  static constexpr std::pair<std::string_view, Transform> words[] = {
-      {"copy", Transform::copy},     {"lower", Transform::lower},       {"host", Transform::host},
-      {"enum", Transform::word},     {"set", Transform::word_set},      {"join", Transform::join_words},
-      {"uint", Transform::uint},     {"ip", Transform::ip},             {"time", Transform::time}};
-  return look_up(words, word);
-}
+std::optional<Transform> transform_of(std::string_view word) { return look_up(transform_words, word); }
 
-std::optional<Extract> extract_of(std::string_view word) {
-  static constexpr std::pair<std::string_view, Extract> words[] = {
-      {"hash", Extract::hash},
-      {"size", Extract::size},
-      {"count", Extract::count},
-      {"hex_of_base64", Extract::hex_of_base64},
-      {"hex_id", Extract::hex_id},
-      {"other_id", Extract::other_id},
-      {"words", Extract::words},
-      {"digest", Extract::digest},
-      {"url_host", Extract::url_host},
-      {"url_port", Extract::url_port},
-      {"host_name", Extract::host_name},
-      {"endpoint_ip", Extract::endpoint_ip},
-      {"endpoint_host", Extract::endpoint_host},
-      {"endpoint_port", Extract::endpoint_port},
-      {"tuple_src_ip", Extract::tuple_src_ip},
-      {"tuple_src_port", Extract::tuple_src_port},
-      {"tuple_dst_ip", Extract::tuple_dst_ip},
-      {"tuple_dst_port", Extract::tuple_dst_port}};
-  return look_up(words, word);
-}
+std::optional<Extract> extract_of(std::string_view word) { return look_up(extract_words, word); }
 
 std::optional<TimeForm> form_of(std::string_view word) {
   static constexpr std::pair<std::string_view, TimeForm> words[] = {
@@ -99,6 +97,22 @@ bool fits(Transform as, ColumnKind kind) {
   if (natural_transform(kind) == as) return true;
   return kind == ColumnKind::string &&
          (as == Transform::lower || as == Transform::host || as == Transform::join_words);
+}
+
+/// Can what is read out of a text ever be a value of such a column?
+bool fits(Extract as, ColumnKind kind) {
+  switch (kind) {
+    case ColumnKind::string: return true;
+    case ColumnKind::number:
+      return as == Extract::size || as == Extract::count || as == Extract::url_port || as == Extract::endpoint_port ||
+             as == Extract::tuple_src_port || as == Extract::tuple_dst_port;
+    case ColumnKind::ip:
+      return as == Extract::url_host || as == Extract::endpoint_ip || as == Extract::tuple_src_ip || as == Extract::tuple_dst_ip;
+    case ColumnKind::set: return as == Extract::words;
+    case ColumnKind::time: return false;
+    case ColumnKind::enumeration: return false;
+  }
+  return true;
 }
 
 Leaf leaf_of(const ColumnInfo& column) {
@@ -123,6 +137,25 @@ std::string no_such_column(std::string_view name) {
   return "no such column" + did_you_mean(name, names);
 }
 
+std::string no_such_word(std::string_view word, const EnumTable& words) {
+  std::string said = "'" + std::string(word) + "' is no word of this column" + did_you_mean(word, words.words);
+  if (said.ends_with('?')) return said;
+  std::string all;
+  for (const std::string_view one : words.words) all.append(all.empty() ? "; its words are " : ", ").append(one);
+  return said + all;
+}
+
+std::string does_not_fit(std::string_view as, ColumnKind kind) {
+  constexpr std::string_view kinds[] = {"a text", "a number", "a time", "a word of a list", "a set of words", "an address"};
+  std::string fitting;
+  for (const auto& [word, meaning] : transform_words)
+    if (fits(meaning, kind)) fitting.append(fitting.empty() ? "" : ", ").append(word);
+  for (const auto& [word, meaning] : extract_words)
+    if (fits(meaning, kind)) fitting.append(fitting.empty() ? "" : ", ").append(word);
+  return "'" + std::string(as) + "' does not fit this column, which holds " + std::string(kinds[static_cast<std::size_t>(kind)]) +
+         "; what fits: " + fitting;
+}
+
 Result<Default> default_of(std::string_view name, std::string_view value) {
   const auto column = find_column(name);
   if (!column) return fail(Code::invalid_argument, no_such_column(name));
@@ -131,9 +164,7 @@ Result<Default> default_of(std::string_view name, std::string_view value) {
     made.text = lasting_text(value);
   } else if (column->kind == ColumnKind::enumeration) {
     const auto word = column->words->find(value);
-    if (!word)
-      return fail(Code::invalid_argument, "'" + std::string(value) + "' is no word of this column" +
-                                              did_you_mean(value, column->words->words));
+    if (!word) return fail(Code::invalid_argument, no_such_word(value, *column->words));
     made.number = *word;
   } else if (column->kind == ColumnKind::number) {
     const auto number = read_unsigned(value);

@@ -25,10 +25,14 @@ inline constexpr std::string_view not_by_the_schema =
 /// "; did you mean 'x'?", or nothing when no word is near.
 std::string did_you_mean(std::string_view word, std::span<const std::string_view> words);
 std::string no_such_column(std::string_view name);
+std::string no_such_word(std::string_view word, const EnumTable& words);
+/// Of a word of `as`, with those that go with such columns.
+std::string does_not_fit(std::string_view as, ColumnKind kind);
 
 Transform natural_transform(ColumnKind kind);
 /// May a column of this kind be filled this way?
 bool fits(Transform as, ColumnKind kind);
+bool fits(Extract as, ColumnKind kind);
 /// A leaf that fills the column in its natural way.
 Leaf leaf_of(const ColumnInfo& column);
 /// A constant for a column. Error: invalid_argument.

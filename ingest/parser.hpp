@@ -23,6 +23,7 @@
 #include "ingest/attestation.hpp"
 #include "ingest/explanation.hpp"
 #include "ingest/json_check.hpp"
+#include "ingest/mapping_fault.hpp"
 #include "ingest/text_order.hpp"
 
 namespace tidewaiter::ingest {
@@ -61,8 +62,8 @@ struct SignatureCounts {
 /// The mappings that are part of the program (schemas/mappings/*.json at build time).
 std::vector<MappingFile> embedded_mappings();
 
-/// Compiles a mapping and returns the name of its format. Error: invalid_argument, "mapping NAME: KEY: what was expected".
-Result<std::string> check_mapping(const MappingFile& file);
+/// Everything that is wrong with a mapping: what does not compile, and what cannot be meant (mapping_review.hpp).
+std::vector<MappingFault> check_mapping(const MappingFile& file);
 /// No two of these files have one format or one number. Error: invalid_argument, naming both.
 Result<void> check_distinct(const std::vector<MappingFile>& files);
 /// Names of the formats of the built-in mappings.

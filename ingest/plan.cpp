@@ -160,7 +160,7 @@ class Compiler {
     Leaf made = leaf_of(column);
     if (source.contains("as")) {
       const auto as = transform_of(source["as"].get<std::string>());
-      if (!as || !fits(*as, column.kind)) return wrong(at_, "this 'as' does not fit the column");
+      if (!as || !fits(*as, column.kind)) return wrong(at_ + ".as", does_not_fit(source["as"].get<std::string>(), column.kind));
       made.as = *as;
     }
     if (source.contains("form")) {

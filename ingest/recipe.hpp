@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/result.hpp"
+#include "ingest/mapping_fault.hpp"
 #include "ingest/mapping_path.hpp"
 #include "ingest/plan.hpp"
 #include "ingest/recipe_pick.hpp"
@@ -183,6 +184,8 @@ class Recipe {
 
   /// Error: invalid_argument, naming the mapping, the place in it and what was expected.
   static Result<std::unique_ptr<Recipe>> compile(std::string_view json, std::string_view name);
+  /// All mistakes are added to `faults`; what is returned counts only when none was.
+  static std::unique_ptr<Recipe> compile(std::string_view json, std::vector<MappingFault>& faults);
 
   std::string format, description, example;
   std::uint16_t number = 0, version = 0;

@@ -13,40 +13,66 @@ using json = nlohmann::ordered_json;  // keeps the order of keys
 
 class RecipeCompiler {
  public:
-  RecipeCompiler(std::string_view name, Recipe& recipe) : name_(name), recipe_(recipe) {}
+  explicit RecipeCompiler(Recipe& recipe) : recipe_(recipe) {}
 
-  Result<void> run(const json& mapping) {
-    TRY(head(mapping));
-    TRY(detection(mapping.value("detect", json::object())));
-    at_ = "fields";
-    for (const auto& [column, sources] : mapping.at("fields").items()) TRY(field(column, sources));
-    for (const json& mark : mapping.value("marks", json::array())) {
-      at_ = "marks[" + std::to_string(marks_++) + "]";
-      TRY(add_mark(mark));
+  /// Goes through all of the mapping, so that every mistake is known at once.
+  void run(const json& mapping) {
+    head(mapping);
+    if (!places(mapping)) return;
+    attempt("detect", [&] { return detection(mapping.value("detect", json::object())); });
+    attempt("fields", [&] {
+      const json fields = mapping.value("fields", json::object());
+      for (const auto& [column, sources] : fields.items())
+        attempt("fields." + column, [&, &column = column, &sources = sources] { return field(column, sources); });
+      return Result<void>();
+    });
+    each(mapping, "marks", [&](const json& mark) { return add_mark(mark); });
+    each(mapping, "signature", [&](const json& places) { return add_signature(places); });
+    attempt("defaults", [&] {
+      const json defaults = mapping.value("defaults", json::object());
+      for (const auto& [column, value] : defaults.items())
+        attempt("defaults." + column, [&, &column = column, &value = value] { return constant(column, value); });
+      return Result<void>();
+    });
+    each(mapping, "ignore", [&](const json& path) { return add_ignored(path); });
+    if (!faults_.empty()) return;
+    if (auto planted = plant_paths(recipe_, read_); !planted) {
+      const std::string& message = planted.error().message;  // "KEY: what is wrong"
+      const std::size_t colon = std::min(message.find(": "), message.size());
+      (void)wrong(message.substr(0, colon), std::string_view(message).substr(std::min(colon + 2, message.size())));
     }
-    at_ = "signature";
-    for (const json& places : mapping.value("signature", json::array())) TRY(add_signature(places));
-    at_ = "defaults";
-    const json defaults = mapping.value("defaults", json::object());
-    for (const auto& [column, value] : defaults.items()) TRY(constant(column, value));
-    for (const json& path : mapping.value("ignore", json::array())) {
-      at_ = "ignore[" + std::to_string(read_.ignored.size()) + "]";
-      TRY_ASSIGN(ParsedPath parsed, read_path(path.get<std::string>()));
-      read_.ignored.push_back(std::move(parsed));
-    }
-    auto planted = plant_paths(recipe_, read_);
-    if (!planted) return fail(Code::invalid_argument, "mapping " + name_ + ": " + planted.error().message);
-    return {};
   }
 
-  /// The key that was read last.
-  const std::string& place() const { return at_; }
+  std::vector<MappingFault> take_faults() { return std::move(faults_); }
 
  private:
-  Error wrong(std::string_view place, std::string_view what) const {
-    return fail(Code::invalid_argument, "mapping " + name_ + ": " + std::string(place) + ": " + std::string(what));
+  Error wrong(std::string_view place, std::string_view what) {
+    faults_.push_back({std::string(place), std::string(what)});
+    return fail(Code::invalid_argument, std::string(place) + ": " + std::string(what));
   }
-  Result<ParsedPath> read_path(std::string_view text) const {
+
+  /// What goes wrong is among the faults afterwards, also what is of another type than the schema asks for.
+  template <class Step>
+  void attempt(const std::string& place, Step step) {
+    at_ = place;
+    try {
+      (void)step();
+    } catch (const std::exception&) {  // commands hold a file against the schema first, which knows more of it
+      (void)wrong(at_, not_by_the_schema);
+    }
+  }
+
+  template <class Step>
+  void each(const json& mapping, const std::string& key, Step step) {
+    attempt(key, [&] {
+      std::size_t number = 0;
+      for (const json& one : mapping.value(key, json::array()))
+        attempt(key + "[" + std::to_string(number++) + "]", [&] { return step(one); });
+      return Result<void>();
+    });
+  }
+
+  Result<ParsedPath> read_path(std::string_view text) {
     auto parsed = parse_path(text);
     if (!parsed) return wrong(at_, parsed.error().message);
     if (parsed->ways.size() > Recipe::alternatives_max)
@@ -54,43 +80,55 @@ class RecipeCompiler {
     return parsed;
   }
 
-  Result<void> head(const json& mapping) {
+  void head(const json& mapping) {
     for (const char* key : {"format", "number", "version", "fields"})
-      if (!mapping.contains(key)) return wrong(key, "is missing");
-    recipe_.format = mapping[at_ = "format"].get<std::string>();
-    recipe_.number = mapping[at_ = "number"].get<std::uint16_t>();
-    recipe_.version = mapping[at_ = "version"].get<std::uint16_t>();
-    recipe_.description = mapping.value(at_ = "description", "");
-    at_ = "example";
-    if (mapping.contains("example")) {
-      const json& example = mapping["example"];
-      recipe_.example = example.is_string() ? example.get<std::string>() : example.dump();
-    }
-    at_ = "text";
-    if (mapping.contains("text")) {
-      for (const json& word : mapping["text"].at("columns")) recipe_.text_columns.push_back(word.get<std::string>());
-      for (const json& word : mapping["text"].at("header")) recipe_.text_header.push_back(word.get<std::string>());
-      recipe_.text_quotes = mapping["text"].value("quotes", false);
-      recipe_.text_words_min = mapping["text"].value("words_min", std::size_t{0});
-    }
-    at_ = "headers";
-    if (mapping.contains("headers")) {
-      recipe_.header_prefix = mapping["headers"].at("prefix").get<std::string>();
-      recipe_.content_type = mapping["headers"].value("content_type", "");
-      recipe_.payload = mapping["headers"].at("payload").get<std::string>();
-    }
-    const json events = mapping.value("events", json::array({""}));
-    for (std::size_t e = 0; e < events.size(); ++e) {
-      const json& location = events[e];
-      at_ = "events[" + std::to_string(e) + "]";
-      TRY_ASSIGN(const ParsedPath parsed, read_path(location.get<std::string>()));
-      if (parsed.origin != ParsedPath::Origin::event || parsed.up > 0) return wrong(at_, "a path of keys expected");
-      for (const Path& way : parsed.ways) read_.places.push_back(way);
-      for (std::size_t i = 0; i < parsed.ways.size(); ++i)
-        recipe_.locations.push_back({location.get<std::string>(), false, false, 0});
-    }
-    if (read_.places.size() > Recipe::locations_max)
-      return wrong("events", "more than " + std::to_string(Recipe::locations_max) + " places");
+      if (!mapping.contains(key)) (void)wrong(key, "is missing");
+    member(mapping, "format", [&](const json& value) { recipe_.format = value.get<std::string>(); });
+    member(mapping, "number", [&](const json& value) { recipe_.number = value.get<std::uint16_t>(); });
+    member(mapping, "version", [&](const json& value) { recipe_.version = value.get<std::uint16_t>(); });
+    member(mapping, "description", [&](const json& value) { recipe_.description = value.get<std::string>(); });
+    member(mapping, "example", [&](const json& value) { recipe_.example = as_text(value); });
+    member(mapping, "text", [&](const json& text) {
+      for (const json& word : text.at("columns")) recipe_.text_columns.push_back(word.get<std::string>());
+      for (const json& word : text.at("header")) recipe_.text_header.push_back(word.get<std::string>());
+      recipe_.text_quotes = text.value("quotes", false);
+      recipe_.text_words_min = text.value("words_min", std::size_t{0});
+    });
+    member(mapping, "headers", [&](const json& headers) {
+      recipe_.header_prefix = headers.at("prefix").get<std::string>();
+      recipe_.content_type = headers.value("content_type", "");
+      recipe_.payload = headers.at("payload").get<std::string>();
+    });
+  }
+
+  template <class Read>
+  void member(const json& mapping, const char* key, Read read) {
+    if (!mapping.contains(key)) return;
+    attempt(key, [&] {
+      read(mapping[key]);
+      return Result<void>();
+    });
+  }
+
+  /// False: all other paths begin at these, so that nothing can be said of them.
+  bool places(const json& mapping) {
+    const std::size_t before = faults_.size();
+    attempt("events", [&] {
+      const json events = mapping.value("events", json::array({""}));
+      for (std::size_t e = 0; e < events.size(); ++e)
+        attempt("events[" + std::to_string(e) + "]", [&] { return add_place(events[e].get<std::string>()); });
+      return Result<void>();
+    });
+    if (read_.places.size() > Recipe::locations_max) (void)wrong("events", "more than " + std::to_string(Recipe::locations_max) + " places");
+    return faults_.size() == before;
+  }
+
+  Result<void> add_place(const std::string& text) {
+    TRY_ASSIGN(const ParsedPath parsed, read_path(text));
+    if (parsed.origin != ParsedPath::Origin::event || parsed.up > 0)
+      return wrong(at_, "path '" + text + "': expected a path of keys, from the message's root to where an event stands");
+    for (const Path& way : parsed.ways) read_.places.push_back(way);
+    for (std::size_t i = 0; i < parsed.ways.size(); ++i) recipe_.locations.push_back({text, false, false, 0});
     return {};
   }
 
@@ -144,20 +182,22 @@ class RecipeCompiler {
     if (detect.contains("any")) ways = detect["any"];
     else if (detect.contains("present")) ways.push_back(detect["present"]);
     else return wrong("detect", "'any' or 'present' is missing");
-    for (std::size_t w = 0; w < ways.size(); ++w) {
-      at_ = detect.contains("any") ? "detect.any[" + std::to_string(w) + "]" : "detect.present";
-      TRY_ASSIGN(std::vector<Condition> all, conditions(ways[w]));
-      recipe_.detect.push_back(std::move(all));
-    }
-    if (detect.contains("unless"))
-      for (const json& other : detect["unless"]) {
-        at_ = "detect.unless";
+    for (std::size_t w = 0; w < ways.size(); ++w)
+      attempt(detect.contains("any") ? "detect.any[" + std::to_string(w) + "]" : "detect.present", [&]() -> Result<void> {
+        TRY_ASSIGN(std::vector<Condition> all, conditions(ways[w]));
+        recipe_.detect.push_back(std::move(all));
+        return {};
+      });
+    std::size_t number = 0;
+    for (const json& other : detect.value("unless", json::array()))
+      attempt("detect.unless[" + std::to_string(number++) + "]", [&]() -> Result<void> {
         Condition foreign;
         TRY_ASSIGN(foreign.cell, cell(other.at("path").get<std::string>()));
         foreign.negated = true;
         foreign.is.push_back(Pattern::of(other.at("starts").get<std::string>() + "*"));
         for (auto& way : recipe_.detect) way.push_back(foreign);
-      }
+        return {};
+      });
     return {};
   }
 
@@ -167,10 +207,13 @@ class RecipeCompiler {
     if (!column) return wrong(at_, no_such_column(name));
     ColumnSources made{*column, {}};
     for (const json& entry : sources.is_array() ? sources : json::array({sources})) {
-      if (sources.is_array()) at_ = "fields." + name + "[" + std::to_string(made.sources.size()) + "]";
-      const json source = entry.is_string() ? json{{"path", entry.get<std::string>()}} : entry;
-      TRY_ASSIGN(ColumnSource next, read_source(*column, source));
-      made.sources.push_back(std::move(next));
+      const std::string number = "[" + std::to_string(made.sources.size()) + "]";
+      made.sources.emplace_back();  // also of what is wrong, for the numbers of those behind it
+      attempt("fields." + name + (sources.is_array() ? number : ""), [&]() -> Result<void> {
+        const json source = entry.is_string() ? json{{"path", entry.get<std::string>()}} : entry;
+        TRY_ASSIGN(made.sources.back(), read_source(*column, source));
+        return {};
+      });
     }
     recipe_.columns.push_back(std::move(made));
     return {};
@@ -192,7 +235,7 @@ class RecipeCompiler {
     }
     if (source.contains("flag")) {
       const auto bit = flag_of(source["flag"].get<std::string>());
-      if (!bit) return wrong(at_, "no such flag");
+      if (!bit) return wrong(at_ + ".flag", "no such flag");
       made.flag = *bit;
     }
     return made;
@@ -272,13 +315,13 @@ class RecipeCompiler {
       } else {
         const auto as = transform_of(word);
         const bool puts_together = source.contains("paths") && word == "join";
-        if (!as || (!fits(*as, column.kind) && !puts_together)) return wrong(at_, "this 'as' does not fit the column");
+        if (!as || (!fits(*as, column.kind) && !puts_together)) return wrong(at_ + ".as", does_not_fit(word, column.kind));
         made.leaf.as = puts_together ? natural_transform(column.kind) : *as;
       }
     }
     if (source.contains("form")) {
       const auto form = form_of(source["form"].get<std::string>());
-      if (!form) return wrong(at_, "'form' must be rfc3339, s, ms, us, ns, float_s, civil or any");
+      if (!form) return wrong(at_ + ".form", "must be rfc3339, s, ms, us, ns, float_s, civil or any");
       made.leaf.form = *form;
     }
     if (source.contains("separator")) {
@@ -293,7 +336,7 @@ class RecipeCompiler {
     for (const auto& [from, to] : rows.items()) {
       TableRow row{Pattern::of(from), lasting_text(as_text(to)), as_text(to) == "=", {}};
       if (column.words != nullptr && !row.keep && !row.to.empty() && !column.words->find(row.to))
-        return wrong(at_, "'" + std::string(row.to) + "' is no word of this column" + did_you_mean(row.to, column.words->words));
+        (void)wrong(at_ + ".table." + from, no_such_word(row.to, *column.words));
       made.table.push_back(std::move(row));
     }
     return {};
@@ -312,7 +355,7 @@ class RecipeCompiler {
 
   Result<void> add_mark(const json& value) {
     const auto bit = flag_of(value.at("flag").get<std::string>());
-    if (!bit) return wrong(at_, "no such flag");
+    if (!bit) return wrong(at_ + ".flag", "no such flag");
     TRY_ASSIGN(std::vector<Condition> when, conditions(value.at("when")));
     recipe_.marks.push_back({*bit, std::move(when)});
     return {};
@@ -327,13 +370,19 @@ class RecipeCompiler {
     SignaturePlaces made;
     for (const auto& [name, path] : value.items()) {
       const auto member = members.find(name);
-      if (member == members.end()) return wrong("signature." + name, "no such part of a signature");
+      if (member == members.end()) return wrong(at_ + "." + name, "no such part of a signature");
       TRY_ASSIGN(made.*(member->second), cell(path.get<std::string>()));
     }
     const bool dsse = made.payload >= 0 && made.payload_type >= 0 && made.signatures >= 0;
     if (!dsse && (made.digest < 0 || made.signature < 0))
-      return wrong("signature", "give payload, payload_type and signatures, or digest and signature");
+      return wrong(at_, "give payload, payload_type and signatures, or digest and signature");
     recipe_.signatures.push_back(made);
+    return {};
+  }
+
+  Result<void> add_ignored(const json& path) {
+    TRY_ASSIGN(ParsedPath parsed, read_path(path.get<std::string>()));
+    read_.ignored.push_back(std::move(parsed));
     return {};
   }
 
@@ -344,9 +393,8 @@ class RecipeCompiler {
     return {};
   }
 
-  std::string name_;
-  std::string at_;  // the key that is being read, for errors
-  std::size_t marks_ = 0;
+  std::string at_;  // the key that is being read
+  std::vector<MappingFault> faults_;
   Recipe& recipe_;
   std::map<std::string, std::uint16_t> cells_;
   ReadPaths read_;
@@ -354,18 +402,28 @@ class RecipeCompiler {
 
 }  // namespace
 
-Result<std::unique_ptr<Recipe>> Recipe::compile(std::string_view text, std::string_view name) {
+std::unique_ptr<Recipe> Recipe::compile(std::string_view text, std::vector<MappingFault>& faults) {
   const json mapping = json::parse(text, nullptr, false);
-  const std::string who = "mapping " + std::string(name);
-  if (!mapping.is_object()) return fail(Code::invalid_argument, who + ": not a JSON object");
   auto recipe = std::make_unique<Recipe>();
-  RecipeCompiler compiler(name, *recipe);
-  try {
-    TRY(compiler.run(mapping));
-  } catch (const std::exception&) {  // no valid file: commands hold it against the schema first, which knows the line
-    return fail(Code::invalid_argument, who + ": " + compiler.place() + ": " + std::string(not_by_the_schema));
+  if (!mapping.is_object()) {
+    faults.push_back({"", "not a JSON object"});
+    return recipe;
   }
+  RecipeCompiler compiler(*recipe);
+  compiler.run(mapping);
+  for (MappingFault& fault : compiler.take_faults()) faults.push_back(std::move(fault));
   return recipe;
+}
+
+Result<std::unique_ptr<Recipe>> Recipe::compile(std::string_view text, std::string_view name) {
+  std::vector<MappingFault> faults;
+  auto recipe = compile(text, faults);
+  if (faults.empty()) return recipe;
+  std::string message;
+  for (const MappingFault& fault : faults)
+    message.append(message.empty() ? "" : "\n").append("mapping ").append(name).append(": ")
+        .append(fault.key).append(fault.key.empty() ? "" : ": ").append(fault.message);
+  return fail(Code::invalid_argument, std::move(message));
 }
 
 }  // namespace tidewaiter::ingest

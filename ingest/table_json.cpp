@@ -1,56 +1,19 @@
 // Tables as JSON: an array of objects, read as a stream, because a tree of values would not know the lines.
 #include <nlohmann/json.hpp>
 
+#include "ingest/counting_iterator.hpp"
+#include "ingest/json_syntax.hpp"
 #include "ingest/table.hpp"
 
 namespace tidewaiter::ingest {
 namespace {
 
-/// Counts lines while the parser reads; all copies of it count together.
-struct Reached {
-  const char* begin;
-  const char* at;
-  int line = 1;
-  const char* line_begin;
-};
-
-class CountingIterator {
- public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  CountingIterator(const char* at, Reached* reached) : at_(at), reached_(reached) {}
-  reference operator*() const { return *at_; }
-  CountingIterator& operator++() {
-    if (*at_ == '\n') {
-      ++reached_->line;
-      reached_->line_begin = at_ + 1;
-    }
-    reached_->at = ++at_;
-    return *this;
-  }
-  CountingIterator operator++(int) {
-    CountingIterator before = *this;
-    ++*this;
-    return before;
-  }
-  bool operator==(const CountingIterator& other) const { return at_ == other.at_; }
-  bool operator!=(const CountingIterator& other) const { return at_ != other.at_; }
-
- private:
-  const char* at_;
-  Reached* reached_;
-};
-
 using Sax = nlohmann::json_sax<nlohmann::json>;
 
 class TableSax final : public Sax {
  public:
-  TableSax(TableKind kind, Reached& reached, std::vector<Fault>& faults)
-      : maker_(kind, faults), spec_(spec_of(kind)), reached_(reached) {}
+  TableSax(TableKind kind, std::string_view text, Reached& reached, std::vector<Fault>& faults)
+      : maker_(kind, faults), spec_(spec_of(kind)), text_(text), reached_(reached) {}
 
   bool null() override { return place() == Place::cell || odd(); }
   bool boolean(bool) override { return odd(); }
@@ -93,10 +56,10 @@ class TableSax final : public Sax {
     depth_ = depth_ == 3 ? 2 : 0;
     return true;
   }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& error) override {
-    const std::string_view what = error.what();
-    const std::size_t colon = what.find(": ");  // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
-    maker_.wrong(reached_.line, column(1), "", "not JSON: " + std::string(colon == what.npos ? what : what.substr(colon + 2)));
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    const auto fault = json_syntax_fault(text_);
+    if (fault) maker_.wrong(fault->line, fault->column, "", fault->message);
+    else maker_.wrong(reached_.line, column(1), "", "not JSON");
     return false;
   }
 
@@ -107,8 +70,7 @@ class TableSax final : public Sax {
   Place place() const { return static_cast<Place>(depth_); }
   /// Where the token of so many bytes began that was just read.
   int column(std::size_t bytes) const {
-    const auto end = static_cast<std::ptrdiff_t>(reached_.at - reached_.line_begin);
-    return static_cast<int>(std::max<std::ptrdiff_t>(1, end - static_cast<std::ptrdiff_t>(bytes) + 1));
+    return reached_.column_before(bytes);
   }
 
   bool odd() {
@@ -127,6 +89,7 @@ class TableSax final : public Sax {
 
   TableMaker maker_;
   const TableSpec& spec_;
+  std::string_view text_;
   Reached& reached_;
   int depth_ = 0, column_ = -1, line_ = 0;  // depth: outside, in the list, in an object, in its list of words
   std::uint64_t seen_ = 0;
@@ -138,7 +101,7 @@ class TableSax final : public Sax {
 Table read_json_table(TableKind kind, std::string_view text, std::vector<Fault>& faults) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   Reached reached{text.data(), text.data(), 1, text.data()};
-  TableSax sax(kind, reached, faults);
+  TableSax sax(kind, text, reached, faults);
   nlohmann::json::sax_parse(CountingIterator(text.data(), &reached), CountingIterator(text.data() + text.size(), &reached), &sax);
   return sax.take();
 }

@@ -319,10 +319,10 @@ TEST(Formats, what_a_mapping_gets_wrong_comes_with_the_nearest_word) {
   "resorce_type": "b"})"), "3 fields.resorce_type: no such column; did you mean 'resource_type'?");
   EXPECT_EQ(said(R"("fields": {
    "action": {"path": "a",
-     "table": {"x": "raed"}}})"), "3 fields.action: 'raed' is no word of this column; did you mean 'read'?");
+     "table": {"x": "raed"}}})"), "4 fields.action.table.x: 'raed' is no word of this column; did you mean 'read'?");
   EXPECT_EQ(said(R"("fields": {"resource": "a"},
   "defaults": {"family": "agnt"})"), "3 defaults.family: 'agnt' is no word of this column; did you mean 'agent'?");
-  EXPECT_EQ(said(R"("fields": {"time": {"path": "a", "as": "ip"}})"), "2 fields.time: this 'as' does not fit the column");
+  EXPECT_EQ(said(R"("fields": {"time": {"path": "a", "as": "ip"}})"), "2 fields.time.as: 'ip' does not fit this column, which holds a time; what fits: time");
 }
 
 TEST(Formats, names_of_formats_are_those_of_mappings) {
