@@ -1,13 +1,17 @@
 #include "app/command_normalize.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "app/command_store.hpp"
+#include "app/config.hpp"
 #include "app/config_checks.hpp"
 #include "app/sample_messages.hpp"
 #include "app/text_table.hpp"
@@ -30,19 +34,33 @@ int complain(const Error& error) {
   return exit_code(error);
 }
 
+/// What reads files here reads them as they are.
+Result<std::string> uncompressed(const std::string& name, std::string text) {
+  const char* program = text.starts_with("\x1F\x8B") ? "zcat" : text.starts_with("\x28\xB5\x2F\xFD") ? "zstdcat" : nullptr;
+  if (program == nullptr) return text;
+  return fail(Code::invalid_argument, name + ": is compressed; `" + program + " " + (name == "-" ? "FILE" : shell_quoted(name)) +
+                                          " | tidewaiter ... -` reads what is in it");
+}
+
 Result<std::string> text_of(const std::string& file) {
-  if (file == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  if (file == "-") return uncompressed(file, std::string(std::istreambuf_iterator<char>(std::cin), {}));
+  std::error_code error;
+  if (std::filesystem::is_directory(file, error)) return fail(Code::invalid_argument, file + ": is a directory; name the files in it");
   std::ifstream in(file, std::ios::binary);
+  if (!in) {
+    const Code code = errno == EACCES ? Code::permission : Code::invalid_argument;
+    return fail(code, file + ": cannot be read: " + std::strerror(errno));
+  }
   std::string text(std::istreambuf_iterator<char>(in), {});
-  if (!in) return fail(Code::not_found, file + ": cannot be read");
-  return text;
+  if (in.bad()) return fail(Code::disk, file + ": cannot be read to its end");
+  return uncompressed(file, std::move(text));
 }
 
 /// A valid one, or what is wrong with it by line and key.
 Result<ingest::MappingFile> mapping_file(const std::string& name) {
   TRY_ASSIGN(std::string text, text_of(name));
   std::vector<Finding> findings;
-  if (name != "-" && !check_mapping_file(name, findings)) {
+  if (!check_mapping_text(name, text, findings)) {
     std::string message;
     for (const Finding& finding : findings) message += (message.empty() ? "" : "\n") + to_text(finding);
     return fail(Code::invalid_argument, message);
@@ -103,13 +121,26 @@ bool has_unmapped(const Batch& batch) {
   return std::any_of(batch.events.begin(), batch.events.end(), [](const Event& event) { return !event.has(Num::format); });
 }
 
+/// The messages of a file; what its reader should know of how it was cut is said.
+std::vector<SampleMessage> messages_of(const std::string& name, std::string_view text) {
+  std::vector<SampleMessage> messages = sample_messages(text);
+  if (messages.empty()) std::fprintf(stderr, "%s: is empty: there is no message in it\n", name.c_str());
+  for (const SampleMessage& message : messages) {
+    if (message.lines == 1) continue;
+    std::fprintf(stderr, "%s:%zu: a document over %zu lines, read as one message; `tidewaiter ingest` takes each line of a file for "
+                 "one: `jq -c .` puts it into one line\n", name.c_str(), message.line, message.lines);
+    break;
+  }
+  return messages;
+}
+
 /// False when a message was rejected.
 bool normalize(ingest::Parser& parser, const std::string& name, std::string_view text, const NormalizeOptions& options,
                std::int64_t now_ns) {
   Trial trial(parser, name, options.headers, now_ns);
   bool good = true;
   std::string out;
-  for (const SampleMessage& message : sample_messages(text)) {
+  for (const SampleMessage& message : messages_of(name, text)) {
     Batch batch(Trial::arena_bytes(message.text));
     trial.run(batch, message.text, false);
     const Record& record = batch.records.front();
@@ -122,6 +153,10 @@ bool normalize(ingest::Parser& parser, const std::string& name, std::string_view
     } else if (strict_reason != RejectReason::none && begins_like_json(message.text)) {
       std::fprintf(stderr, "%s:%zu: accepted, but %s at byte %zu of the message: a topic with `strict: true` rejects it\n",
                    name.c_str(), message.line, reject_reason_name(strict_reason), place);
+    } else if (message.text.size() > LimitsConfig().message_bytes_max) {
+      std::fprintf(stderr, "%s:%zu: accepted, but with %zu bytes it is larger than `limits.message_bytes_max`, %llu unless configured: "
+                   "beyond that it is rejected\n", name.c_str(), message.line, message.text.size(),
+                   static_cast<unsigned long long>(LimitsConfig().message_bytes_max));
     } else if (!begins_like_json(message.text) && has_unmapped(batch)) {
       std::fprintf(stderr, "%s:%zu: a line whose columns are not known: put its header line before it, or name the columns "
                    "in `formats.text_columns`\n", name.c_str(), message.line);
@@ -180,10 +215,34 @@ void print_explanation(const ingest::Explanation& explanation, const std::vector
   for (const std::string& key : explanation.unread) std::printf("  %s\n", key.c_str());
 }
 
+/// "there is no format 'k8s_audi'; did you mean 'k8s_audit'?"
+std::string no_format(const std::string& name, const std::vector<ingest::MappingFile>& files) {
+  std::vector<std::string> names;
+  for (const ingest::MappingFile& file : files) names.push_back(known_of(file).name);
+  const std::vector<std::string_view> words(names.begin(), names.end());
+  const std::string_view near = nearest_word(name, words);
+  return "there is no format '" + name + "'; " +
+         (near.empty() ? "`tidewaiter formats` lists those that are known" : "did you mean '" + std::string(near) + "'?");
+}
+
 Result<ingest::MappingFile> one_mapping(const std::string& name) {
-  for (ingest::MappingFile& file : ingest::embedded_mappings())
+  std::vector<ingest::MappingFile> files = ingest::embedded_mappings();
+  for (ingest::MappingFile& file : files)
     if (known_of(file).name == name) return std::move(file);
+  std::error_code error;
+  if (name != "-" && !std::filesystem::exists(name, error) && name.find_first_of("./") == std::string::npos)
+    return fail(Code::invalid_argument, no_format(name, files) + " A mapping of one's own is named by its file, and there is none of this name");
   return mapping_file(name);
+}
+
+/// Which of the formats is meant; "" = any.
+Result<std::string> chosen_format(const std::string& name, const std::vector<ingest::MappingFile>& mappings) {
+  if (name == "auto") return std::string();
+  std::vector<ingest::MappingFile> files = ingest::embedded_mappings();
+  files.insert(files.end(), mappings.begin(), mappings.end());
+  for (const ingest::MappingFile& file : files)
+    if (known_of(file).name == name) return name;
+  return fail(Code::invalid_argument, "--format: " + no_format(name, files));
 }
 
 }  // namespace
@@ -192,9 +251,11 @@ int command_normalize(const NormalizeOptions& options) {
   ingest::ParserOptions parser_options;
   parser_options.limits = limits;
   parser_options.strict = options.strict;
-  if (options.format != "auto") parser_options.format = options.format;
   auto mappings = mapping_files(options.mappings);
   if (!mappings) return complain(mappings.error());
+  auto format = chosen_format(options.format, *mappings);
+  if (!format) return complain(format.error());
+  parser_options.format = std::move(*format);
   parser_options.mappings = *mappings;
   auto parser = ingest::Parser::create(std::move(parser_options));
   if (!parser) return complain(parser.error());
@@ -223,7 +284,7 @@ int command_formats(const FormatsOptions& options) {
                     {"description", known.description}, {"example", known.example}});
     table.add({known.name, std::to_string(known.number), std::to_string(known.version), known.description});
   }
-  if (list.empty()) return complain(fail(Code::invalid_argument, "no format '" + options.name + "'"));
+  if (list.empty()) return complain(fail(Code::invalid_argument, no_format(options.name, files)));
   if (options.json) {
     std::printf("%s\n", list.dump(2).c_str());
   } else if (!options.name.empty()) {
@@ -249,7 +310,7 @@ int command_explain_mapping(const ExplainMappingOptions& options) {
   if (!parser) return complain(parser.error());
   Trial trial(**parser, options.sample, options.headers, SystemClock().now_ns());
   int code = exit_ok;
-  for (const SampleMessage& message : sample_messages(*text)) {
+  for (const SampleMessage& message : messages_of(options.sample, *text)) {
     Batch batch(Trial::arena_bytes(message.text));
     const ingest::Explanation explanation = trial.run(batch, message.text, true);
     const Record& record = batch.records.front();

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "app/assemble.hpp"
@@ -84,6 +85,30 @@ void show_progress(const PipelineStatus& status, bool last) {
              status.counters.read, status.detect.alerts, last ? "\n" : "");
 }
 
+/// By reason, those of this run.
+std::map<std::string, std::uint64_t> new_rejects(const store::Counters& before, const store::Counters& after) {
+  std::map<std::string, std::uint64_t> made;
+  for (const auto& [reason, count] : after.rejects_by_reason) {
+    const auto known = before.rejects_by_reason.find(reason);
+    const std::uint64_t old = known == before.rejects_by_reason.end() ? 0 : known->second;
+    if (count > old) made[reason] = count - old;
+  }
+  return made;
+}
+
+/// "3 of them rejected (not_json 2, truncated 1): ..."; "" when none was.
+std::string rejects_text(const std::map<std::string, std::uint64_t>& rejects, const std::string& store) {
+  std::uint64_t total = 0;
+  std::string reasons;
+  for (const auto& [reason, count] : rejects) {
+    total += count;
+    reasons += (reasons.empty() ? "" : ", ") + reason + " " + std::to_string(count);
+  }
+  if (total == 0) return "";
+  return fmt::format("{} of them rejected ({}), for each line of a file is one message; `tidewaiter query --store {} --kind reject` "
+                     "shows them, offset 0 is the first line\n", total, reasons, shell_quoted(store));
+}
+
 Result<int> ingest_files(const IngestOptions& options) {
   Config config = default_config(options.store);
   LoadedPolicy policy;
@@ -122,12 +147,15 @@ Result<int> ingest_files(const IngestOptions& options) {
   if (!drained && !interrupted) return fail(Code::disk, status.reason);
   const std::uint64_t read = status.counters.read - before.read;
   const std::uint64_t duplicates = status.counters.duplicates - before.duplicates;
+  const auto rejects = new_rejects(before, status.counters);
   if (options.json)
     fmt::print("{}\n", nlohmann::json{{"read", read}, {"duplicates", duplicates}, {"stored", read - duplicates},
-                                      {"alerts", status.detect.alerts}, {"interrupted", interrupted}}.dump());
+                                      {"rejects_by_reason", rejects}, {"alerts", status.detect.alerts},
+                                      {"interrupted", interrupted}}.dump());
   else
-    fmt::print("{} records stored, {} were there already; {} alerts in the store{}\n", read - duplicates, duplicates,
-               status.detect.alerts, interrupted ? "; interrupted: the same command goes on from here" : "");
+    fmt::print("{} records stored, {} were there already; {} alerts in the store{}\n{}", read - duplicates, duplicates,
+               status.detect.alerts, interrupted ? "; interrupted: the same command goes on from here" : "",
+               rejects_text(rejects, options.store));
   return exit_ok;
 }
 

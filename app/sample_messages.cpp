@@ -8,71 +8,64 @@ namespace tidewaiter::app {
 namespace {
 
 constexpr ingest::JsonLimits wide{std::size_t{1} << 40, 1024, std::size_t{1} << 40};
-constexpr std::string_view spaces = " \t\r\n";
+constexpr std::string_view spaces = " \t\r\n", byte_order_mark = "\xEF\xBB\xBF";
 
-bool is_document(std::string_view text) { return ingest::check_json(text, wide) == RejectReason::none; }
-
-std::vector<SampleMessage> lines_of(std::string_view file) {
-  std::vector<SampleMessage> messages;
-  std::size_t number = 1;
-  for (std::size_t at = 0; at < file.size(); ++number) {
-    const std::size_t end = std::min(file.find('\n', at), file.size());
-    std::string_view line = file.substr(at, end - at);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    if (line.find_first_not_of(spaces) != std::string_view::npos) messages.push_back({line, number});
-    at = end + 1;
-  }
-  return messages;
+bool begins_like_json(std::string_view text) {
+  if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
+  const std::size_t at = text.find_first_not_of(spaces);
+  return at != std::string_view::npos && (text[at] == '{' || text[at] == '[');
 }
 
-/// Some of the first lines are whole objects by themselves.
-bool is_by_line(const std::vector<SampleMessage>& lines) {
-  constexpr std::size_t looked_at = 5;
-  return std::any_of(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(std::min(lines.size(), looked_at)),
-                     [](const SampleMessage& line) { return line.text.starts_with('{') && is_document(line.text); });
+/// Reason and place, of UTF-8 that is bad behind the document as if the text ended there.
+RejectReason judge(std::string_view text, std::size_t& place) {
+  const RejectReason reason = ingest::check_json(text, wide, &place);
+  if (reason != RejectReason::not_utf8) return reason;
+  const RejectReason before = ingest::check_json(text.substr(0, place), wide, &place);
+  return before == RejectReason::trailing_bytes ? before : reason;
 }
 
-/// End of the object or array that begins at `at`; the end of the file when it is not closed.
-std::size_t balanced_end(std::string_view file, std::size_t at) {
-  std::size_t depth = 0;
-  bool in_string = false;
-  for (; at < file.size(); ++at) {
-    const char c = file[at];
-    if (in_string) {
-      if (c == '\\') ++at;
-      else if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      ++depth;
-    } else if ((c == '}' || c == ']') && --depth == 0) {
-      return at + 1;
-    }
+/// How many bytes of `text` the JSON document takes that begins in its first line and goes on in others; 0 when there is
+/// none. One that is cut off by the end of the text takes all of it. Looks at twice the lines each time, so that a line
+/// that is cut off by itself costs no more than the next one.
+std::size_t document_over_lines(std::string_view text, std::size_t line_bytes) {
+  std::size_t place = 0;
+  for (std::size_t window = line_bytes; judge(text.substr(0, window), place) == RejectReason::truncated;) {
+    if (window == text.size()) return window;
+    window = std::min(text.find('\n', std::min(2 * window + 1, text.size())), text.size());
+    const RejectReason reason = judge(text.substr(0, window), place);
+    if (reason == RejectReason::none) return text.find_last_not_of(spaces, window - 1) + 1;
+    if (reason == RejectReason::trailing_bytes) return text.find_last_not_of(spaces, place - 1) + 1;
   }
-  return file.size();
+  return 0;
 }
 
 }  // namespace
 
 std::vector<SampleMessage> sample_messages(std::string_view file) {
-  const std::size_t first = file.find_first_not_of(spaces);
-  if (first == std::string_view::npos) return {};
-  const auto line_of = [&](std::size_t at) {
-    return 1 + static_cast<std::size_t>(std::count(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
-  };
-  if (is_document(file)) return {{file, line_of(first)}};
-  const std::vector<SampleMessage> lines = lines_of(file);
-  if (is_by_line(lines)) return lines;
-  if (file[first] != '{' && file[first] != '[') return {{file.substr(first), line_of(first)}};
   std::vector<SampleMessage> messages;
-  for (std::size_t at = first; at < file.size();) {
-    const std::size_t end = balanced_end(file, at);
-    messages.push_back({file.substr(at, end - at), line_of(at)});
-    at = std::min(file.find_first_not_of(spaces, end), file.size());
-    if (at < file.size() && file[at] != '{' && file[at] != '[') {
-      messages.back().text = file.substr(static_cast<std::size_t>(messages.back().text.data() - file.data()));
-      break;
+  std::size_t number = 1;
+  for (std::size_t at = 0; at < file.size();) {
+    const std::size_t end = std::min(file.find('\n', at), file.size());
+    std::string_view line = file.substr(at, end - at);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    const std::size_t bytes = begins_like_json(line) ? document_over_lines(file.substr(at), end - at) : 0;
+    if (at + bytes > end) {  // several lines
+      const std::string_view text = file.substr(at, bytes);
+      const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;
+      messages.push_back({text, number, lines});
+      number += lines - 1;
+      at += bytes;
+      const std::size_t next = std::min(file.find_first_not_of(" \t\r", at), file.size());
+      if (next < file.size() && file[next] != '\n') {  // the next one begins in the line that this one ends in
+        at = next;
+        continue;
+      }
+      at = next + 1;
+    } else {
+      if (!line.empty()) messages.push_back({line, number, 1});
+      at = end + 1;
     }
+    ++number;
   }
   return messages;
 }

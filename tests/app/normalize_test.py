@@ -1,4 +1,5 @@
 """`tidewaiter normalize` and `explain-mapping` as a user meets them: what is masked, what is said of broken input."""
+import gzip
 import json
 import os
 import subprocess
@@ -151,6 +152,72 @@ class Normalize(unittest.TestCase):
         code, out, error = run("normalize", "--strict", text=message)
         self.assertEqual((code, out), (1, ""))
         self.assertIn("rejected: not_json at byte 75", error)
+
+    def test_a_format_that_is_nearly_right_comes_with_the_right_one(self):
+        sample = self.write("sample.json", '{"k":1}')
+        for command in (["normalize", "--format", "k8s_audi", sample], ["formats", "k8s_audi"], ["explain-mapping", "k8s_audi", sample]):
+            code, out, error = run(*command)
+            self.assertEqual((code, out), (2, ""), command)
+            self.assertIn("there is no format 'k8s_audi'; did you mean 'k8s_audit'?", error)
+        self.assertIn("`tidewaiter formats` lists those that are known", run("formats", "something_else")[2])
+
+    def test_a_line_of_text_is_a_message_with_its_own_place(self):
+        mapping = self.write("words.json", json.dumps({
+            "format": "words", "number": 1000, "version": 1, "events": ["{text}"], "detect": {"any": [["ts", "user"]]},
+            "text": {"columns": ["ts", "user", "op"], "header": ["ts", "user", "op"]},
+            "fields": {"time": {"path": "ts", "form": "s"}, "principal": "user", "operation": "op"}}))
+        lines = "1793000000 ann get\n\n1793000001 bob put\nop user ts\nget cy 1793000003\nfour words are wrong\n"
+        code, out, error = run("normalize", "--mapping", mapping, "--format", "words", text=lines)
+        self.assertEqual([json.loads(one).get("principal") for one in out.splitlines()], ["ann", "bob", "cy", None])
+        self.assertEqual(code, 0)
+        self.assertRegex(error, "^-:6: a line whose columns are not known[^\n]*\n$")
+        code, out, error = run("normalize", "--mapping", mapping, text=lines)
+        self.assertEqual(code, 1)
+        self.assertRegex(error, "^-:6: rejected: not_json at byte 4 of the message\n$")
+
+    def test_normalize_and_ingest_cut_a_file_alike(self):
+        event = '{"specversion":"1.0","id":"%s","source":"/s","type":"t","data":{"principal":"p"}}'
+        path = self.write("odd.ndjson", "\n".join([
+            "\ufeff" + event % 1, "", event % 2 + "\r", "  ", '{"specversion":', "null", "[1,", event % 3 + " {}", '{"a":"\tb"}', "x y", event % 4]))
+        code, out, error = run("normalize", path)
+        self.assertEqual(code, 1)
+        rejected = [int(one.split(":")[1]) for one in error.splitlines() if ": rejected: " in one]
+        store = os.path.join(self.folder.name, "store")
+        code, said, _ = run("ingest", "--store", store, path)
+        self.assertEqual(code, 0)
+        self.assertIn(f"{len(rejected)} of them rejected (", said)
+        _, rows, _ = run("query", "--store", store, "--format", "ndjson")
+        rows = [row for row in map(json.loads, rows.splitlines()) if row["kind"] in ("event", "unmapped", "reject")]
+        self.assertEqual(sorted(row["offset"] + 1 for row in rows if row["kind"] == "reject"), rejected)
+        self.assertEqual(rejected, [4, 5, 7, 8, 9, 10])
+        self.assertEqual(len([row for row in rows if row["kind"] != "reject"]), len(out.splitlines()))
+
+    def test_a_document_over_several_lines_is_one_message_and_said_to_be(self):
+        audit = {"kind": "Event", "apiVersion": "audit.k8s.io/v1", "verb": "get", "user": {"username": "ann"}}
+        pretty, plain = json.dumps(audit, indent=2), json.dumps(audit)
+        code, out, error = run("normalize", text=f"{plain}\n{pretty}\n\n{plain}\n{pretty} {pretty}\n" + pretty.replace("{", "{,", 1) + "\n")
+        self.assertEqual((code, len(out.splitlines())), (1, 5))
+        self.assertIn("-:2: a document over 8 lines, read as one message; `tidewaiter ingest` takes each line of a file for one", error)
+        self.assertIn("-:27: rejected: not_json at byte 1 of the message", error)
+        code, out, error = run("normalize", text=plain + "\n" + pretty[:-20])
+        self.assertEqual((code, len(out.splitlines())), (1, 1))
+        self.assertIn("-:2: rejected: truncated at byte ", error)
+
+    def test_files_that_cannot_be_read_are_told_apart(self):
+        folder, packed = self.folder.name, os.path.join(self.folder.name, "a.gz")
+        with open(packed, "wb") as file:
+            file.write(gzip.compress(b'{"k":1}'))
+        empty = self.write("empty.json", "")
+        missing = os.path.join(folder, "missing.json")
+        for name, expected in ((folder, "is a directory"), (missing, "cannot be read: No such file"), (packed, f"is compressed; `zcat {packed} | ")):
+            for command in (["normalize", name], ["normalize", "--mapping", name, empty], ["explain-mapping", "okta", name]):
+                code, out, error = run(*command)
+                self.assertEqual((code, out), (2, ""), command)
+                self.assertIn(f"{name}: {expected}", error)
+        for command in (["normalize", empty], ["explain-mapping", "okta", empty]):
+            code, out, error = run(*command)
+            self.assertEqual((code, out), (0, ""), command)
+            self.assertEqual(error, f"{empty}: is empty: there is no message in it\n")
 
     def test_a_byte_order_mark_is_flagged(self):
         code, out, error = run("normalize", text=b"\xef\xbb\xbf" + json.dumps(TRACES).encode())

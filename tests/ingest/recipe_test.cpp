@@ -514,7 +514,7 @@ TEST(Mapping, what_is_no_mapping_by_the_schema_is_told_by_its_place_and_not_in_a
       {detect + R"("fields":{"app":"a"},"marks":[{"flag":"wrapped"}])", "marks[0]"},
       {detect + R"("text":{"columns":["a"]},"fields":{"app":"a"})", "text"},
       {detect + R"("headers":{"prefix":"x"},"fields":{"app":"a"})", "headers"},
-      {R"("detect":{"any":[["k"]],"unless":[{"path":"a"}]},"fields":{"app":"a"})", "detect.unless"},
+      {R"("detect":{"any":[["k"]],"unless":[{"path":"a"}]},"fields":{"app":"a"})", "detect.unless[0]"},
   };
   for (const auto& [rest, place] : cases) {
     const std::string told = wrong(rest);
@@ -570,7 +570,7 @@ TEST(Signatures, a_mapping_says_all_the_places_that_a_signature_needs) {
   const std::string rest = R"("detect":{"any":[["k"]]},"fields":{"resource":"r"},"signature":)";
   EXPECT_NE(wrong(rest + R"([{"payload":"p","signatures":"s"}])").find("payload, payload_type and signatures"), std::string::npos);
   EXPECT_NE(wrong(rest + R"([{"digest":"d"}])").find("digest and signature"), std::string::npos);
-  EXPECT_NE(wrong(rest + R"([{"payload":"p","type":"t"}])").find("signature.type"), std::string::npos);
+  EXPECT_NE(wrong(rest + R"([{"payload":"p","type":"t"}])").find("signature[0].type"), std::string::npos);
   EXPECT_EQ(wrong(rest + R"([{"digest":"d","signature":"s"}])"), "");
 }
 
