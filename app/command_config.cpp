@@ -61,9 +61,9 @@ Result<void> init(const InitOptions& options) {
 
 std::vector<Finding> findings_of(const std::string& file, Config& config) {
   std::vector<Finding> findings;
-  if (const auto tree = read_valid_yaml(file, "config.schema.json", true, findings)) {
-    config = load_config(file, findings);
-    check_connectors(config, *tree, findings);
+  if (auto read = read_config(file, findings)) {
+    config = std::move(read->config);
+    check_connectors(config, read->tree, findings);
     if (!config.policy_file.empty()) load_policy(config.policy_file, findings);
     load_tables(config.enrichment, findings);
   }

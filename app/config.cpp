@@ -1,5 +1,6 @@
 #include "app/config.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -251,8 +252,11 @@ Config default_config(const std::string& store_directory) {
   return config;
 }
 
-std::optional<YamlTree> read_valid_yaml(const std::string& file, std::string_view schema_name, bool expand_environment,
-                                        std::vector<Finding>& findings) {
+namespace {
+
+/// The file as a tree, and where it breaks the schema (JSON pointers). Nothing when it cannot be read as YAML at all.
+std::optional<YamlTree> read_judged_yaml(const std::string& file, std::string_view schema_name, bool expand_environment,
+                                         std::vector<Finding>& findings, std::vector<std::string>& broken) {
   auto text = text_of_file(file);
   if (!text) {
     findings.push_back({file, 0, 0, "", text.error().message});
@@ -260,14 +264,68 @@ std::optional<YamlTree> read_valid_yaml(const std::string& file, std::string_vie
   }
   const std::size_t before = findings.size();
   YamlTree tree = read_yaml(*text, file, expand_environment, findings);
-  if (findings.size() == before) {
-    for (SchemaError& error : validate_by_name(tree.value, schema_name)) {
-      const Place place = tree.place_of(error.pointer);
-      findings.push_back({file, place.line, place.column, key_of_pointer(error.pointer), std::move(error.message)});
-    }
+  const std::size_t read = findings.size();
+  if (read != before && tree.value.is_null()) return std::nullopt;
+  for (SchemaError& error : validate_by_name(tree.value, schema_name)) {
+    broken.push_back(error.pointer);
+    const Place place = tree.place_of(error.pointer);
+    const std::string key = key_of_pointer(error.pointer);
+    const bool is_told = std::any_of(findings.begin() + static_cast<std::ptrdiff_t>(before), findings.begin() + static_cast<std::ptrdiff_t>(read),
+                                     [&](const Finding& one) { return one.key == key && one.line == place.line; });
+    if (!is_told) findings.push_back({file, place.line, place.column, key, std::move(error.message)});
   }
-  if (findings.size() != before) return std::nullopt;
   return tree;
+}
+
+/// Takes out what holds the place: a whole section where its keys belong together.
+void leave_out(nlohmann::json& root, const std::string& pointer) {
+  static const std::set<std::string> of_single_keys = {"formats", "enrichment", "limits", "detect"};
+  const std::size_t end = pointer.find('/', 1);
+  const nlohmann::json::json_pointer section(pointer.substr(0, end));
+  if (pointer.empty() || !root.contains(section)) return;
+  const bool is_inside = end != std::string::npos && of_single_keys.contains(section.back()) && root[section].is_object();
+  if (!is_inside) {
+    root.erase(section.back());
+    return;
+  }
+  const nlohmann::json::json_pointer member(pointer.substr(0, pointer.find('/', end + 1)));
+  if (root.contains(member)) root[section].erase(member.back());
+}
+
+/// What is left fits the schema; false when nothing can be left.
+bool leave_out_all(nlohmann::json& root, std::vector<std::string> broken) {
+  constexpr int rounds_max = 8;
+  for (int round = 0; round < rounds_max && root.is_object(); ++round) {
+    for (const std::string& pointer : broken) leave_out(root, pointer);
+    if (!root.contains("version")) root["version"] = 1;
+    if (!root.contains("store")) root["store"] = {{"directory", "store"}};
+    broken.clear();
+    for (SchemaError& error : validate_by_name(root, "config.schema.json")) broken.push_back(std::move(error.pointer));
+    if (broken.empty()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::optional<YamlTree> read_valid_yaml(const std::string& file, std::string_view schema_name, bool expand_environment,
+                                        std::vector<Finding>& findings) {
+  const std::size_t before = findings.size();
+  std::vector<std::string> broken;
+  auto tree = read_judged_yaml(file, schema_name, expand_environment, findings, broken);
+  return findings.size() == before ? std::move(tree) : std::nullopt;
+}
+
+std::optional<ReadConfig> read_config(const std::string& file, std::vector<Finding>& findings) {
+  const std::size_t before = findings.size();
+  std::vector<std::string> broken;
+  auto tree = read_judged_yaml(file, "config.schema.json", true, findings, broken);
+  if (!tree) return std::nullopt;
+  const bool is_whole = findings.size() == before;
+  if (!broken.empty() && !leave_out_all(tree->value, broken)) return std::nullopt;
+  Config config = typed(tree->value, file);
+  check_meaning(config, *tree, is_whole, findings);
+  return ReadConfig{std::move(config), std::move(*tree)};
 }
 
 LoadedTables load_tables(const EnrichmentConfig& enrichment, std::vector<Finding>& findings) {
@@ -296,11 +354,8 @@ LoadedTables load_tables(const EnrichmentConfig& enrichment, std::vector<Finding
 }
 
 Config load_config(const std::string& file, std::vector<Finding>& findings) {
-  const auto tree = read_valid_yaml(file, "config.schema.json", true, findings);
-  if (!tree) return {};
-  Config config = typed(tree->value, file);
-  check_meaning(config, *tree, findings);
-  return config;
+  auto read = read_config(file, findings);
+  return read ? std::move(read->config) : Config();
 }
 
 Result<Config> load_config(const std::string& file) {

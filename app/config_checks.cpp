@@ -18,7 +18,7 @@ class Checker {
   Checker(const Config& config, const YamlTree& tree, std::vector<Finding>& findings)
       : config_(config), tree_(tree), findings_(findings) {}
 
-  void check() {
+  void check(bool is_whole) {
     check_store();
     check_logs();
     check_sizes();
@@ -27,7 +27,7 @@ class Checker {
     check_kafka_properties();
     check_connector_names();
     check_http();
-    check_memory();
+    if (is_whole) check_memory();
   }
 
  private:
@@ -100,8 +100,11 @@ class Checker {
   }
 
   void check_kafka_properties() {
-    if (const auto refused = ingest::refused_property(config_.kafka.properties))
-      wrong("/kafka/properties/" + refused->name, refused->reason);
+    auto properties = config_.kafka.properties;
+    while (const auto refused = ingest::refused_property(properties)) {
+      wrong(child_pointer("/kafka/properties", refused->name), refused->reason);
+      if (properties.erase(refused->name) == 0) break;
+    }
   }
 
   void check_connector_names() {
@@ -173,8 +176,8 @@ class Checker {
 
 }  // namespace
 
-void check_meaning(const Config& config, const YamlTree& tree, std::vector<Finding>& findings) {
-  Checker(config, tree, findings).check();
+void check_meaning(const Config& config, const YamlTree& tree, bool is_whole, std::vector<Finding>& findings) {
+  Checker(config, tree, findings).check(is_whole);
   check_attestation(config, tree, findings);
 }
 

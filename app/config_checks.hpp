@@ -18,7 +18,18 @@ namespace tidewaiter::app {
 std::optional<YamlTree> read_valid_yaml(const std::string& file, std::string_view schema_name, bool expand_environment,
                                         std::vector<Finding>& findings);
 
-void check_meaning(const Config& config, const YamlTree& tree, std::vector<Finding>& findings);
+/// A configuration as far as it can be read.
+struct ReadConfig {
+  Config config;
+  YamlTree tree;
+};
+
+/// Every mistake is added to `findings`: what breaks the schema is left out, so that the rest is judged all the same.
+/// Nothing when the file is no mapping of keys.
+std::optional<ReadConfig> read_config(const std::string& file, std::vector<Finding>& findings);
+
+/// `is_whole`: nothing was left out, so that its parts can be held against each other.
+void check_meaning(const Config& config, const YamlTree& tree, bool is_whole, std::vector<Finding>& findings);
 
 /// Reads the files that `attestation` names, and whether they hold what they should.
 void check_attestation(const Config& config, const YamlTree& tree, std::vector<Finding>& findings);

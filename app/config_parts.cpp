@@ -145,45 +145,6 @@ std::optional<std::string> check_mapping_file(const std::string& file, std::vect
   return std::nullopt;
 }
 
-namespace {
-
-std::vector<ingest::MappingFile> mappings_of(const std::vector<std::string>& names) {
-  std::vector<ingest::MappingFile> files;
-  for (const std::string& name : names)
-    if (auto text = text_of_file(name)) files.push_back({name, std::move(*text)});
-  return files;
-}
-
-}  // namespace
-
-void check_formats(const Config& config, const YamlTree& tree, std::vector<Finding>& findings) {
-  const FormatsConfig& formats = config.formats;
-  if (formats.mapping_files.empty() && formats.topics.empty() && formats.text_columns.empty()) return;
-  std::vector<std::string> known = ingest::embedded_formats();
-  const std::size_t before = findings.size();
-  for (const std::string& file : formats.mapping_files)
-    if (auto format = check_mapping_file(file, findings)) known.push_back(std::move(*format));
-  if (const auto distinct = ingest::check_distinct(mappings_of(formats.mapping_files)); !distinct) {
-    const Place place = tree.place_of("/formats/mapping_files");
-    findings.push_back({config.file, place.line, place.column, "formats.mapping_files", distinct.error().message});
-  }
-  if (findings.size() != before) return;  // a name may be that of a mapping that does not compile
-  const std::vector<std::string_view> words(known.begin(), known.end());
-  const auto check = [&](const std::string& pointer, const std::string& name) {
-    if (std::find(known.begin(), known.end(), name) != known.end()) return;
-    const std::string_view near = nearest_word(name, words);
-    const Place place = tree.place_of(pointer);
-    findings.push_back({config.file, place.line, place.column, key_of_pointer(pointer),
-                        "there is no mapping for the format '" + name + "'; " +
-                            (near.empty() ? "'tidewaiter formats' lists those that are known"
-                                          : "did you mean '" + std::string(near) + "'?")});
-  };
-  const std::string topics = "/formats/topics", columns = "/formats/text_columns";
-  for (const auto& [topic, entry] : formats.topics)
-    if (entry.format != "auto") check(child_pointer(child_pointer(topics, topic), "format"), entry.format);
-  for (const auto& [format, unused] : formats.text_columns) check(child_pointer(columns, format), format);
-}
-
 void check_connectors(const Config& config, const YamlTree& tree, std::vector<Finding>& findings) {
   const SystemClock clock;
   Metrics metrics;

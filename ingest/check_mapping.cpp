@@ -2,10 +2,13 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "ingest/mapping_review.hpp"
 #include "ingest/parser.hpp"
+#include "ingest/recipe.hpp"
 
 namespace tidewaiter::ingest {
 
@@ -43,6 +46,18 @@ Result<void> check_distinct(const std::vector<MappingFile>& files) {
     }
   }
   return {};
+}
+
+std::optional<std::set<std::string>> line_columns(const MappingFile& file) {
+  std::vector<MappingFault> faults;
+  const auto recipe = Recipe::compile(file.json, faults);
+  if (!faults.empty() || !recipe->is_text) return std::nullopt;
+  std::set<std::string> names(recipe->text_columns.begin(), recipe->text_columns.end());
+  names.insert(recipe->text_header.begin(), recipe->text_header.end());
+  for (const RecipeNode& node : recipe->nodes)
+    if (!node.columns.empty())
+      for (const auto& [name, unused] : node.by_key) names.insert(name);
+  return names;
 }
 
 std::vector<std::string> embedded_formats() {

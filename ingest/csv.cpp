@@ -61,7 +61,7 @@ class CsvReader {
     field.text = rest_.substr(0, end);
     skip(end);
     if (rest_.starts_with('"')) return wrong(line_, column_, "a quotation mark inside of a field without quotes: quote the whole field and write \"\"");
-    if (rest_.starts_with('\r') && !rest_.starts_with("\r\n")) return wrong(line_, column_, "a carriage return that ends no line");
+    if (rest_.starts_with('\r') && !rest_.starts_with("\r\n")) return wrong(line_, column_, "a carriage return that ends no line: end lines with LF or CRLF");
     return true;
   }
 
@@ -132,7 +132,7 @@ Fault fault_at(std::string_view text, std::size_t at, std::string message) {
 std::vector<CsvRow> read_csv(std::string_view text, std::vector<Fault>& faults) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   if (const auto bad = bad_utf8(text)) {
-    faults.push_back(fault_at(text, *bad, "not UTF-8"));
+    faults.push_back(fault_at(text, *bad, "not UTF-8: save the file as UTF-8"));
     return {};
   }
   if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {

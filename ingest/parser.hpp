@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -66,6 +67,9 @@ std::vector<MappingFile> embedded_mappings();
 std::vector<MappingFault> check_mapping(const MappingFile& file);
 /// No two of these files have one format or one number. Error: invalid_argument, naming both.
 Result<void> check_distinct(const std::vector<MappingFile>& files);
+/// The names that columns of its lines may have, those that nothing reads as well; nothing for a mapping that compiles not
+/// or reads no lines.
+std::optional<std::set<std::string>> line_columns(const MappingFile& file);
 /// Names of the formats of the built-in mappings.
 std::vector<std::string> embedded_formats();
 

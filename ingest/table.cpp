@@ -58,6 +58,35 @@ Result<DestinationKey> read_net(std::string_view text, const Ip& base, std::size
   return key;
 }
 
+/// The text without zeros before a number: "010.0.0.0/08" is "10.0.0.0/8".
+std::string without_leading_zeros(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto is_digit = [&](std::size_t at) { return at < text.size() && text[at] >= '0' && text[at] <= '9'; };
+    const bool begins = out.empty() || out.back() == '.' || out.back() == '/' || out.back() == ':';
+    if (!(begins && text[i] == '0' && is_digit(i + 1))) out += text[i];
+  }
+  return out;
+}
+
+/// Of what can be read as a destination, why it cannot be meant; "" = it can.
+std::string destination_slip(std::string_view text) {
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const std::string_view address = text.substr(0, slash);
+  const bool is_number = !address.empty() && address.find_first_not_of("0123456789.") == std::string_view::npos;
+  const bool has_v4_part = is_number || (address.find(':') != std::string_view::npos && address.find('.') != std::string_view::npos);
+  if (const std::string plain = has_v4_part ? without_leading_zeros(text) : std::string(text); plain != text)
+    return "'" + std::string(text) + "' has a number with a zero before it, which is decimal to some programs and octal to others; write '" + plain + "'";
+  std::string_view host = address;
+  if (host.ends_with('.')) host.remove_suffix(1);
+  const std::string_view last = host.substr(host.rfind('.') + 1);  // npos + 1 is 0
+  if (!last.empty() && last.find_first_not_of("0123456789") == std::string_view::npos && address.find(':') == std::string_view::npos && !parse_ip(host))
+    return "'" + std::string(text) + "' is no address, which has four numbers from 0 to 255, and no name of a host ends with a number";
+  if (slash + 1 < text.size() && text[slash + 1] == '0' && slash + 2 < text.size())
+    return "'" + std::string(text) + "' has a zero before the length of its prefix; take it away";
+  return "";
+}
+
 }  // namespace
 
 const TableSpec& spec_of(TableKind kind) { return specs[static_cast<std::size_t>(kind)]; }
@@ -153,6 +182,7 @@ void TableMaker::check_key(TableCell& cell) {
   if (text.size() > spec_.key_bytes_max)
     return bad("is longer than " + std::to_string(spec_.key_bytes_max) + " bytes, which no event's is");
   if (spec_.kind == TableKind::destinations) {
+    if (std::string slip = destination_slip(text); !slip.empty()) return bad(std::move(slip));
     auto key = read_destination(text);
     if (!key) return bad(key.error().message);
     cell.text = key->text();
@@ -190,8 +220,11 @@ Table read_csv_table(TableKind kind, std::string_view text, std::vector<Fault>& 
     if (number >= 0 && std::ranges::count(numbers, number) > 0) maker.wrong(field.line, field.column, field.text, "is there twice");
     numbers.push_back(number);
   }
-  if (std::ranges::count(numbers, 0) == 0)
-    maker.wrong(rows[0][0].line, 1, spec.key, "is missing: the table of " + std::string(spec.name) + " needs this column");
+  if (std::ranges::count(numbers, 0) == 0) {
+    const bool is_one = rows[0].size() == 1 && rows[0][0].text.find_first_of(";\t|") != std::string::npos;
+    maker.wrong(rows[0][0].line, 1, spec.key, "is missing: the table of " + std::string(spec.name) + " needs this column" +
+                                                  (is_one ? "; is the separator another one than the comma?" : ""));
+  }
   if (!faults.empty()) return maker.take();
   for (std::size_t i = 1; i < rows.size() && !maker.full(); ++i) {
     std::vector<TableCell> cells(spec.values.size() + 1);

@@ -132,6 +132,23 @@ TEST(Config, all_mistakes_come_at_once) {
                                               StartsWith("tidewaiter.yaml:5: log_level: expected debug, info, warn or error")));
 }
 
+TEST(Config, what_breaks_the_schema_hides_no_other_mistake) {
+  EXPECT_THAT(findings_of("version: 1\nstore:\n  directory: s\n  zstd_levl: 3\nlogs:\n  - {name: a, retention_days: 1, where: ap == x}\n"
+                          "  - {name: a, retention_days: 2}\nhttp: {api_address: '127.0.0.1:99999'}\nlimits: {depth_max: deep, message_bytes_max: 17MiB}\n"
+                          "kafka:\n  topics: ['^(']\n  properties: {bootstrap.servers: 'x:1', group.id: g, enable.auto.commit: true, auto.offset.reset: error}\n"
+                          "formats: {topics: {t: {format: okat}}, text_columns: 3}\nlog_level: ${TIDEWAITER_NO_SUCH_VARIABLE}\n"),
+              ::testing::UnorderedElementsAre(
+                  HasSubstr(":4: store.zstd_levl: unknown key; did you mean 'zstd_level'?"), HasSubstr(":6: logs[0].where: not a filter: "),
+                  HasSubstr(":7: logs[1].name: 'a' is there twice"), HasSubstr(":8: http.api_address: a port is at most 65535"),
+                  HasSubstr(":9: limits.depth_max: expected a whole number"), HasSubstr(":9: limits.message_bytes_max: expected 64B to 16MiB"),
+                  HasSubstr(":11: kafka.topics[0]: not a regular expression"), HasSubstr(":12: kafka.properties.enable.auto.commit: must stay 'false'"),
+                  HasSubstr(":12: kafka.properties.auto.offset.reset: must be 'earliest'"), HasSubstr(":13: formats.topics.t.format: there is no mapping"),
+                  HasSubstr(":13: formats.text_columns: expected a mapping"), HasSubstr(":14: log_level: the environment variable")));
+  EXPECT_THAT(findings_of("logs:\n  - {name: a, retention_days: 1, where: app == x}\n"),
+              ::testing::UnorderedElementsAre(HasSubstr("the key 'version' is missing"), HasSubstr("the key 'store' is missing"),
+                                              HasSubstr(":2: logs[0].where: the last class takes what is left")));
+}
+
 TEST(Config, what_is_missing_is_named) {
   EXPECT_EQ(finding_of("version: 1\n"), "tidewaiter.yaml:1: the key 'store' is missing");
   EXPECT_THAT(finding_of(""), HasSubstr("expected a mapping, found nothing"));
@@ -330,6 +347,31 @@ TEST(Formats, names_of_formats_are_those_of_mappings) {
               HasSubstr("tidewaiter.yaml:5: formats.topics.t.format: there is no mapping for the format 'k8s_audti'; did you mean 'k8s_audit'?"));
   EXPECT_THAT(finding_of(std::string(small) + "formats:\n  text_columns:\n    vpc_flwo: [version]\n"), HasSubstr("did you mean 'vpc_flow'?"));
   EXPECT_TRUE(findings_of(std::string(small) + "formats: {topics: {t: {format: vpc_flow}, u: {strict: true}}, text_columns: {vpc_flow: [version]}}\n").empty());
+}
+
+TEST(Formats, columns_of_lines_are_named_for_formats_of_lines_and_as_these_know_them) {
+  const auto said = [](const std::string& columns) { return findings_of(std::string(small) + "formats:\n  text_columns:\n    " + columns + "\n"); };
+  EXPECT_THAT(said("okta: [uuid]"), ::testing::ElementsAre("tidewaiter.yaml:5: formats.text_columns.okta: 'okta' is no format of lines of words, so that its messages have no columns"));
+  EXPECT_THAT(said("vpc_flow: [version, dstadr, bytes, version]"),
+              ::testing::UnorderedElementsAre("tidewaiter.yaml:5: formats.text_columns.vpc_flow[1]: no column of 'vpc_flow' is called 'dstadr'; did you mean 'dstaddr'?",
+                                              "tidewaiter.yaml:5: formats.text_columns.vpc_flow[3]: 'version' is there twice"));
+  EXPECT_THAT(said("vpc_flow: [DstAddr]"), ::testing::ElementsAre(HasSubstr("did you mean 'dstAddr'?")));
+  EXPECT_THAT(said("vpc_flow: [version, something-else, dstaddr]"), ::testing::IsEmpty()) << "a column that nothing reads";
+}
+
+TEST(Formats, a_mapping_with_mistakes_hides_no_wrong_name) {
+  const Folder folder;
+  folder.write("m.json", R"({"format": "mine", "number": 1000, "version": 0, "detect": {"any": [["k"]]}, "fields": {"app": "k"}})");
+  folder.write("n.json", "{");
+  const auto said = [&](const std::string& files) {
+    std::vector<Finding> findings;
+    load_config(folder.write("c.yaml", std::string(small) + "formats: {mapping_files: [" + files + "], topics: {t: {format: mine}, u: {format: okat}}}\n"), findings);
+    std::string all;
+    for (const Finding& one : findings) all += std::filesystem::path(one.file).filename().string() + ":" + one.key + " ";
+    return all;
+  };
+  EXPECT_EQ(said("m.json"), "m.json:version c.yaml:formats.topics.u.format ");
+  EXPECT_EQ(said("m.json, n.json"), "m.json:version n.json: ");
 }
 
 TEST(Tables, are_read_by_the_ending_of_their_names) {

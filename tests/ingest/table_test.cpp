@@ -108,6 +108,24 @@ TEST(Tables, ways_of_writing_a_destination_are_one) {
   EXPECT_THAT(text("fe80::1%eth0"), HasSubstr("is neither a host"));
 }
 
+TEST(Tables, what_only_some_programs_read_as_an_address_is_a_mistake_with_its_remedy) {
+  const auto said = [](const std::string& key) {
+    const auto csv = faults_of(TableKind::destinations, "destination,dst_category\n" + key + ",a\n");
+    const auto json = faults_of(TableKind::destinations, "[\n{\"destination\":\"" + key + "\",\"dst_category\":\"a\"}]");
+    EXPECT_EQ(csv.size(), json.size()) << key;
+    return csv.empty() ? "" : csv.front();
+  };
+  EXPECT_THAT(said("010.0.0.0/8"), HasSubstr("2:1 destination: '010.0.0.0/8' has a number with a zero before it, which is decimal to some programs and octal to others; write '10.0.0.0/8'"));
+  EXPECT_THAT(said("10.01.0.0/16"), HasSubstr("write '10.1.0.0/16'"));
+  EXPECT_THAT(said("::ffff:10.0.0.01"), HasSubstr("write '::ffff:10.0.0.1'"));
+  EXPECT_THAT(said("10.0.0.0/08"), HasSubstr("write '10.0.0.0/8'"));
+  EXPECT_THAT(said("fd00::/08"), HasSubstr("has a zero before the length of its prefix"));
+  for (const char* none : {"1.2.3.4.5", "10.0.0", "256.1.1.1", "1.2.3.4.5/24", "10", "corp.example.7", "10.0.0/8"})
+    EXPECT_THAT(said(none), HasSubstr("2:1 destination: '" + std::string(none) + "' is no address, which has four numbers")) << none;
+  for (const char* fine : {"10.0.0.0/8", "0.0.0.0/0", "10.20.30.0/24", "192.0.2.1", "fd00::/8", "::/0", "7.corp.example", "host7", "a.b7", "01.example"})
+    EXPECT_EQ(said(fine), "") << fine;
+}
+
 TEST(Tables, mistakes_in_json_have_their_line_too) {
   EXPECT_THAT(faults_of(TableKind::apps, "[\n {\"app\": \"a\",\n  \"risk_tier\": \"hihg\"},\n {\"risk_tier\": \"low\"}]"),
               ElementsAre("3:16 risk_tier: 'hihg' is unknown; did you mean 'high'?", HasSubstr("4:")));
