@@ -56,24 +56,18 @@ Result<std::string> text_of(const std::string& file) {
   return uncompressed(file, std::move(text));
 }
 
-/// A valid one, or what is wrong with it by line and key.
-Result<ingest::MappingFile> mapping_file(const std::string& name) {
-  TRY_ASSIGN(std::string text, text_of(name));
-  std::vector<Finding> findings;
-  if (!check_mapping_text(name, text, findings)) {
-    std::string message;
-    for (const Finding& finding : findings) message += (message.empty() ? "" : "\n") + to_text(finding);
-    return fail(Code::invalid_argument, message);
-  }
-  return ingest::MappingFile{name, std::move(text)};
-}
-
+/// Valid ones, or everything that is wrong with them by file, line and key.
 Result<std::vector<ingest::MappingFile>> mapping_files(const std::vector<std::string>& names) {
   std::vector<ingest::MappingFile> files;
+  std::vector<Finding> findings;
   for (const std::string& name : names) {
-    TRY_ASSIGN(ingest::MappingFile file, mapping_file(name));
-    files.push_back(std::move(file));
+    TRY_ASSIGN(std::string text, text_of(name));
+    check_mapping_text(name, text, findings);
+    files.push_back({name, std::move(text)});
   }
+  std::string message;
+  for (const Finding& finding : findings) message += (message.empty() ? "" : "\n") + to_text(finding);
+  if (!findings.empty()) return fail(Code::invalid_argument, std::move(message));
   return files;
 }
 
@@ -205,8 +199,10 @@ std::string value_of(const Json& event, std::string_view column) {
 
 void print_explanation(const ingest::Explanation& explanation, const std::vector<Json>& events, bool unmapped) {
   if (unmapped) std::printf("No event of this format: the message would be one unmapped event.\n");
+  if (events.empty()) return (void)std::printf("No event: a header line, which names the columns of the lines behind it.\n");
   for (std::size_t sub = 0; sub < events.size() && !unmapped; ++sub) {
-    std::printf("event %zu\n", sub);
+    const bool is_of_format = events[sub].contains("format");
+    std::printf("event %zu%s\n", sub, is_of_format ? "" : ": not of this format, and so unmapped");
     for (const auto& line : explanation.lines)
       if (line.sub == sub)
         std::printf("  %-28s %-44s %s\n", line.column.c_str(), line.source.c_str(), value_of(events[sub], line.column).c_str());
@@ -232,7 +228,8 @@ Result<ingest::MappingFile> one_mapping(const std::string& name) {
   std::error_code error;
   if (name != "-" && !std::filesystem::exists(name, error) && name.find_first_of("./") == std::string::npos)
     return fail(Code::invalid_argument, no_format(name, files) + " A mapping of one's own is named by its file, and there is none of this name");
-  return mapping_file(name);
+  TRY_ASSIGN(std::vector<ingest::MappingFile> own, mapping_files({name}));
+  return std::move(own.front());
 }
 
 /// Which of the formats is meant; "" = any.
@@ -310,7 +307,9 @@ int command_explain_mapping(const ExplainMappingOptions& options) {
   if (!parser) return complain(parser.error());
   Trial trial(**parser, options.sample, options.headers, SystemClock().now_ns());
   int code = exit_ok;
-  for (const SampleMessage& message : messages_of(options.sample, *text)) {
+  const std::vector<SampleMessage> messages = messages_of(options.sample, *text);
+  for (const SampleMessage& message : messages) {
+    if (messages.size() > 1 && !options.json) std::printf("%s:%zu\n", options.sample.c_str(), message.line);
     Batch batch(Trial::arena_bytes(message.text));
     const ingest::Explanation explanation = trial.run(batch, message.text, true);
     const Record& record = batch.records.front();

@@ -165,8 +165,14 @@ LoadedPolicy load_policy(const std::string& file, std::vector<Finding>& findings
   LoadedPolicy policy;
   policy.json = tree.value.dump();
   policy.hash = to_hex(as_view(sha256(policy.json)));
-  if (auto parsed = detect::Policy::parse(policy.json); !parsed)
-    findings.push_back(finding_of(file, tree, parsed.error().message));
+  if (auto parsed = detect::Policy::parse(policy.json); !parsed) {
+    constexpr std::string_view next = "\npolicy: ";  // a filter's message has lines of its own
+    std::string_view rest = parsed.error().message;
+    for (std::size_t end = 0; end != std::string_view::npos; rest.remove_prefix(end == std::string_view::npos ? 0 : end + 1)) {
+      end = rest.find(next);
+      findings.push_back(finding_of(file, tree, std::string(rest.substr(0, end))));
+    }
+  }
   return policy;
 }
 

@@ -243,8 +243,11 @@ class Explainer {
     for (SchemaError& error : best) {
       const std::string beside = known_elsewhere(value, parts, error.pointer, at);
       if (!beside.empty()) error.message = beside;
+      const bool is_told = error.pointer != at && std::any_of(errors_.begin(), errors_.end(), [&](const SchemaError& one) {
+        return one.pointer == error.pointer;  // by what holds for all of the forms
+      });
+      if (!is_told) errors_.push_back(std::move(error));
     }
-    errors_.insert(errors_.end(), best.begin(), best.end());
   }
 
   /// Of an unknown key of an object that another of the forms knows: with which of the other keys it does not go.

@@ -184,6 +184,7 @@ Result<DestinationGroup> parse_group(Object object) {
   TRY_ASSIGN(group.hosts, object.texts("hosts"));
   TRY_ASSIGN(group.nets, parse_nets(object, "cidrs"));
   TRY(object.text("description", false));
+  Result<void> all;
   TRY(object.finish());
   return group;
 }
@@ -330,17 +331,26 @@ Result<Exception> parse_exception(Object object, const std::set<std::string>& kn
   return exception;
 }
 
+/// What is wrong with either, one a line.
+Result<void> both(const Result<void>& first, const Result<void>& second) {
+  if (first) return second;
+  if (second) return first;
+  return fail(Code::invalid_argument, first.error().message + "\n" + second.error().message);
+}
+
+/// Of every item what is wrong with it, one a line.
 template <class Parse>
 Result<void> each(Object& object, std::string_view key, const Parse& parse) {
   const Json* list = object.find(key);
   if (list == nullptr) return {};
   if (!list->is_array()) return wrong(object.at(key), "expected a list");
+  Result<void> all;
   for (std::size_t i = 0; i < list->size(); ++i) {
     const std::string path = object.at(key) + '[' + std::to_string(i) + ']';
-    if (!(*list)[i].is_object()) return wrong(path, "expected an object");
-    TRY(parse(Object((*list)[i], path)));
+    if (!(*list)[i].is_object()) all = both(all, wrong(path, "expected an object"));
+    else all = both(all, parse(Object((*list)[i], path)));
   }
-  return {};
+  return all;
 }
 
 Result<void> parse_policy(const Json& json, Policy::Compiled& out) {
@@ -348,7 +358,8 @@ Result<void> parse_policy(const Json& json, Policy::Compiled& out) {
   const Json* version = object.find("version");
   if (version == nullptr || *version != 1) return wrong("version", "must be 1");
   TRY(object.text("description", false));
-  TRY(each(object, "destinations", [&](Object item) -> Result<void> {
+  Result<void> all;
+  all = both(all, each(object, "destinations", [&](Object item) -> Result<void> {
     TRY_ASSIGN(auto group, parse_group(std::move(item)));
     out.destinations.push_back(std::move(group));
     return {};
@@ -356,24 +367,25 @@ Result<void> parse_policy(const Json& json, Policy::Compiled& out) {
   if (const Json* sampling = object.find("sampling")) {
     if (!sampling->is_object()) return wrong("sampling", "expected an object");
     auto parsed = Sampling::parse(sampling->dump());
-    if (!parsed) return fail(Code::invalid_argument, "policy: sampling." + parsed.error().message);
-    out.sampling = std::move(*parsed);
+    if (parsed) out.sampling = std::move(*parsed);
+    else all = both(all, fail(Code::invalid_argument, "policy: sampling." + parsed.error().message));
   }
   std::set<std::string> ids;
-  TRY(each(object, "rules", [&](Object item) -> Result<void> {
+  all = both(all, each(object, "rules", [&](Object item) -> Result<void> {
     const std::string path = item.path();
+    if (const Json* id = item.find("id"); id != nullptr && id->is_string() && !ids.insert(id->get<std::string>()).second)
+      return wrong(path + ".id", "'" + id->get<std::string>() + "' stands twice");
     TRY_ASSIGN(auto rule, parse_rule(std::move(item)));
-    if (!ids.insert(rule.id).second) return wrong(path + ".id", "'" + rule.id + "' stands twice");
     out.demands_attestations = out.demands_attestations || (rule.enabled && rule.type == RuleType::attestation);
     out.rules.push_back(std::move(rule));
     return {};
   }));
-  TRY(each(object, "exceptions", [&](Object item) -> Result<void> {
+  all = both(all, each(object, "exceptions", [&](Object item) -> Result<void> {
     TRY_ASSIGN(auto exception, parse_exception(std::move(item), ids));
     out.exceptions.push_back(std::move(exception));
     return {};
   }));
-  return object.finish();
+  return both(all, object.finish());
 }
 
 }  // namespace

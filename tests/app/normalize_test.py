@@ -175,6 +175,24 @@ class Normalize(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertRegex(error, "^-:6: rejected: not_json at byte 4 of the message\n$")
 
+    def test_explain_mapping_tells_header_lines_and_strange_lines_by_their_place(self):
+        flow = "version account-id interface-id srcaddr dstaddr\n2 1 eni-1 10.0.0.1 198.51.100.7\nnot five words\n"
+        sample = self.write("flow.log", flow)
+        code, out, _ = run("explain-mapping", "vpc_flow", sample)
+        self.assertEqual(code, 0)
+        first, second, third = out.split(f"{sample}:")[1:]
+        self.assertTrue(first.startswith("1\nNo event: a header line, which names the columns"), first)
+        self.assertRegex(second, r"^2\nevent 0\n(.*\n)*  dst_ip +\S+ +198\.51\.100\.7\n")
+        self.assertTrue(third.startswith("3\nevent 0: not of this format, and so unmapped\n"), third)
+
+    def test_mistakes_of_several_mapping_files_come_at_once(self):
+        one, other = self.write("one.json", "{,}"), self.write("other.json", "[]")
+        code, out, error = run("normalize", "--mapping", one, "--mapping", other, text="{}")
+        self.assertEqual((code, out), (2, ""))
+        self.assertEqual(len(error.splitlines()), 2)
+        self.assertIn(f"{one}:1: not JSON: column 2: expected a key in double quotation marks, found ','", error)
+        self.assertIn(f"{other}:1: expected a mapping, found a list", error)
+
     def test_normalize_and_ingest_cut_a_file_alike(self):
         event = '{"specversion":"1.0","id":"%s","source":"/s","type":"t","data":{"principal":"p"}}'
         path = self.write("odd.ndjson", "\n".join([

@@ -421,6 +421,27 @@ TEST(Policy, no_file_is_a_policy_without_rules) {
   EXPECT_EQ(detect::Policy::parse(policy->json)->rule_count(), 0u);
 }
 
+TEST(Policy, a_type_that_nobody_knows_is_told_once) {
+  const Folder folder;
+  std::vector<Finding> findings;
+  load_policy(folder.write("p.yaml", "version: 1\nrules:\n  - {id: a, type: wher, where: app == x}\n"), findings);
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_THAT(findings[0].message, HasSubstr("found 'wher'; did you mean 'where'?"));
+}
+
+TEST(Policy, mistakes_of_several_rules_come_at_once) {
+  const Folder folder;
+  std::vector<Finding> findings;
+  load_policy(folder.write("p.yaml", "version: 1\nrules:\n  - {id: a, type: where, severity: high, where: risk_teir == high}\n"
+                                     "  - {id: b, type: where, severity: high, where: app == x}\n  - {id: b, type: where, severity: high, where: ap == x}\n"
+                                     "exceptions:\n  - {id: e, owner: o, reason: r, until: 2030-01-01T00:00:00Z, rules: [c]}\n"
+                                     "  - {id: f, owner: o, reason: r, until: 2030-01-01T00:00:00Z, rules: [a]}\n"), findings);
+  std::vector<std::string> said;
+  for (const Finding& one : findings) said.push_back(std::to_string(one.line) + " " + one.key + ": " + one.message);
+  EXPECT_THAT(said, ElementsAre(AllOf(StartsWith("3 rules[0].where: "), HasSubstr("did you mean 'risk_tier'?")), "5 rules[2].id: 'b' stands twice",
+                                "7 exceptions[0].rules: there is no rule 'c'"));
+}
+
 TEST(Policy, a_mistake_is_named_by_its_line) {
   const Folder folder;
   std::vector<Finding> findings;
