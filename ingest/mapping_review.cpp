@@ -115,8 +115,24 @@ class Reviewer {
         seen.push_back(word);
       }
     }
+    for (const auto& word : lines["columns"]) names_.push_back(word.get<std::string>());
+    const std::size_t columns = names_.size();
+    for (std::size_t i = 0; i < lines["header"].size(); ++i) {
+      const auto word = lines["header"][i].get<std::string>();
+      const std::string near = near_column(word, columns);
+      if (!near.empty()) wrong("text.header[" + std::to_string(i) + "]", "no column is called '" + word + "'; did you mean '" + near + "'?");
+      names_.push_back(word);
+    }
     if (lines.contains("words_min") && lines["words_min"].get<std::size_t>() > lines.at("columns").size())
       wrong("text.words_min", "is more than there are columns, " + std::to_string(lines["columns"].size()));
+  }
+
+  /// The column that a name is nearly; "" when it is one itself, or like none. Of the first so many names.
+  std::string near_column(const std::string& name, std::size_t count) const {
+    const auto end = names_.begin() + static_cast<std::ptrdiff_t>(count);
+    if (std::find(names_.begin(), end, name) != end) return "";
+    const auto near = std::find_if(names_.begin(), end, [&](const std::string& one) { return is_nearly(name, one); });
+    return near == end ? "" : *near;
   }
 
   /// A key that nobody knows may be one of those that the others are judged by, written wrong.
@@ -137,6 +153,7 @@ class Reviewer {
       const auto place = places[i].get<std::string>();
       const std::string key = "events[" + std::to_string(i) + "]";
       if (!place.empty()) review_path(place, key, true);
+      only_lines_ = only_lines_ && place.ends_with("{text}");
       if (place.find("{text}") != std::string::npos) {
         has_lines = true;
         if (!mapping_.contains("text")) wrong(key, "{text} needs the key 'text', which names the columns of the lines");
@@ -173,7 +190,14 @@ class Reviewer {
   void review_path(const std::string& path, const std::string& key, bool is_place = false) {
     if (std::string slip = path_slip(path); !slip.empty()) return wrong(key, "path '" + path + "': " + slip);
     const auto parsed = parse_path(path);
-    if (!parsed || is_place || parsed->up == 0) return;
+    if (!parsed || is_place) return;
+    const bool is_column = only_lines_ && parsed->origin == ParsedPath::Origin::event && parsed->up == 0 && parsed->ways.size() == 1;
+    if (is_column && !parsed->ways[0].empty() && parsed->ways[0][0].kind == PathStep::Kind::key) {
+      const std::string& name = parsed->ways[0][0].key;
+      if (const std::string near = near_column(name, names_.size()); !near.empty())
+        return wrong(key, "path '" + path + "': no column is called '" + name + "'; did you mean '" + near + "'?");
+    }
+    if (parsed->up == 0) return;
     if (parsed->origin == ParsedPath::Origin::root)
       return wrong(key, "path '" + path + "': nothing stands outside of the root of the message; take '/' or '^' away");
     if (parsed->up > levels_max_)
@@ -301,6 +325,8 @@ class Reviewer {
 
   const json& mapping_;
   int levels_max_ = 0;
+  std::vector<std::string> names_;  // of the columns of lines, those that only header lines have at the end
+  bool only_lines_ = true;          // events are lines of words, wherever they stand
   std::vector<MappingFault> faults_;
 };
 

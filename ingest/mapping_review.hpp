@@ -13,6 +13,9 @@ namespace tidewaiter::ingest {
 /// All that is found; nothing for a text that is no JSON object.
 std::vector<MappingFault> review_mapping(std::string_view json);
 
+/// The same but for the case and one letter too many, too few, another one, or two in the wrong order.
+bool is_nearly(std::string_view written, std::string_view word);
+
 /// What cannot be meant by a path, in words; "" = nothing. `parse_path` judges its grammar.
 std::string path_slip(std::string_view path);
 

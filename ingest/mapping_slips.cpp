@@ -10,19 +10,41 @@ namespace {
 
 constexpr std::string_view quote_it = " (a key of this name stands in single quotation marks)";
 
-/// The path with what stands in quotation marks blotted out, its length kept.
+/// The path with what stands in quotation marks blotted out, the marks as well; its length is kept.
 std::string without_quoted(std::string_view path) {
   std::string bare(path);
   bool inside = false;
-  for (std::size_t i = 0; i < bare.size(); ++i) {
-    const bool may_open = i == 0 || bare[i - 1] == '.' || bare[i - 1] == '/' || bare[i - 1] == '^';
-    if (path[i] == '\'' && (inside || may_open)) inside = !inside;
-    else if (inside) bare[i] = 'q';
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    const bool may_open = i == 0 || path[i - 1] == '.' || path[i - 1] == '/' || path[i - 1] == '^';
+    const bool is_mark = path[i] == '\'' && (inside || may_open);
+    if (is_mark || inside) bare[i] = 'q';
+    if (is_mark) inside = !inside;
   }
   return bare;
 }
 
-/// The same but for the case and one letter too many, too few, another one or two in the wrong order.
+/// The first character that has a meaning in paths and stands where it has none; npos = there is none.
+std::size_t stray_mark(std::string_view bare) {
+  char open = 0;
+  std::size_t at = std::min(bare.find_first_not_of("/^"), bare.size());
+  for (; at < bare.size(); ++at) {
+    const char c = bare[at];
+    const bool begins_key = at == 0 || std::string_view("./^").find(bare[at - 1]) != std::string_view::npos;
+    if (open != 0) {
+      if (c == open) open = 0;
+    } else if (c == '[' || c == '{') {
+      open = c == '[' ? ']' : '}';
+    } else if (c == '(' && begins_key) {
+      open = ')';
+    } else if (std::string_view("]})(|^'").find(c) != std::string_view::npos) {
+      return at;
+    }
+  }
+  return std::string_view::npos;
+}
+
+}  // namespace
+
 bool is_nearly(std::string_view written, std::string_view word) {
   std::string text(written);
   for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
@@ -34,6 +56,8 @@ bool is_nearly(std::string_view written, std::string_view word) {
     return true;
   return behind(left, 1) == behind(right, 1) || behind(left, 1) == right || left == behind(right, 1);
 }
+
+namespace {
 
 std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
 
@@ -70,6 +94,8 @@ std::string path_slip(std::string_view path) {
     return "'*' has no meaning in a path: [] stands for the elements of a list, (one|other) for one of several keys" + std::string(quote_it);
   for (const std::string_view empty : {"(|", "||", "|)", "()"})
     if (bare.find(empty) != std::string::npos) return "a key is missing in the parentheses, at " + quoted(empty);
+  if (const std::size_t at = stray_mark(bare); at != std::string_view::npos)
+    return quoted(bare.substr(at, 1)) + " stands where it has no meaning, at " + quoted(path.substr(at)) + std::string(quote_it);
   for (std::size_t at = bare.find(' '); at != std::string::npos; at = bare.find(' ', at + 1)) {
     constexpr std::string_view edges = ".[{]}^/";
     const bool begins = at == 0 || edges.find(bare[at - 1]) != std::string_view::npos;

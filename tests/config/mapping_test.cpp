@@ -117,6 +117,8 @@ TEST(MappingFile, paths_that_can_be_read_and_not_be_meant_are_mistakes) {
   EXPECT_THAT(path("$.site"), HasSubstr("without '$'"));
   EXPECT_THAT(path("(a|)"), HasSubstr("a key is missing in the parentheses"));
   EXPECT_THAT(path("site "), HasSubstr("a space at the beginning or the end of a key"));
+  for (const char* stray : {"site}", "si]te", "si^te", "si(te", "a|b", "'a'b", "it's", "(a|b)c)"}) EXPECT_NE(path(stray), "") << stray;
+  EXPECT_THAT(path("a.si]te"), HasSubstr("']' stands where it has no meaning, at ']te'"));
   for (const char* fine : {"^^.site", "'headr:site'", "'@kye'", "a.'x*y'.b", "@timestamp", "@raw", "@key", "header:Site", "=literal",
                            "'$'.site", "urn:site", "a key.b", "(a|b).c", "site[-1]"})
     EXPECT_EQ(path(fine), "") << fine;
@@ -150,6 +152,18 @@ TEST(MappingFile, lines_and_their_columns_go_together) {
   EXPECT_THAT(faults_with("\"defaults\"", R"("text": {"columns": ["a", "b", "a"], "header": ["a", "b"], "words_min": 4}, "defaults")"),
               ElementsAre("12 text.columns[2]: 'a' is there twice", "12 text.words_min: is more than there are columns, 3",
                           StartsWith("12 text: none of 'events' is read as lines")));
+}
+
+TEST(MappingFile, names_of_columns_of_lines_are_those_of_text) {
+  const auto lines = [](const std::string& header, const std::string& user) {
+    return faults_of(R"({"format": "w", "number": 1000, "version": 1, "events": ["{text}"], "detect": {"any": [["ts"]]},
+ "text": {"columns": ["ts", "user", "op"], "header": )" + header + "},\n \"fields\": {\"principal\": \"" + user + "\"}}");
+  };
+  EXPECT_THAT(lines(R"(["ts", "user"])", "user"), IsEmpty());
+  EXPECT_THAT(lines(R"(["ts", "user", "bytes"])", "bytes"), IsEmpty()) << "a column of header lines alone";
+  EXPECT_THAT(lines(R"(["ts", "user"])", "team"), IsEmpty()) << "a header line may have it";
+  EXPECT_THAT(lines(R"(["ts", "usr"])", "user"), ElementsAre("2 text.header[1]: no column is called 'usr'; did you mean 'user'?"));
+  EXPECT_THAT(lines(R"(["ts", "op"])", "usre"), ElementsAre("3 fields.principal: path 'usre': no column is called 'usre'; did you mean 'user'?"));
 }
 
 TEST(MappingFile, names_with_a_meaning_of_their_own_are_taken) {
