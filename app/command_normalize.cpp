@@ -320,14 +320,18 @@ int command_explain_mapping(const ExplainMappingOptions& options) {
       events.push_back(Json::parse(store::mask_secrets(out)));
     }
     if (record.kind == RecordKind::reject) {
-      std::printf("rejected: %s\n", reject_reason_name(record.reason));
+      std::size_t place = 0;
+      ingest::check_json(message.text, limits, &place);
+      const char* reason = reject_reason_name(record.reason);
+      if (options.json) std::printf("%s\n", Json{{"line", message.line}, {"rejected", reason}, {"byte", place}}.dump(2).c_str());
+      else std::printf("rejected: %s at byte %zu of the message\n", reason, place);
       code = exit_finding;
     } else if (options.json) {
       Json lines = Json::array();
       for (const auto& line : explanation.lines)
         lines.push_back({{"event", line.sub}, {"column", line.column}, {"from", line.source},
                          {"value", value_of(events.at(line.sub), line.column)}});
-      std::printf("%s\n", Json{{"mapped", record.kind == RecordKind::event}, {"columns", lines},
+      std::printf("%s\n", Json{{"line", message.line}, {"mapped", record.kind == RecordKind::event}, {"columns", lines},
                                {"unread", explanation.unread}}.dump(2).c_str());
     } else {
       print_explanation(explanation, events, record.kind != RecordKind::event);

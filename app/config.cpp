@@ -230,12 +230,29 @@ Result<std::string> text_of_file(const std::string& file, std::uintmax_t bytes_m
   return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
 }
 
+namespace {
+
+/// What came out of a file must not steer the terminal that it is shown on; a filter's message has lines of its own.
+std::string harmless(std::string_view text, bool has_lines) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool is_control = byte < 0x20 || byte == 0x7F;
+    if (!is_control || (has_lines && c == '\n')) out += c;
+    else out.append("\\x").append(1, digits[byte >> 4]).append(1, digits[byte & 15]);
+  }
+  return out;
+}
+
+}  // namespace
+
 std::string to_text(const Finding& finding) {
   std::string text = finding.file + ":";
   if (finding.line > 0) text += std::to_string(finding.line) + ":";
   text += " ";
-  if (!finding.key.empty()) text += finding.key + ": ";
-  return text + finding.message;
+  if (!finding.key.empty()) text += harmless(finding.key, false) + ": ";
+  return text + harmless(finding.message, true);
 }
 
 Config default_config(const std::string& store_directory) {

@@ -30,7 +30,7 @@ RejectReason judge(std::string_view text, std::size_t& place) {
 std::size_t document_over_lines(std::string_view text, std::size_t line_bytes) {
   std::size_t place = 0;
   for (std::size_t window = line_bytes; judge(text.substr(0, window), place) == RejectReason::truncated;) {
-    if (window == text.size()) return window;
+    if (window == text.size()) return text.find_last_not_of(spaces) + 1;
     window = std::min(text.find('\n', std::min(2 * window + 1, text.size())), text.size());
     const RejectReason reason = judge(text.substr(0, window), place);
     if (reason == RejectReason::none) return text.find_last_not_of(spaces, window - 1) + 1;

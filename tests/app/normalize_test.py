@@ -185,6 +185,21 @@ class Normalize(unittest.TestCase):
         self.assertRegex(second, r"^2\nevent 0\n(.*\n)*  dst_ip +\S+ +198\.51\.100\.7\n")
         self.assertTrue(third.startswith("3\nevent 0: not of this format, and so unmapped\n"), third)
 
+    def test_explain_mapping_tells_rejects_with_their_place(self):
+        sample = self.write("two.ndjson", '{"kind":"Event","apiVersion":"audit.k8s.io/v1","verb":"get"}\n{"kind":\n\n')
+        code, out, _ = run("explain-mapping", "k8s_audit", sample)
+        self.assertEqual(code, 1)
+        self.assertTrue(out.endswith(f"{sample}:2\nrejected: truncated at byte 8 of the message\n"), out)
+        code, out, _ = run("explain-mapping", "k8s_audit", sample, "--json")
+        self.assertEqual(code, 1)
+        told, decoder = [], json.JSONDecoder()
+        while out.strip():
+            one, end = decoder.raw_decode(out.lstrip())
+            told.append(one)
+            out = out.lstrip()[end:]
+        self.assertEqual((told[0]["line"], told[0]["mapped"]), (1, True))
+        self.assertEqual(told[1], {"line": 2, "rejected": "truncated", "byte": 8})
+
     def test_mistakes_of_several_mapping_files_come_at_once(self):
         one, other = self.write("one.json", "{,}"), self.write("other.json", "[]")
         code, out, error = run("normalize", "--mapping", one, "--mapping", other, text="{}")

@@ -149,6 +149,10 @@ TEST(Config, what_breaks_the_schema_hides_no_other_mistake) {
                                               HasSubstr(":2: logs[0].where: the last class takes what is left")));
 }
 
+TEST(Config, what_a_file_says_cannot_steer_the_terminal) {
+  EXPECT_THAT(finding_of(std::string(small) + "\"log\\e[31m\\nlevel\": debug\n"), StartsWith("tidewaiter.yaml:3: log\\x1B[31m\\x0Alevel: unknown key"));
+}
+
 TEST(Config, what_is_missing_is_named) {
   EXPECT_EQ(finding_of("version: 1\n"), "tidewaiter.yaml:1: the key 'store' is missing");
   EXPECT_THAT(finding_of(""), HasSubstr("expected a mapping, found nothing"));
