@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -67,14 +66,7 @@ std::vector<Finding> findings_of(const std::string& file, Config& config) {
     if (!config.policy_file.empty()) load_policy(config.policy_file, findings);
     load_tables(config.enrichment, findings);
   }
-  // In the order of reading: the file, then its policy, its tables, each from top to bottom.
-  std::vector<std::string> files = {file};
-  for (const Finding& finding : findings)
-    if (std::find(files.begin(), files.end(), finding.file) == files.end()) files.push_back(finding.file);
-  const auto place = [&](const Finding& finding) {
-    return std::pair(std::find(files.begin(), files.end(), finding.file), finding.line);
-  };
-  std::stable_sort(findings.begin(), findings.end(), [&](const Finding& a, const Finding& b) { return place(a) < place(b); });
+  put_in_order(file, findings);
   return findings;
 }
 

@@ -370,6 +370,16 @@ LoadedTables load_tables(const EnrichmentConfig& enrichment, std::vector<Finding
   return loaded;
 }
 
+void put_in_order(const std::string& file, std::vector<Finding>& findings) {
+  std::vector<std::string> files = {file};
+  for (const Finding& finding : findings)
+    if (std::find(files.begin(), files.end(), finding.file) == files.end()) files.push_back(finding.file);
+  const auto place = [&](const Finding& finding) {
+    return std::pair(std::find(files.begin(), files.end(), finding.file), finding.line);
+  };
+  std::stable_sort(findings.begin(), findings.end(), [&](const Finding& a, const Finding& b) { return place(a) < place(b); });
+}
+
 Config load_config(const std::string& file, std::vector<Finding>& findings) {
   auto read = read_config(file, findings);
   return read ? std::move(read->config) : Config();
@@ -378,6 +388,7 @@ Config load_config(const std::string& file, std::vector<Finding>& findings) {
 Result<Config> load_config(const std::string& file) {
   std::vector<Finding> findings;
   Config config = load_config(file, findings);
+  put_in_order(file, findings);
   return all_or_error(std::move(config), findings);
 }
 

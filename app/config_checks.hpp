@@ -28,6 +28,9 @@ struct ReadConfig {
 /// Nothing when the file is no mapping of keys.
 std::optional<ReadConfig> read_config(const std::string& file, std::vector<Finding>& findings);
 
+/// In the order of reading: the file, then those that it names, each from top to bottom.
+void put_in_order(const std::string& file, std::vector<Finding>& findings);
+
 /// `is_whole`: nothing was left out, so that its parts can be held against each other.
 void check_meaning(const Config& config, const YamlTree& tree, bool is_whole, std::vector<Finding>& findings);
 

@@ -149,6 +149,19 @@ TEST(Config, what_breaks_the_schema_hides_no_other_mistake) {
                                               HasSubstr(":2: logs[0].where: the last class takes what is left")));
 }
 
+TEST(Config, a_service_that_is_refused_is_told_everything_from_top_to_bottom) {
+  const Folder folder;
+  folder.write("m.json", "[]");
+  const auto config = load_config(folder.write("c.yaml", "version: 1\nstore: {directory: s}\nhttp: {api_address: '127.0.0.1:99999'}\nlog_level: loud\nformats: {mapping_files: [m.json]}\nlimits: {depth_max: x}\n"));
+  ASSERT_FALSE(config);
+  std::string places;
+  for (std::size_t at = 0; at != std::string::npos; at = config.error().message.find('\n', at + 1)) {
+    const std::string rest = config.error().message.substr(config.error().message.find(folder.path().string(), at) + folder.path().string().size() + 1);
+    places += rest.substr(0, rest.find(": ")) + " ";
+  }
+  EXPECT_EQ(places, "c.yaml:3 c.yaml:4 c.yaml:6 m.json:1 ");
+}
+
 TEST(Config, what_a_file_says_cannot_steer_the_terminal) {
   EXPECT_THAT(finding_of(std::string(small) + "\"log\\e[31m\\nlevel\": debug\n"), StartsWith("tidewaiter.yaml:3: log\\x1B[31m\\x0Alevel: unknown key"));
 }
