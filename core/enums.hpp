@@ -66,11 +66,11 @@ enum class TimeQuality : std::uint8_t { unknown, exact, derived, receive, skewed
 namespace flag {
 inline constexpr std::uint64_t clock_skew = 1, truncated_column = 2, duplicate_key = 4, bad_utf8_replaced = 8,
                                lossy_number = 16, wrapped = 32, stage_partial = 64, self_asserted = 128,
-                               byte_order_mark = 256, leading_zeros = 512;
+                               byte_order_mark = 256, leading_zeros = 512, hashed_secret = 1024;
 }
 inline constexpr std::string_view flag_words[] = {"clock_skew",        "truncated_column", "duplicate_key",
                                                   "bad_utf8_replaced", "lossy_number",     "wrapped",
                                                   "stage_partial",     "self_asserted",    "byte_order_mark",
-                                                  "leading_zeros"};
+                                                  "leading_zeros",     "hashed_secret"};
 
 }  // namespace tidewaiter

@@ -1,7 +1,9 @@
 #include "ingest/event_writer.hpp"
 
+#include <algorithm>
 #include <cstring>
 
+#include "core/secret.hpp"
 #include "ingest/json_text.hpp"
 
 namespace tidewaiter::ingest {
@@ -82,6 +84,7 @@ bool EventWriter::convert(const Leaf& leaf, std::string_view text) {
     text = segment_of(text, leaf.separator, leaf.segment);
     if (text.empty()) return false;
   }
+  if (leaf.is_id) text = without_secrets(text, leaf.limit_bytes);
   switch (leaf.as) {
     case Transform::copy: case Transform::lower: case Transform::host: return put_string(leaf, text);
     case Transform::word: {
@@ -103,6 +106,37 @@ bool EventWriter::convert(const Leaf& leaf, std::string_view text) {
       return false;
   }
   return false;
+}
+
+/// Each credential in it as the SHA-256 of it. A hash that the column has no room for is left out, with what follows.
+std::string_view EventWriter::without_secrets(std::string_view text, std::size_t limit_bytes) {
+  constexpr std::string_view name = "sha256:";
+  std::string_view secret = secret_in_id(text);
+  if (secret.empty()) return text;
+  flags_ |= flag::hashed_secret;
+  char* const out = derive(limit_bytes + 1);  // one more tells that it was longer
+  std::size_t used = 0;
+  const auto copy = [&](std::string_view part) {
+    const std::size_t size = std::min(part.size(), limit_bytes + 1 - used);
+    std::copy_n(part.data(), size, out + used);
+    used += size;
+  };
+  for (; !secret.empty(); secret = secret_in_id(text)) {
+    const auto before = static_cast<std::size_t>(secret.data() - text.data());
+    copy(text.substr(0, before));
+    if (used + name.size() + 2 * sizeof(Hash) > limit_bytes) {
+      flags_ |= flag::truncated_column;
+      return {out, used};
+    }
+    copy(name);
+    for (const std::uint8_t byte : hash_.digest(secret)) {
+      out[used++] = "0123456789abcdef"[byte >> 4];
+      out[used++] = "0123456789abcdef"[byte & 15];
+    }
+    text.remove_prefix(before + secret.size());
+  }
+  copy(text);
+  return {out, used};
 }
 
 bool EventWriter::put_string(const Leaf& leaf, std::string_view text) {
@@ -185,10 +219,7 @@ void EventWriter::join(const Join& join) {
     std::memcpy(at, captures_[number].data(), captures_[number].size());
     at += captures_[number].size();
   }
-  Leaf leaf;
-  leaf.slot = static_cast<std::uint8_t>(join.column);
-  leaf.limit_bytes = info(join.column).limit_bytes;
-  put_string(leaf, {out, size});
+  convert(join.leaf, {out, size});
 }
 
 // Time of the event, else of its reception; outside 2000 .. reception + 1 day it is not believed.

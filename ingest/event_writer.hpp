@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/record.hpp"
+#include "core/sha256.hpp"
 #include "ingest/plan.hpp"
 #include "ingest/values.hpp"
 
@@ -50,7 +51,8 @@ class EventWriter {
   void begin(Batch& batch, Event& event, std::uint64_t flags);
   /// False: this text gives the column no value.
   bool offer(const Leaf& leaf, std::string_view text) {
-    if (leaf.as != Transform::copy || leaf.separator != 0 || text.size() > leaf.limit_bytes) return convert(leaf, text);
+    if (leaf.as != Transform::copy || leaf.separator != 0 || leaf.is_id || text.size() > leaf.limit_bytes)
+      return convert(leaf, text);
     event_->set(static_cast<Str>(leaf.slot), text);
     return true;
   }
@@ -78,6 +80,7 @@ class EventWriter {
   std::string_view unescaped(std::string_view inside_quotes);
   void settle_contests();
   bool convert(const Leaf& leaf, std::string_view text);
+  std::string_view without_secrets(std::string_view text, std::size_t limit_bytes);
   bool put_string(const Leaf& leaf, std::string_view text);
   bool put_time(const Leaf& leaf, std::string_view text);
   bool put_unsigned(const Leaf& leaf, std::string_view text);
@@ -98,6 +101,7 @@ class EventWriter {
   std::uint64_t offered_ = 0;
   std::array<std::string_view, Plan::offers_max> offers_;
   TimeReader times_;
+  Sha256 hash_;
 };
 
 }  // namespace tidewaiter::ingest

@@ -1,5 +1,6 @@
 #include "ingest/mapping_words.hpp"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -53,6 +54,14 @@ constexpr std::pair<std::string_view, Transform> transform_words[] = {
     {"copy", Transform::copy},     {"lower", Transform::lower},       {"host", Transform::host},
     {"enum", Transform::word},     {"set", Transform::word_set},      {"join", Transform::join_words},
     {"uint", Transform::uint},     {"ip", Transform::ip},             {"time", Transform::time}};
+
+bool is_id_of_secret(const ColumnInfo& column) {
+  static constexpr Str columns_of_ids[] = {Str::capability_uid, Str::capability_parent_uid, Str::capability_token_hash,
+                                           Str::capability_scopes, Str::session, Str::agent_instance_uid,
+                                           Str::correlation, Str::tool_call_id};
+  return column.kind == ColumnKind::string &&
+         std::ranges::find(columns_of_ids, static_cast<Str>(column.slot)) != std::end(columns_of_ids);
+}
 
 template <class T, std::size_t n>
 std::optional<T> look_up(const std::pair<std::string_view, T> (&words)[n], std::string_view word) {
@@ -121,6 +130,7 @@ Leaf leaf_of(const ColumnInfo& column) {
   made.kind = column.kind;
   made.slot = column.slot;
   made.limit_bytes = column.limit_bytes;
+  made.is_id = is_id_of_secret(column);
   made.max = largest(column);
   if (column.words != nullptr) made.words = word_table(column.words);
   return made;

@@ -134,7 +134,7 @@ class Compiler {
 
   Result<void> join(const ColumnInfo& column, const json& source) {
     if (column.kind != ColumnKind::string) return wrong(at_, "only a string column can be joined");
-    Join made{static_cast<Str>(column.slot), {}, {}};
+    Join made{static_cast<Str>(column.slot), leaf_of(column), {}, {}};
     for (const json& path : source.contains("paths") ? source["paths"] : json::array({source.at("path")})) {
       TRY_ASSIGN(const std::int32_t number, capture(path.get<std::string>()));
       made.captures.push_back(static_cast<std::uint8_t>(number));

@@ -25,6 +25,7 @@ struct Leaf {
   ColumnKind kind = ColumnKind::string;
   std::uint8_t slot = 0;           // Str, Num or Addr
   std::uint8_t contest = 0;        // which of the columns with several sources, if contested
+  bool is_id = false;              // of a credential or session: what looks like the secret itself is hashed
   bool contested = false;          // the column has several sources: this is an offer, settled at the end
   std::uint8_t offer = 0;          // place among Plan::offers, if contested
   TimeForm form = TimeForm::rfc3339;
@@ -56,6 +57,7 @@ struct Guard {
 /// Captured texts put together with a space: a string column whose other sources gave nothing.
 struct Join {
   Str column;
+  Leaf leaf;
   std::vector<std::uint8_t> captures;
   std::vector<Guard> when;  // all of them
 };

@@ -25,7 +25,7 @@ PlanWalker::Step PlanWalker::step_of(std::uint32_t number) {
   step.capture = node.capture;
   step.as_written = node.capture >= 0 && node.capture == plan_->base64_capture;
   step.plain = node.leaf_count == 1 && node.capture < 0 && step.leaves->as == Transform::copy &&
-               !step.leaves->contested && step.leaves->separator == 0;
+               !step.leaves->contested && !step.leaves->is_id && step.leaves->separator == 0;
   return step;
 }
 

@@ -311,6 +311,7 @@ class RecipeCompiler {
         made.extract = *extract;
         if (*extract == Extract::url_host || *extract == Extract::host_name || *extract == Extract::endpoint_host)
           made.leaf.as = column.kind == ColumnKind::string ? Transform::host : made.leaf.as;
+        if (*extract == Extract::hash) made.leaf.is_id = false;  // no secret is left in it
         if (*extract == Extract::hex_id && column.kind == ColumnKind::string) made.leaf.as = Transform::lower;
       } else {
         const auto as = transform_of(word);

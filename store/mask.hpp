@@ -1,7 +1,7 @@
 // Masking of secrets in text that leaves the store: what looks like a credential is cut to its prefix and an ellipsis.
 // A pure function of the text, one pass, no allocation when nothing is found. It is a safety net for people's eyes and
-// works by shape (known token prefixes, `password=`, user:password@ in URLs, private keys), so it can miss a secret
-// that looks like an ordinary word; the raw bytes of a record are never shown without being asked for.
+// works by shape (core/secret.hpp), so it can miss a secret that looks like an ordinary word; the raw bytes of a record
+// are never shown without being asked for.
 #pragma once
 
 #include <string>

@@ -55,7 +55,8 @@ class MessageMaker {
   }
   std::string text() {
     static const std::vector<std::string> pieces = {"a", "Bot", ".example", "-", "7", "\\n", "\\\"", "\\u00e9", "\\ud83d\\ude00",
-                                                    "\xC3\xA9", " ", "\\\\", "\\u0000", "Corp.", "{[:,"};
+                                                    "\xC3\xA9", " ", "\\\\", "\\u0000", "Corp.", "{[:,",
+                                                    "ghp_Ab3dEf6hIj9kLmN0pQrStUvWxYz12", "Bearer s3cret-s3cret", "pwd=x"};
     std::string out;
     for (auto count = random_() % 6; count > 0; --count) out += pieces[random_() % pieces.size()];
     if (chance(15)) out += std::string(random_() % 2500, 'x') + "\xE2\x82\xAC";

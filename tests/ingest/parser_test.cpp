@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/sha256.hpp"
 #include "core/text.hpp"
 #include "tests/ingest/batches.hpp"
 
@@ -421,6 +422,31 @@ TEST(Parser, a_value_in_the_data_wins_over_the_envelope_in_any_order) {
   batch.add(R"({"specversion":"1.0","data":{"tenant":"inner"},"tenant":"outer"})").parse(*parser);
   EXPECT_EQ(batch.event(0).get(Str::tenant), "inner");
   EXPECT_EQ(batch.event(1).get(Str::tenant), "inner");
+}
+
+TEST(Parser, a_credential_in_the_place_of_its_id_is_hashed) {
+  const std::string jwt = "eyJhbGciOiJSUzI1NiJ9." + std::string(200, 'A') + ".AAECAwQFBgcICQoL0123456789";
+  const std::string github = "ghp_Ab3dEf6hIj9kLmN0pQrStUvWxYz123456789";
+  const auto hash = [](std::string_view token) { return "sha256:" + to_hex(as_view(sha256(token))); };
+  ParserOfOne event(R"({"capability":{"uid":")" + jwt + R"(","parent_uid":"cap-1","token_hash":")" + github +
+                    R"(","scopes":["read",")" + github + R"(","Bearer opaque-123456 x"]},"session":"token \u0067hp_)" +
+                    github.substr(4) + R"(","agent":{"instance_uid":"run-7"},"tool":{"call_id":")" + github + R"("}})");
+  EXPECT_EQ(event->get(Str::capability_uid), hash(jwt)) << "of the whole token, though the column is shorter";
+  EXPECT_EQ(event->get(Str::capability_parent_uid), "cap-1");
+  EXPECT_EQ(event->get(Str::capability_token_hash), hash(github));
+  EXPECT_EQ(event->get(Str::capability_scopes), "read " + hash(github) + " Bearer " + hash("opaque-123456") + " x");
+  EXPECT_EQ(event->get(Str::session), "token " + hash(github));
+  EXPECT_EQ(event->get(Str::agent_instance_uid), "run-7");
+  EXPECT_EQ(event->get(Str::tool_call_id), hash(github));
+  EXPECT_EQ(event->get(Num::flags), flag::hashed_secret);
+}
+
+TEST(Parser, many_credentials_in_one_text_fill_no_more_than_the_column) {
+  std::string text;
+  for (int i = 0; i < 2000; ++i) text += "sig=a&";
+  ParserOfOne event(R"({"session":")" + text + R"("})");
+  EXPECT_EQ(event->get(Str::session), "sig=sha256:" + to_hex(as_view(sha256("a"))) + "&sig=") << "no hash that is cut";
+  EXPECT_EQ(event->get(Num::flags), flag::hashed_secret | flag::truncated_column);
 }
 
 TEST(Parser, a_poison_message_does_not_touch_its_neighbours) {

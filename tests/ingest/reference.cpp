@@ -111,7 +111,7 @@ class Reference {
     const auto text = scalar(*value);
     if (!text) return;
     switch (column.kind) {
-      case ColumnKind::string: return put_string(column, *text);
+      case ColumnKind::string: return put_string(column, id_without_secrets(name, *text, flags_));
       case ColumnKind::enumeration: out_[name] = std::to_string(column.words->find(*text).value_or(0)); return;
       case ColumnKind::ip:
         if (const auto ip = parse_ip(*text)) {
@@ -134,7 +134,8 @@ class Reference {
   void scopes(const ColumnInfo& column, const std::vector<std::string>& texts) {
     std::string joined;
     bool any = false;
-    for (const std::string& text : texts) {
+    for (const std::string& given : texts) {
+      const std::string text = id_without_secrets("capability.scopes", given, flags_);
       if (!joined.empty() && joined.size() + 1 + text.size() > column.limit_bytes) {
         flags_ |= flag::truncated_column;
         continue;

@@ -226,6 +226,7 @@ class EventReader {
   bool string(const ColumnInfo& column, const Json& source, const std::string& as, std::string text) {
     static const std::set<std::string> hosts = {"host", "url_host", "host_name", "endpoint_host"};
     const std::string name(column.name);
+    text = id_without_secrets(name, text, flags_);
     if (hosts.contains(as)) {
       if (text.ends_with('.')) text.pop_back();
       text = lower_case(text);

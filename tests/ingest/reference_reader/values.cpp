@@ -5,8 +5,10 @@
 #include <cstdlib>
 #include <regex>
 #include <vector>
+#include <set>
 
 #include "core/sha256.hpp"
+#include "core/secret.hpp"
 #include "core/text.hpp"
 #include "ingest/extracts.hpp"
 
@@ -180,3 +182,25 @@ bool matches(const std::string& pattern, std::string_view word) {
 }
 
 }  // namespace tidewaiter::ingest::testing
+std::string id_without_secrets(const std::string& column, std::string text, std::uint64_t& flags) {
+  static const std::set<std::string> ids = {
+      "capability.uid", "capability.parent_uid", "capability.token_hash", "capability.scopes",
+      "session",        "agent.instance_uid",    "correlation",           "tool.call_id"};
+  if (!ids.contains(column)) return text;
+  std::string out;
+  for (std::string_view secret = secret_in_id(text); !secret.empty(); secret = secret_in_id(text)) {
+    const auto before = static_cast<std::size_t>(secret.data() - text.data());
+    const std::size_t behind = before + secret.size();
+    const std::string hash = "sha256:" + to_hex(as_view(sha256(secret)));
+    flags |= flag::hashed_secret;
+    out += text.substr(0, before);
+    if (out.size() + hash.size() > find_column(column)->limit_bytes) {
+      flags |= flag::truncated_column;
+      return out;
+    }
+    out += hash;
+    text = text.substr(behind);
+  }
+  return out + text;
+}
+

@@ -35,4 +35,7 @@ std::string part_of(const std::string& text, char separator, int number);
 /// A word of the mapping with '*' at its beginning, its end or both.
 bool matches(const std::string& pattern, std::string_view word);
 
+/// What a column that holds the id or hash of a credential is given for this text: credentials in it are hashed.
+std::string id_without_secrets(const std::string& column, std::string text, std::uint64_t& flags);
+
 }  // namespace tidewaiter::ingest::testing
