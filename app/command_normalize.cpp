@@ -311,7 +311,8 @@ int command_explain_mapping(const ExplainMappingOptions& options) {
   for (const SampleMessage& message : messages) {
     if (messages.size() > 1 && !options.json) std::printf("%s:%zu\n", options.sample.c_str(), message.line);
     Batch batch(Trial::arena_bytes(message.text));
-    const ingest::Explanation explanation = trial.run(batch, message.text, true);
+    ingest::Explanation explanation = trial.run(batch, message.text, true);
+    for (std::string& key : explanation.unread) key = printable_text(store::mask_secrets(key));
     const Record& record = batch.records.front();
     std::vector<Json> events;
     for (const Event& event : batch.events) {

@@ -1,5 +1,6 @@
 """`tidewaiter normalize` and `explain-mapping` as a user meets them: what is masked, what is said of broken input."""
 import gzip
+import hashlib
 import json
 import os
 import subprocess
@@ -78,6 +79,25 @@ class Normalize(unittest.TestCase):
             self.assertEqual(code, 0)
             self.assertIn("partner.example", out)
             self.assertNotIn("hunter2", out)
+
+    def test_a_token_that_is_the_name_of_a_key_is_masked(self):
+        token = "ghp_Ab3dEf6hIj9kLmN0pQrStUvWxYz123456789"
+        event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", token: 1,
+                 "data": {"principal": "a", "x\x1b[2Jy": {"deep": token}}}
+        sample = self.write("key.json", json.dumps(event))
+        for more in ([], ["--json"]):
+            code, out, _ = run("explain-mapping", "cloudevents", sample, *more)
+            self.assertEqual(code, 0)
+            self.assertIn("ghp_\u2026", json.loads(out)["unread"] if more else out)
+            self.assertNotIn(token[4:], out)
+            self.assertNotIn("\x1b", out)
+
+    def test_a_credential_in_the_place_of_its_id_is_hashed_whatever_is_asked(self):
+        token = "ghp_Ab3dEf6hIj9kLmN0pQrStUvWxYz123456789"
+        event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": {"principal": "a", "capability": {"uid": token}}}
+        out = run("normalize", "--unmask", text=json.dumps(event))[1]
+        self.assertEqual(json.loads(out)["capability"]["uid"], "sha256:" + hashlib.sha256(token.encode()).hexdigest())
+        self.assertEqual(json.loads(out)["flags"], ["hashed_secret"])
 
     def test_of_broken_messages_of_each_format_reason_and_place_are_named_and_their_neighbours_live(self):
         for name, message in MESSAGES.items():
