@@ -94,6 +94,22 @@ std::string_view sha256_in(std::string_view text) {
   return {};
 }
 
+bool is_named_digest(std::string_view text) {
+  struct Algorithm {
+    std::string_view name;
+    std::size_t digits;
+  };
+  static constexpr Algorithm algorithms[] = {{"sha512", 128}, {"sha384", 96},    {"sha256", 64},   {"sha224", 56},
+                                             {"sha1", 40},    {"gitCommit", 40}, {"gitCommit", 64}, {"md5", 32}};
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return false;
+  const std::string_view name = text.substr(0, colon), digits = text.substr(colon + 1);
+  return std::all_of(digits.begin(), digits.end(), is_hex) &&
+         std::any_of(std::begin(algorithms), std::end(algorithms), [&](const Algorithm& one) {
+           return one.name == name && one.digits == digits.size();
+         });
+}
+
 bool is_hex_id(std::string_view text) {
   if (text.size() != 32 && text.size() != 16) return false;
   bool all = true;  // without a branch for each

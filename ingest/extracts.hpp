@@ -22,6 +22,8 @@ std::string_view tuple_side(std::string_view tuple, bool destination);
 
 /// The 64 hex digits behind "sha256:" (or "sha256%3A", "sha256=") anywhere in the text, or the text itself if it is that.
 std::string_view sha256_in(std::string_view text);
+/// "NAME:HEX" and nothing else: a known algorithm (names as in in-toto's DigestSet) and as many hex digits as it gives.
+bool is_named_digest(std::string_view text);
 
 /// An id of W3C Trace Context: 32 hex digits, or the 16 of a span.
 bool is_hex_id(std::string_view text);

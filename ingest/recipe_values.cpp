@@ -133,6 +133,14 @@ std::string_view RecipeValues::keep_hex(std::string_view start, std::string_view
   return {out, static_cast<std::size_t>(at - out)};
 }
 
+/// The hex digits in lower case: one digest has one spelling.
+std::string_view RecipeValues::keep_digest(std::string_view name, std::string_view hex) {
+  char* const out = EventWriter::derive(*batch_, name.size() + hex.size());
+  char* const digits = std::copy(name.begin(), name.end(), out);
+  lower_ascii(hex, digits);
+  return {out, name.size() + hex.size()};
+}
+
 /// "a, b,c" as "a b c".
 std::string_view RecipeValues::keep_words(std::string_view text) {
   char* const out = EventWriter::derive(*batch_, text.size());
@@ -263,9 +271,16 @@ bool RecipeValues::extract(Extract what, std::string_view& text) {
     }
     case Extract::digest: {
       const std::string_view hex = sha256_in(text);
-      const auto bytes = hex.empty() ? from_base64(text) : std::nullopt;
-      if (hex.empty() && (!bytes || bytes->size() != sha256_bytes)) return false;
-      text = keep("sha256:" + (hex.empty() ? to_hex(*bytes) : std::string(hex)));
+      if (!hex.empty()) {
+        text = keep_digest("sha256:", hex);
+      } else if (is_named_digest(text)) {
+        const std::size_t name_end = text.find(':') + 1;
+        text = keep_digest(text.substr(0, name_end), text.substr(name_end));
+      } else {
+        const auto bytes = from_base64(text);
+        if (!bytes || bytes->size() != sha256_bytes) return false;
+        text = keep_hex("sha256:", *bytes);
+      }
       return true;
     }
     case Extract::url_host: text = url_host(text); break;

@@ -32,6 +32,7 @@ class RecipeValues {
   bool extract(Extract what, std::string_view& text);
   std::string_view keep(std::string_view text);
   std::string_view keep_hex(std::string_view start, std::string_view bytes);
+  std::string_view keep_digest(std::string_view name, std::string_view hex);
   std::string_view keep_words(std::string_view text);
   std::string_view keep_number(std::size_t number);
 

@@ -186,6 +186,9 @@ TEST(Sources, tables_segments_and_extracts) {
   EXPECT_EQ(reading(R"({"path":"a","as":"digest"})").resource(R"({"k":1,"a":"q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s="})"),
             "sha256:abababababababababababababababababababababababababababababababab");
   EXPECT_EQ(reading(R"({"path":"a","as":"digest"})").resource(R"({"k":1,"a":"YWJj"})"), "");
+  EXPECT_EQ(reading(R"({"path":"a","as":"digest"})").resource(R"({"k":1,"a":"md5:CC85D7649546D3C0B1607F761B73FEC2"})"),
+            "md5:cc85d7649546d3c0b1607f761b73fec2");
+  EXPECT_EQ(reading(R"({"path":"a","as":"digest"})").resource(R"({"k":1,"a":"sha1:cc85d7649546d3c0b1607f761b73fec2"})"), "");
   EXPECT_EQ(reading(R"({"path":"a","as":"host_name"})").resource(R"({"k":1,"a":"10.0.0.1"})"), "");
   auto hex = reading(R"([{"path":"a","as":"hex_id"},{"paths":["=other:","a"],"with":"","as":"other_id"}])");
   EXPECT_EQ(hex.resource(R"({"k":1,"a":"00000000000000AB"})"), "00000000000000ab");

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <map>
 #include <regex>
-#include <vector>
 #include <set>
+#include <vector>
 
-#include "core/sha256.hpp"
 #include "core/secret.hpp"
+#include "core/sha256.hpp"
 #include "core/text.hpp"
 #include "ingest/extracts.hpp"
 
@@ -134,9 +135,15 @@ std::optional<std::string> reference_extract(const std::string& text, const std:
     static const std::regex hex("sha256(?:%3[Aa]|[:=])([0-9A-Fa-f]{64})(?![0-9A-Fa-f])");
     std::smatch found;
     static const std::regex bare("[0-9A-Fa-f]{64}");
-    if (text.size() == 64 && std::regex_match(text, bare)) return "sha256:" + text;
-    if (text.size() <= 1 << 14 && std::regex_search(text, found, hex)) return "sha256:" + found[1].str();
-    if (text.size() > 1 << 14 && !sha256_in(text).empty()) return "sha256:" + std::string(sha256_in(text));
+    if (text.size() == 64 && std::regex_match(text, bare)) return "sha256:" + lower_case(text);
+    if (text.size() <= 1 << 14 && std::regex_search(text, found, hex)) return "sha256:" + lower_case(found[1].str());
+    if (text.size() > 1 << 14 && !sha256_in(text).empty()) return "sha256:" + lower_case(std::string(sha256_in(text)));
+    static const std::regex named("(sha512|sha384|sha224|sha1|gitCommit|md5):([0-9A-Fa-f]{32,128})");
+    static const std::map<std::string, std::set<std::size_t>> digits = {
+        {"sha512", {128}}, {"sha384", {96}}, {"sha224", {56}}, {"sha1", {40}}, {"gitCommit", {40, 64}}, {"md5", {32}}};
+    if (text.size() <= 200 && std::regex_match(text, found, named) &&
+        digits.at(found[1].str()).contains(static_cast<std::size_t>(found[2].length())))
+      return found[1].str() + ":" + lower_case(found[2].str());
     const auto bytes = from_base64(text);
     return bytes && bytes->size() == 32 ? std::optional("sha256:" + to_hex(*bytes)) : std::nullopt;
   }
@@ -181,7 +188,6 @@ bool matches(const std::string& pattern, std::string_view word) {
   return start ? word.ends_with(text) : end ? word.starts_with(text) : word == text;
 }
 
-}  // namespace tidewaiter::ingest::testing
 std::string id_without_secrets(const std::string& column, std::string text, std::uint64_t& flags) {
   static const std::set<std::string> ids = {
       "capability.uid", "capability.parent_uid", "capability.token_hash", "capability.scopes",
@@ -204,3 +210,4 @@ std::string id_without_secrets(const std::string& column, std::string text, std:
   return out + text;
 }
 
+}  // namespace tidewaiter::ingest::testing
