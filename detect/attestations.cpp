@@ -1,6 +1,7 @@
 #include "detect/attestations.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "detect/words.hpp"
 
@@ -59,6 +60,9 @@ bool is_statement(const Event& event) {
   }
 }
 
+/// The tenant of events that name none.
+const Key nobody = hash_name({});
+
 template <std::size_t n>
 std::uint8_t copy_text(char (&to)[n], std::string_view text) {
   const std::size_t size = std::min({text.size(), n, std::size_t{255}});
@@ -114,17 +118,30 @@ void Attestations::note(const EventKeys& keys, const Seen& seen) {
   if (keys.artifact == 0) return;
   const bool approval = event.get(Num::action) == action("approve") && event.has(Num::approval_decision);
   if (!approval && !is_statement(event)) return;
-  Slot& slot = *table_.find_or_insert(keys.artifact, keys.quota).slot;
-  slot.newest_ns = std::max(slot.newest_ns, event.time_ns());
-  if (!approval) return note_statement(slot, seen);
-  note_approval(slot, seen);
+  ++notes_;
+  note_at(place_of(keys.tenant, keys.artifact), keys, seen, approval);
+  if (keys.tenant != nobody) note_at(other_place_of(nobody, keys.artifact), keys, seen, approval);
+  if (!approval) return;
   const auto place = std::ranges::lower_bound(deciding_, keys.tenant);
   const bool known = place != deciding_.end() && *place == keys.tenant;
   if (!known && deciding_.size() < deciding_max) deciding_.insert(place, keys.tenant);
 }
 
+Key Attestations::other_place_of(Key tenant, Key artifact) {
+  return tenant == nobody ? combine(0xa11d16, artifact) : place_of(nobody, artifact);
+}
+
+void Attestations::note_at(Key place, const EventKeys& keys, const Seen& seen, bool approval) {
+  Slot& slot = *table_.find_or_insert(place, keys.quota).slot;
+  slot.newest_ns = std::max(slot.newest_ns, seen.event->time_ns());
+  if (approval) note_approval(slot, seen);
+  else note_statement(slot, seen);
+}
+
 bool Attestations::decides(Key tenant) const {
-  return deciding_.size() == deciding_max || std::ranges::binary_search(deciding_, tenant);
+  if (deciding_.empty()) return false;
+  return tenant == nobody || deciding_.size() == deciding_max || std::ranges::binary_search(deciding_, tenant) ||
+         std::ranges::binary_search(deciding_, nobody);
 }
 
 void Attestations::note_statement(Slot& slot, const Seen& seen) {
@@ -142,10 +159,12 @@ void Attestations::note_statement(Slot& slot, const Seen& seen) {
   if (of_origin && grade >= slot.statement_grade) {
     slot.statement_grade = grade;
     slot.statement = seen.evidence();
+    slot.statement_order = notes_;
   }
   if (event.has(Str::provenance_builder) && of_origin && grade >= slot.builder_grade) {
     slot.builder_grade = grade;
     slot.builder_size = copy_text(slot.builder, event.get(Str::provenance_builder));
+    slot.builder_order = notes_;
   }
 }
 
@@ -158,50 +177,79 @@ void Attestations::note_approval(Slot& slot, const Seen& seen) {
   slot.approver_size = copy_text(slot.approver, event.has(Str::approval_approver) ? event.get(Str::approval_approver)
                                                                                   : event.get(Str::principal));
   slot.approval = seen.evidence();
+  slot.decision_order = notes_;
 }
 
-Attestations::Found Attestations::find(Key artifact, const Rule* rule) const {
+/// As if both had been told to one: the better statement, of equals the later one; the last decision.
+void Attestations::merge(Slot& into, const Slot& other) {
+  for (std::size_t which = 0; which < into.best.size(); ++which) into.best[which] = std::max(into.best[which], other.best[which]);
+  into.claimed = static_cast<std::uint8_t>(into.claimed | other.claimed);
+  if (std::pair(other.statement_grade, other.statement_order) > std::pair(into.statement_grade, into.statement_order)) {
+    into.statement_grade = other.statement_grade;
+    into.statement = other.statement;
+  }
+  if (std::pair(other.builder_grade, other.builder_order) > std::pair(into.builder_grade, into.builder_order)) {
+    into.builder_grade = other.builder_grade;
+    into.builder_size = copy_text(into.builder, {other.builder, other.builder_size});
+  }
+  if (other.decision_order > into.decision_order) {
+    into.decision = other.decision;
+    into.approver_size = copy_text(into.approver, {other.approver, other.approver_size});
+    into.approval = other.approval;
+  }
+}
+
+Attestations::Found Attestations::find(Key tenant, Key artifact, const Rule* rule) const {
+  if (artifact == 0) return {};
+  const Slot* own = table_.find(place_of(tenant, artifact));
+  const Slot* other = table_.find(other_place_of(tenant, artifact));
+  if (own == nullptr || other == nullptr) return own == other ? Found() : judge(own != nullptr ? *own : *other, rule);
+  Slot both = *own;
+  merge(both, *other);
+  return judge(both, rule);
+}
+
+Attestations::Found Attestations::judge(const Slot& slot, const Rule* rule) {
   Found found;
-  const Slot* slot = artifact == 0 ? nullptr : table_.find(artifact);
-  if (slot == nullptr) return found;
   found.known = true;
   const auto grade = [&](std::uint64_t which) -> std::uint8_t {
-    const bool claim_counts = rule != nullptr && rule->accept_claims && (slot->claimed >> which & 1) != 0;
-    return claim_counts ? std::max<std::uint8_t>(slot->best[which], grade_verified) : slot->best[which];
+    const bool claim_counts = rule != nullptr && rule->accept_claims && (slot.claimed >> which & 1) != 0;
+    return claim_counts ? std::max<std::uint8_t>(slot.best[which], grade_verified) : slot.best[which];
   };
   std::uint8_t counted = no_statement;
   if (rule != nullptr && rule->kinds != 0) {
     counted = grade_verified;
-    for (std::uint64_t which = 0; which < slot->best.size(); ++which)
+    for (std::uint64_t which = 0; which < slot.best.size(); ++which)
       if (rule->kinds >> which & 1) counted = std::min(counted, grade(which));
   } else {
     for (const std::uint64_t which : origin_kinds) counted = std::max(counted, grade(which));
   }
-  for (std::size_t which = 0; which < slot->best.size(); ++which)
-    if (slot->best[which] != no_statement) found.kinds = static_cast<std::uint8_t>(found.kinds | 1u << which);
+  for (std::size_t which = 0; which < slot.best.size(); ++which)
+    if (slot.best[which] != no_statement) found.kinds = static_cast<std::uint8_t>(found.kinds | 1u << which);
   found.standing = standing_of(counted);
-  found.claimed = slot->claimed != 0 && slot->statement_grade < grade_verified;
-  found.builder = {slot->builder, slot->builder_size};
-  const bool builder_counts = slot->builder_grade == grade_verified ||
-                              (rule != nullptr && rule->accept_claims && slot->claimed != 0);
+  found.claimed = slot.claimed != 0 && slot.statement_grade < grade_verified;
+  found.builder.assign(slot.builder, slot.builder_size);
+  const bool builder_counts = slot.builder_grade == grade_verified ||
+                              (rule != nullptr && rule->accept_claims && slot.claimed != 0);
   if (found.standing == Standing::attested && rule != nullptr && !rule->builders.empty() &&
       !(builder_counts && std::ranges::any_of(rule->builders, [&](const std::string& one) {
           return glob_matches(one, found.builder);
         })))
     found.standing = Standing::wrong_builder;
-  found.decided = (slot->decision & decided) != 0;
-  found.rejected = (slot->decision & decided) != 0 && (slot->decision & positive) == 0;
-  if ((slot->decision & positive) != 0) {
-    found.approver = {slot->approver, slot->approver_size};
-    found.by_human = (slot->decision & by_human) != 0;
+  found.decided = (slot.decision & decided) != 0;
+  found.rejected = (slot.decision & decided) != 0 && (slot.decision & positive) == 0;
+  if ((slot.decision & positive) != 0) {
+    found.approver.assign(slot.approver, slot.approver_size);
+    found.by_human = (slot.decision & by_human) != 0;
   }
-  found.statement = slot->statement;
-  found.approval = slot->approval;
+  found.statement = slot.statement;
+  found.approval = slot.approval;
   return found;
 }
 
 void Attestations::save(SnapshotWriter& out) const {
   table_.save(out);
+  out.put(notes_);
   out.put(judged_);
   out.put<std::uint64_t>(deciding_.size());
   for (const Key tenant : deciding_) out.put(tenant);
@@ -209,6 +257,7 @@ void Attestations::save(SnapshotWriter& out) const {
 
 bool Attestations::load(SnapshotReader& in) {
   if (!table_.load(in)) return false;
+  notes_ = in.get<std::uint64_t>();
   judged_ = in.get<bool>();
   for (std::uint64_t n = in.get_count(sizeof(Key)); n > 0 && in.ok(); --n) deciding_.push_back(in.get<Key>());
   return in.ok() && deciding_.size() <= deciding_max && std::ranges::is_sorted(deciding_);

@@ -82,14 +82,14 @@ bool Joins::settled(const Waiting& one, const Policy::Compiled* policy) const {
     const Rule* rule = rule_of(key, policy);
     if (rule == nullptr) continue;
     any = true;
-    if (!complaint(attestations_.find(one.artifact, rule), *rule, one.alert).empty()) return false;
+    if (!complaint(found_for(one, rule), *rule, one.alert).empty()) return false;
   }
-  return any || attestations_.find(one.artifact, nullptr).standing == Standing::attested;
+  return any || found_for(one, nullptr).standing == Standing::attested;
 }
 
 /// A hash of all that a join record says of an artifact.
-Key Joins::print(Key artifact, const Policy::Compiled* policy) const {
-  const Attestations::Found found = attestations_.find(artifact, nullptr);
+Key Joins::print(const Waiting& one, const Policy::Compiled* policy) const {
+  const Attestations::Found found = found_for(one, nullptr);
   Key hash = combine(hash_name(policy == nullptr ? std::string_view() : policy->hash), static_cast<std::uint64_t>(found.standing));
   hash = combine(hash, hash_name(found.builder));
   hash = combine(hash, hash_name(found.approver));
@@ -105,7 +105,7 @@ bool Joins::is_news(Waiting& one, const EventKeys& keys, const Seen& seen, const
   if (inserted) return true;
   if (run->told == 0) return false;
   // What was known and has been pushed out since is no news.
-  return attestations_.find(one.artifact, nullptr).known && print(one.artifact, policy) != run->told;
+  return found_for(one, nullptr).known && print(one, policy) != run->told;
 }
 
 void Joins::observe(ArtifactUse use, const EventKeys& keys, const Seen& seen, const std::vector<const Rule*>& asked,
@@ -114,6 +114,7 @@ void Joins::observe(ArtifactUse use, const EventKeys& keys, const Seen& seen, co
   if (!attestations_.judged() && (policy == nullptr || !policy->demands_attestations)) return;
   Waiting one;
   one.use = use;
+  one.tenant = keys.tenant;
   one.artifact = keys.artifact;
   if (one.artifact == 0 && asked.empty()) return;
   bool may_wait = true;
@@ -123,7 +124,7 @@ void Joins::observe(ArtifactUse use, const EventKeys& keys, const Seen& seen, co
   one.alert.about(seen);
   // Without a digest nothing can come that would help.
   const bool decision_under_way = use == ArtifactUse::deploy && attestations_.decides(keys.tenant) &&
-                                  !attestations_.find(one.artifact, nullptr).decided;
+                                  !found_for(one, nullptr).decided;
   if (one.artifact == 0 || !may_wait || (settled(one, policy) && !decision_under_way)) judge(one, policy, one.alert.time_ns);
   else wait(std::move(one), policy, watermark_ns);
 }
@@ -160,11 +161,11 @@ void Joins::judge(const Waiting& one, const Policy::Compiled* policy, std::int64
   const Rule* first = nullptr;
   for (const Key key : one.rules)
     if (const Rule* rule = rule_of(key, policy); rule != nullptr && first == nullptr) first = rule;
-  if (one.artifact != 0) tell(one, attestations_.find(one.artifact, first), first);
+  if (one.artifact != 0) tell(one, found_for(one, first), first);
   for (const Key key : one.rules) {
     const Rule* rule = rule_of(key, policy);  // the policy of now may not ask for it any more
     if (rule == nullptr) continue;
-    const Attestations::Found found = attestations_.find(one.artifact, rule);
+    const Attestations::Found found = found_for(one, rule);
     std::string what = complaint(found, *rule, one.alert);
     if (one.artifact == 0) what = rule->require_digest ? "the event names no digest, so nothing can attest it" : "";
     if (!what.empty()) raise(one, found, *rule, what, time_ns);
@@ -172,7 +173,7 @@ void Joins::judge(const Waiting& one, const Policy::Compiled* policy, std::int64
   if (one.run == 0) return;
   const auto run = runs_.find_or_insert(one.run, static_cast<std::uint16_t>(one.run >> 48 | 1));
   run.slot->newest_ns = std::max(run.slot->newest_ns, one.alert.time_ns);
-  run.slot->told = print(one.artifact, policy);
+  run.slot->told = print(one, policy);
 }
 
 void Joins::tell(const Waiting& one, const Attestations::Found& found, const Rule* rule) {
@@ -241,6 +242,7 @@ void Joins::save(SnapshotWriter& out) const {
     out.put(due.first);
     out.put(due.second);
     out.put(one.use);
+    out.put(one.tenant);
     out.put(one.artifact);
     out.put(one.run);
     out.put_text(one.digest);
@@ -261,6 +263,7 @@ bool Joins::load(SnapshotReader& in) {
     const auto arrival = in.get<std::uint64_t>();
     Waiting& one = waiting_[{due, arrival}];
     one.use = in.get<ArtifactUse>();
+    one.tenant = in.get<Key>();
     one.artifact = in.get<Key>();
     one.run = in.get<Key>();
     one.digest = in.get_text();

@@ -27,7 +27,7 @@ class Joins {
 
   void prefetch(const EventKeys& keys) const {
     if (keys.artifact == 0) return;
-    attestations_.prefetch(keys.artifact);
+    attestations_.prefetch(keys.tenant, keys.artifact);
     runs_.prefetch(run_key(keys));
   }
   /// An event that may say something about an artifact.
@@ -55,7 +55,7 @@ class Joins {
   /// A use that is to be judged.
   struct Waiting {
     ArtifactUse use = ArtifactUse::none;
-    Key artifact = 0, run = 0;  // run = 0: a deploy
+    Key tenant = 0, artifact = 0, run = 0;  // run = 0: a deploy
     std::string digest;
     std::vector<Key> rules;
     Alert alert;  // who, when and where; the rest is told at the verdict
@@ -69,11 +69,14 @@ class Joins {
     std::uint64_t rank() const { return static_cast<std::uint64_t>(std::max<std::int64_t>(newest_ns, 0)); }
   };
 
-  static Key run_key(const EventKeys& keys) { return combine(keys.artifact, keys.app); }
+  static Key run_key(const EventKeys& keys) { return combine(combine(keys.artifact, keys.tenant), keys.app); }
   std::string complaint(const Attestations::Found& found, const Rule& rule, const Alert& alert) const;
   bool settled(const Waiting& one, const Policy::Compiled* policy) const;
   bool is_news(Waiting& one, const EventKeys& keys, const Seen& seen, const Policy::Compiled* policy, bool& wait);
-  Key print(Key artifact, const Policy::Compiled* policy) const;
+  Attestations::Found found_for(const Waiting& one, const Rule* rule) const {
+    return attestations_.find(one.tenant, one.artifact, rule);
+  }
+  Key print(const Waiting& one, const Policy::Compiled* policy) const;
   void wait(Waiting one, const Policy::Compiled* policy, std::int64_t watermark_ns);
   void judge(const Waiting& one, const Policy::Compiled* policy, std::int64_t time_ns);
   void tell(const Waiting& one, const Attestations::Found& found, const Rule* rule);

@@ -49,7 +49,7 @@ EventKeys keys_of(const Event& event) {
   if (event.has(Str::observer)) keys.observer = hash_name(event.get(Str::observer));
   if (event.has(Str::resource)) keys.resource = hash_name(event.get(Str::resource));
   if (const std::string_view digest = event.get(Str::provenance_artifact_digest); !digest.empty())
-    keys.artifact = combine(keys.tenant ^ 0xd16e57, hash_digest(digest));
+    keys.artifact = hash_digest(digest);
   keys.quota = static_cast<std::uint16_t>(keys.role >> 48 | 1);
   return keys;
 }

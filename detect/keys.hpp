@@ -15,7 +15,7 @@ struct EventKeys {
   Key destination = 0;  // host, else address; 0 = none
   Key observer = 0;     // 0 = none
   Key resource = 0;     // 0 = none
-  Key artifact = 0;     // digest, within its tenant; 0 = none
+  Key artifact = 0;     // digest, whatever the tenant; 0 = none
   std::uint16_t quota = 0;  // tenant and role: what a flood of ids can push out
 };
 

@@ -329,6 +329,52 @@ TEST(Joins, an_attestation_counts_in_its_tenant_only) {
   EXPECT_EQ(after({other, deploy("aa")}).verdicts(), std::vector<std::string>{"unattested"});
 }
 
+Made in_tenant(Made made, const std::string& tenant) {
+  made.tenant = tenant;
+  return made;
+}
+
+TEST(Joins, an_audit_log_that_names_no_tenant_joins_what_any_tenant_says_and_the_other_way_round) {
+  const Made attested = attest("aa", "verified"), deployed = deploy("aa");
+  EXPECT_EQ(after({in_tenant(attested, "us"), in_tenant(deployed, "")}).verdicts(), std::vector<std::string>{"attested"});
+  EXPECT_EQ(after({in_tenant(attested, ""), in_tenant(deployed, "us")}).verdicts(), std::vector<std::string>{"attested"});
+  EXPECT_EQ(after({in_tenant(attested, ""), in_tenant(deployed, "")}).verdicts(), std::vector<std::string>{"attested"});
+}
+
+TEST(Joins, of_statements_with_and_without_a_tenant_the_better_counts_and_of_decisions_the_last) {
+  const std::string rule = policy(R"("approved":"human","builders":["https://good/*"])");
+  const auto why = [&](const std::vector<Made>& events) {
+    const Outcome outcome = after(events, rule);
+    return outcome.alerts.size() == 1 ? outcome.alerts[0]["explanation"]["observed"].get<std::string>() : "no alert";
+  };
+  const Made good = attest("aa", "verified", monday, "https://good/runner"), bad = attest("aa", "failed", monday, "https://bad/");
+  const Made other = attest("aa", "verified", monday, "https://other/");
+  const Made yes = approve("aa", "jane"), no = approve("aa", "jo", "rejected");
+  for (const std::string user : {"", "us"}) {
+    const std::string one = user, two = user.empty() ? "us" : "";
+    const Made use = in_tenant(deploy("aa"), user);
+    EXPECT_EQ(why({in_tenant(good, one), in_tenant(bad, two), in_tenant(yes, two), use}), "no alert");
+    EXPECT_EQ(why({in_tenant(bad, one), in_tenant(good, two), in_tenant(yes, one), use}), "no alert");
+    EXPECT_EQ(why({in_tenant(other, one), in_tenant(good, two), in_tenant(yes, one), use}), "no alert");
+    EXPECT_EQ(why({in_tenant(good, one), in_tenant(other, two), in_tenant(yes, one), use}),
+              "it was built by https://other/, the wrong builder") << "of two verified ones the last counts";
+    EXPECT_EQ(why({in_tenant(good, one), in_tenant(yes, one), in_tenant(no, two), use}), "it was rejected");
+    EXPECT_EQ(why({in_tenant(good, one), in_tenant(no, one), in_tenant(yes, two), use}), "no alert");
+  }
+}
+
+TEST(Joins, what_one_tenant_decides_is_neither_approval_nor_rejection_to_another) {
+  const std::string rule = policy(R"("approved":"any")");
+  const Made shared = in_tenant(attest("aa", "verified"), "");
+  const Outcome approved = after({shared, in_tenant(approve("aa", "eve"), "us"), deploy("aa")}, rule);
+  ASSERT_EQ(approved.alerts.size(), 1u);
+  EXPECT_EQ(approved.alerts[0]["explanation"]["observed"], "nobody approved it");
+  const Outcome rejected =
+      after({shared, approve("aa", "jane"), in_tenant(approve("aa", "eve", "rejected"), "us"), deploy("aa")}, rule);
+  EXPECT_TRUE(rejected.alerts.empty());
+  EXPECT_EQ(rejected.joins[0]["explanation"]["approved_by"], "jane");
+}
+
 TEST(Joins, an_exception_keeps_the_rule_silent_and_the_join_is_told_all_the_same) {
   const Outcome outcome = after({deploy("aa")}, policy("", R"([{"id":"legacy","rules":["signed"],"where":"app == pay","owner":"jane",
       "reason":"moves in May","until":"2027-01-01T00:00:00Z"}])"));
