@@ -47,7 +47,7 @@ void EventWriter::begin(Batch& batch, const Plan& plan, Event& event) {
   event_ = &event;
   flags_ = 0;
   broken_ = false;
-  captured_ = present_ = 0;
+  captured_ = present_ = lists_ = 0;
   offered_ = 0;
 }
 
@@ -201,10 +201,16 @@ bool EventWriter::append_word(const Leaf& leaf, std::string_view text) {
   return true;
 }
 
+bool EventWriter::in_list(std::size_t number, std::string_view start) const {
+  return (lists_ >> number & 1) != 0 &&
+         any_value(captures_[number], [start](std::string_view value) { return value.starts_with(start); });
+}
+
 void EventWriter::join(const Join& join) {
   if (event_->has(join.column)) return;
   for (const Guard& guard : join.when) {
-    const bool begins = (captured_ >> guard.capture & 1) != 0 && captures_[guard.capture].starts_with(guard.start);
+    const bool begins = (captured_ >> guard.capture & 1) != 0 ? captures_[guard.capture].starts_with(guard.start)
+                                                              : in_list(guard.capture, guard.start);
     if (begins == guard.negated) return;
   }
   std::size_t size = join.captures.size() - 1;

@@ -41,6 +41,12 @@ class EventWriter {
   std::string_view captured(std::int32_t number) const {
     return (captured_ >> number & 1) != 0 ? captures_[static_cast<std::size_t>(number)] : std::string_view();
   }
+  /// A list stands there: a condition asks each of its values.
+  void capture_list(std::int32_t number, std::string_view list) {
+    captures_[static_cast<std::size_t>(number)] = list;
+    present_ |= 1u << number;
+    lists_ |= 1u << number;
+  }
   /// Something without a text stands there.
   void present(std::int32_t number) { present_ |= 1u << number; }
   /// A text had something in it that is no escape of JSON.
@@ -66,7 +72,10 @@ class EventWriter {
   bool is_of_format() const {
     if (((captured_ | present_) & plan_->required_captures) != plan_->required_captures) return false;
     for (const Foreign& other : plan_->foreign) {
-      if ((captured_ >> other.capture & 1) == 0) continue;
+      if ((captured_ >> other.capture & 1) == 0) {
+        if (lists_ != 0 && in_list(other.capture, other.start)) [[unlikely]] return false;
+        continue;
+      }
       const std::string_view text = captures_[other.capture];
       if (!text.empty() && text[0] == other.start[0] && text.starts_with(other.start)) return false;
     }
@@ -77,6 +86,8 @@ class EventWriter {
   static void unmapped(const Record& record, Event& event);
 
  private:
+  /// A value of the captured list begins like this.
+  bool in_list(std::size_t number, std::string_view start) const;
   std::string_view unescaped(std::string_view inside_quotes);
   void settle_contests();
   bool convert(const Leaf& leaf, std::string_view text);
@@ -96,7 +107,7 @@ class EventWriter {
   Event* event_ = nullptr;
   std::uint64_t flags_ = 0;
   bool broken_ = false;
-  std::uint32_t captured_ = 0, present_ = 0;
+  std::uint32_t captured_ = 0, present_ = 0, lists_ = 0;
   std::array<std::string_view, Plan::captures_max> captures_;
   std::uint64_t offered_ = 0;
   std::array<std::string_view, Plan::offers_max> offers_;

@@ -3,9 +3,11 @@
 // by more than Arena::padding_bytes.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #if defined(__AVX2__)
@@ -127,6 +129,36 @@ inline std::string_view trimmed(std::string_view token) {
   while (!token.empty() && is_space(token.back())) token.remove_suffix(1);
   while (!token.empty() && is_space(token.front())) token.remove_prefix(1);
   return token;
+}
+
+/// Calls `is` with each value of a JSON array that has a text, until it says yes; what is in lists inside does not count.
+template <class Is>
+bool any_value(std::string_view list, Is is) {
+  int depth = 0;
+  for (std::size_t at = 0; at < list.size(); ++at) {
+    const char c = list[at];
+    if (c == '"') {
+      const StringExtent extent = string_extent(list.data() + at + 1);
+      const std::string_view inside = list.substr(at + 1, extent.length);
+      at += extent.length + 1;
+      if (depth != 1) continue;
+      if (!extent.escaped && is(inside)) return true;
+      if (!extent.escaped) continue;
+      std::string text(inside);
+      text.resize(unescape_json(inside, text.data()).length);
+      if (is(text)) return true;
+    } else if (c == '[' || c == '{') {
+      ++depth;
+    } else if (c == ']' || c == '}') {
+      --depth;
+    } else if (depth == 1 && c > ' ' && c != ',') {
+      const std::size_t end = std::min(list.find_first_of(", \t\r\n]", at), list.size());
+      const std::string_view scalar = list.substr(at, end - at);
+      if (scalar != "null" && is(scalar)) return true;
+      at = end - 1;
+    }
+  }
+  return false;
 }
 
 /// The characters of the key whose spelling begins at `raw`; "" when it is escaped and longer than any key of a mapping.

@@ -47,12 +47,22 @@ void PlanWalker::scalar(std::string_view token, const Step& step, EventWriter& o
     odd_ = odd_ || token != "null";
 }
 
-/// Only sets and joined words are read from arrays; other elements than strings do not count.
+/// Only sets and joined words are read from arrays; other elements than strings do not count. What conditions ask for is
+/// kept as a whole.
 bool PlanWalker::array(ondemand::value& value, const Step& step, EventWriter& out) {
-  const Leaf& leaf = *step.leaves;
-  if (leaf.as != Transform::word_set && leaf.as != Transform::join_words) return true;
+  const bool reads = step.leaf_count > 0 && (step.leaves->as == Transform::word_set || step.leaves->as == Transform::join_words);
+  if (!reads && step.capture < 0) return true;
   ondemand::array elements;
   if (value.get_array().get(elements) != simdjson::SUCCESS) return false;
+  if (step.capture >= 0) [[unlikely]] {
+    std::string_view raw;
+    bool is_there = false;
+    if (elements.raw_json().get(raw) != simdjson::SUCCESS) return false;
+    out.capture_list(step.capture, raw);
+    if (!reads) return true;
+    if (elements.reset().get(is_there) != simdjson::SUCCESS) return false;
+  }
+  const Leaf& leaf = *step.leaves;
   for (auto result : elements) {
     if (result.error() != simdjson::SUCCESS) return false;
     ondemand::value& element = result.value_unsafe();
@@ -90,9 +100,7 @@ bool PlanWalker::take(ondemand::value& value, Step& step, EventWriter& out) {
       auto inner = value.get_object();
       return inner.error() == simdjson::SUCCESS && object(inner.value_unsafe(), step, out);
     }
-    case '[':
-      if (step.capture >= 0) out.present(step.capture);
-      return step.leaf_count == 0 || array(value, step, out);
+    case '[': return array(value, step, out);
     default: scalar(trimmed(token), step, out); return true;
   }
 }

@@ -14,36 +14,6 @@ namespace {
 
 std::uint64_t mask_of(std::size_t bytes) { return bytes >= 8 ? ~std::uint64_t{0} : (std::uint64_t{1} << 8 * bytes) - 1; }
 
-/// Calls `is` with each value of a JSON array that has a text, until it says yes; what is in lists inside does not count.
-template <class Is>
-bool any_value(std::string_view list, Is is) {
-  int depth = 0;
-  for (std::size_t at = 0; at < list.size(); ++at) {
-    const char c = list[at];
-    if (c == '"') {
-      const StringExtent extent = string_extent(list.data() + at + 1);
-      const std::string_view inside = list.substr(at + 1, extent.length);
-      at += extent.length + 1;
-      if (depth != 1) continue;
-      if (!extent.escaped && is(inside)) return true;
-      if (!extent.escaped) continue;
-      std::string text(inside);
-      text.resize(unescape_json(inside, text.data()).length);
-      if (is(text)) return true;
-    } else if (c == '[' || c == '{') {
-      ++depth;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    } else if (depth == 1 && c > ' ' && c != ',') {
-      const std::size_t end = std::min(list.find_first_of(", \t\r\n]", at), list.size());
-      const std::string_view scalar = list.substr(at, end - at);
-      if (scalar != "null" && is(scalar)) return true;
-      at = end - 1;
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
 std::uint64_t Word::head_of(std::string_view text) {
