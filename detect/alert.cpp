@@ -174,8 +174,9 @@ void save_finding(SnapshotWriter& out, const Alert& alert) {
   out.put(alert.detector);
   out.put(alert.severity);
   for (const std::uint64_t number : {alert.data_classes, alert.risk_tier}) out.put(number);
-  for (const std::int64_t time_ns : {alert.time_ns, alert.window_start_ns, alert.window_end_ns}) out.put(time_ns);
+  for (const std::int64_t time_ns : {alert.time_ns, alert.window_start_ns, alert.window_end_ns, alert.known_for_ns}) out.put(time_ns);
   out.put(alert.late);
+  out.put(alert.lasting);
   for (const double number :
        {alert.rate_per_day, alert.p_value, alert.score_nats, alert.sample_rate, alert.verdict_factor}) out.put(number);
   out.put<std::uint64_t>(alert.evidence.size());
@@ -190,8 +191,10 @@ void load_finding(SnapshotReader& in, Alert& alert) {
   alert.detector = in.get<Detector>();
   alert.severity = in.get<Severity>();
   for (std::uint64_t* number : {&alert.data_classes, &alert.risk_tier}) *number = in.get<std::uint64_t>();
-  for (std::int64_t* time_ns : {&alert.time_ns, &alert.window_start_ns, &alert.window_end_ns}) *time_ns = in.get<std::int64_t>();
+  for (std::int64_t* time_ns : {&alert.time_ns, &alert.window_start_ns, &alert.window_end_ns, &alert.known_for_ns})
+    *time_ns = in.get<std::int64_t>();
   alert.late = in.get<bool>();
+  alert.lasting = in.get<bool>();
   for (double* number :
        {&alert.rate_per_day, &alert.p_value, &alert.score_nats, &alert.sample_rate, &alert.verdict_factor}) *number = in.get<double>();
   alert.evidence.clear();

@@ -90,6 +90,9 @@ struct Alert {
   double rate_per_day = 0, p_value = 1, score_nats = 0;  // of statistical detectors, as calibrated
   double bar_per_day = 0;    // its kind's share of false_alerts_per_day: rates below it are worth an alert; 0 = it has no rate
   double verdict_factor = 1;  // what people have said: in rate_per_day already
+  /// What its rule says of a principal is no news for so long; `lasting`: however rare it gets, since it gets so by lasting.
+  std::int64_t known_for_ns = 24 * 3600ll * 1'000'000'000;
+  bool lasting = false;
   double sample_rate = 1;    // share of the principals of its tier that its statistics went by
   Explanation explanation;
   std::vector<EvidenceRef> evidence;  // most telling first

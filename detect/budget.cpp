@@ -10,7 +10,7 @@ namespace tidewaiter::detect {
 bool Budget::open(std::uint32_t taken, std::uint32_t limit, double urgency) {
   if (taken >= limit) return false;
   const double last_fifth = 5 * (static_cast<double>(taken) / limit) - 4;  // 0 at its begin, 1 at its end
-  if (urgency == news) return 2 * std::uint64_t{taken} < std::uint64_t{limit};
+  if (urgency == news) return 5 * std::uint64_t{taken} < 2 * std::uint64_t{limit};
   return last_fifth < 0 || urgency >= 5 * std::pow(10.0, last_fifth);
 }
 

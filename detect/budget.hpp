@@ -8,7 +8,7 @@
 //   what is left of the budget without its last fifth: x = max(1, B t / (left - fifth)), the threshold of an online choice of
 //   the best of a known rate (Gallego & van Ryzin, "Optimal dynamic pricing of inventories with stochastic demand over
 //   finite horizons", Management Science 1994, in its fluid limit). While B is far below the budget x is 1.
-// - The second half is not for more about what was told within a day: it is known already.
+// - The last three fifths are not for more about what was told within a day: it is known already.
 #pragma once
 
 #include <array>

@@ -130,6 +130,7 @@ Alert volume_alert(const Volume::Finding& finding, const Names& names) {
   alert.risk_tier = window.risk_tier;
   alert.window_start_ns = window.start_s * second_ns;
   alert.window_end_ns = alert.time_ns = window.end_s() * second_ns;
+  if (finding.ramp) alert.known_for_ns *= 7;  // a day more of what weeks say is no news
   for (const EvidenceRef& evidence : window.top)
     if (evidence.used != 0) alert.evidence.push_back(evidence);
 

@@ -63,6 +63,7 @@ Alert beacon_alert(const Beacon::Finding& finding, const Seen& seen) {
   alert.rule = "rhythm.beacon";
   alert.severity = severity_of(alert.risk_tier);
   alert.window_start_ns = finding.since_ns;
+  alert.lasting = true;  // with each call that comes in time it is rarer
   add_evidence(alert, finding.first);
   const std::string period = format_span(finding.period_ns);
   alert.title = who_did(event) + " calls " + destination_of(event) + " every " + period + ": " + std::to_string(finding.like) +

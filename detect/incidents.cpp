@@ -11,9 +11,10 @@ constexpr std::int64_t minute_ns = 60ll * 1'000'000'000;
 constexpr std::int64_t join_ns = 60 * minute_ns, span_ns = 360 * minute_ns;
 constexpr std::size_t open_max = 4096, followed_max = 4096;
 constexpr double told_again = 100;  // times rarer
-constexpr double another_fact = 1e4;  // times rarer
+constexpr double another_fact = 1e4, of_another_kind = 10;  // times rarer than what is known of the same, or of the principal
 constexpr std::int64_t told_again_ns = 15 * minute_ns;  // what just began grows
-constexpr std::int64_t lately_ns = 24 * 60 * minute_ns;
+constexpr std::int64_t known_for_ns = 24 * 60 * minute_ns;
+constexpr std::size_t lately_max = 2 * open_max;
 constexpr double rate_min = 1e-12;
 
 template <class Spell>
@@ -25,6 +26,9 @@ template <class Spell>
 std::int64_t over_from_ns(const Spell& spell) {
   return std::min(spell.last_ns + join_ns, spell.first_ns + span_ns) + 1;
 }
+
+Key key_of(Key who) { return combine(who, 0x616e79); }
+Key key_of(Key who, const Alert& alert) { return combine(who, hash_name(alert.rule)); }
 
 template <class Map>
 void forget_quietest(Map& map) {
@@ -61,9 +65,10 @@ Incidents::Incident& Incidents::incident_of(Key who, std::int64_t time_ns) {
 
 // At first all detectors together, afterwards each for itself.
 bool Incidents::worth_it(const Incident& incident, const Alert& finding, double per_day, Key who, Key where) const {
+  const Lately* before = lately(finding, who, where);
+  if (finding.lasting && before != nullptr) return false;
   if (!incident.told) {
     const double all = together(incident, &Part::per_day);
-    const Lately* before = lately(finding, who, where);
     return all < false_per_day_ && (before == nullptr || all * told_again < before->told_per_day);
   }
   if (per_day >= false_per_day_) return false;
@@ -72,28 +77,35 @@ bool Incidents::worth_it(const Incident& incident, const Alert& finding, double 
 }
 
 const Incidents::Lately* Incidents::lately(const Alert& finding, Key who, Key where) const {
-  const auto found = lately_.find(combine(who, hash_name(finding.rule)));
-  if (found == lately_.end() || finding.time_ns - found->second.told_ns > lately_ns) return nullptr;
-  const Key told_where = found->second.where;
-  return where == 0 || told_where == 0 || where == told_where ? &found->second : nullptr;
+  const Lately* told = known(key_of(who, finding), finding.time_ns);
+  return told != nullptr && (where == 0 || told->where == 0 || where == told->where) ? told : nullptr;
 }
 
-double Incidents::told_before(const Incident& incident, const Alert& alert, Key who, Key where) const {
-  const Lately* before = lately(alert, who, where);
-  double rarest = before == nullptr ? std::numeric_limits<double>::infinity() : before->told_per_day;
+const Incidents::Lately* Incidents::known(Key key, std::int64_t time_ns) const {
+  const auto found = lately_.find(key);
+  return found == lately_.end() || time_ns > found->second.until_ns ? nullptr : &found->second;
+}
+
+bool Incidents::more_of_it(const Incident& incident, const Alert& alert, double per_day, Key who, Key where) const {
+  const auto hardly_rarer = [&](double told_per_day, double times) { return per_day * times > told_per_day; };
   for (const Part& part : incident.parts)
-    if (part.told_per_day > 0) rarest = std::min(rarest, part.told_per_day);
-  return rarest;
+    if (part.told_per_day > 0 && hardly_rarer(part.told_per_day, another_fact)) return true;
+  if (const Lately* told = lately(alert, who, where); told != nullptr && hardly_rarer(told->told_per_day, another_fact)) return true;
+  const Lately* told = known(key_of(who), alert.time_ns);
+  return told != nullptr && hardly_rarer(told->told_per_day, of_another_kind);
 }
 
 void Incidents::remember_told(const Alert& alert, double per_day, Key who, Key where) {
-  const Lately* before = lately(alert, who, where);
-  const double rarest = before == nullptr ? per_day : std::min(per_day, before->told_per_day);
-  const Key key = combine(who, hash_name(alert.rule));
-  if (lately_.size() == open_max && !lately_.contains(key))
+  const auto rarest = [&](const Lately* before) { return before == nullptr ? per_day : std::min(per_day, before->told_per_day); };
+  remember(key_of(who, alert), {alert.time_ns, alert.time_ns + alert.known_for_ns, rarest(lately(alert, who, where)), where});
+  remember(key_of(who), {alert.time_ns, alert.time_ns + known_for_ns, rarest(known(key_of(who), alert.time_ns)), where});
+}
+
+void Incidents::remember(Key key, const Lately& told) {
+  if (lately_.size() == lately_max && !lately_.contains(key))
     lately_.erase(std::ranges::min_element(lately_, {}, [](const auto& entry) { return entry.second.told_ns; }));
-  lately_[key] = {alert.time_ns, rarest, where};
-  want_close(alert.time_ns + lately_ns + 1);
+  lately_[key] = told;
+  want_close(told.until_ns + 1);
 }
 
 void Incidents::add(Alert finding, Key who, Key where) {
@@ -153,8 +165,8 @@ void Incidents::follow(Detector detector, Key where, double per_day, std::int64_
 bool Incidents::tell(Incident& incident, Alert alert, double per_day, Key who, Key where) {
   const Detector detector = alert.detector;
   const bool follower = follows(detector, where, per_day, alert.time_ns);
-  const double all = together(incident, &Part::per_day), before = told_before(incident, alert, who, where);
-  const double urgency = all * another_fact > before ? Budget::news : false_per_day_ / all;
+  const double all = together(incident, &Part::per_day);
+  const double urgency = more_of_it(incident, alert, all, who, where) ? Budget::news : false_per_day_ / all;
   if (!follower && !budget_.take(alert.time_ns, hash_name(alert.tenant), alert.severity, urgency)) return false;
   incident.told = true;
   Part& part = incident.parts[static_cast<std::size_t>(detector)];
@@ -202,8 +214,8 @@ void Incidents::close(std::int64_t watermark_ns) {
   };
   forget(open_);
   forget(followed_);
-  std::erase_if(lately_, [&](const auto& entry) { return watermark_ns - entry.second.told_ns > lately_ns; });
-  for (const auto& [key, lately] : lately_) want_close(lately.told_ns + lately_ns + 1);
+  std::erase_if(lately_, [&](const auto& entry) { return watermark_ns > entry.second.until_ns; });
+  for (const auto& [key, lately] : lately_) want_close(lately.until_ns + 1);
 }
 
 void Incidents::save(SnapshotWriter& out) const {
@@ -238,6 +250,7 @@ void Incidents::save(SnapshotWriter& out) const {
   for (const auto& [key, lately] : lately_) {
     out.put(key);
     out.put(lately.told_ns);
+    out.put(lately.until_ns);
     out.put(lately.told_per_day);
     out.put(lately.where);
   }
@@ -273,9 +286,10 @@ void Incidents::load(SnapshotReader& in) {
     followed.last_ns = in.get<std::int64_t>();
     followed.told_per_day = in.get<double>();
   }
-  for (std::uint64_t n = in.get_count(32); n > 0 && in.ok(); --n) {
+  for (std::uint64_t n = in.get_count(40); n > 0 && in.ok(); --n) {
     Lately& lately = lately_[in.get<Key>()];
     lately.told_ns = in.get<std::int64_t>();
+    lately.until_ns = in.get<std::int64_t>();
     lately.told_per_day = in.get<double>();
     lately.where = in.get<Key>();
   }

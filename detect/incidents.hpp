@@ -17,11 +17,13 @@
 // a detector finds something a hundred times rarer than it told, a quarter of an hour or more ago. What else comes is counted with it. One
 // destination for which one detector told of a principal is one incident with those who follow: they are counted until it
 // has been quiet for 60 minutes, or for 6 hours at most, unless they are a hundred times rarer.
-// What one rule told of a principal within 24 hours, of the same destination or of none, it tells again when it is a hundred times
-// rarer; else it is counted: a ramp is no news every day.
-// Then the budget (budget.hpp) must have room: more about what was told within a day leaves its second half to others, unless it is
-// ten thousand times rarer than that: who was told of a busy hour does not know of the flood that came later. An incident
-// that it had no room for is counted once, and told when it grows rare enough for what is left.
+// What one rule told of a principal within 24 hours (a ramp: 7 days), of the same destination or of none, it tells again when
+// it is a hundred times rarer; else it is counted: a ramp is no news every day. What gets rarer by lasting (a beacon) it does not tell
+// again within that time at all.
+// Then the budget (budget.hpp) must have room. Its last three fifths are for principals of whom nothing was told within 24 hours: more
+// about the others has to be ten times rarer than that, and of the same incident, or of the same rule and destination,
+// ten thousand times: who was told of a busy hour does not know of the flood that came later. An incident that it had no
+// room for is counted once, and told when it grows rare enough for what is left.
 //
 // Cost: some dozens of findings a day; at most 4,096 incidents are open at once, the one quiet for longest is closed early.
 #pragma once
@@ -87,7 +89,7 @@ class Incidents {
   };
 
   struct Lately {
-    std::int64_t told_ns = 0;
+    std::int64_t told_ns = 0, until_ns = 0;  // of the last one, and when it may be told anew
     double told_per_day = 0;  // of the rarest one
     Key where = 0;            // of the last one
   };
@@ -95,10 +97,13 @@ class Incidents {
   Incident& incident_of(Key who, std::int64_t time_ns);
   double together(const Incident& incident, double Part::*rate) const;
   bool worth_it(const Incident& incident, const Alert& finding, double per_day, Key who, Key where) const;
-  /// What the finding's rule told of the principal within a day, of this destination or of none; nullptr = nothing.
+  /// What the finding's rule told of the principal lately, of this destination or of none; nullptr = nothing.
   const Lately* lately(const Alert& finding, Key who, Key where) const;
-  /// The rarest that was told of this incident, or lately by this rule; infinity = nothing.
-  double told_before(const Incident& incident, const Alert& alert, Key who, Key where) const;
+  /// What was told under this key and is still known.
+  const Lately* known(Key key, std::int64_t time_ns) const;
+  /// Whether it is but more about what was told: of this incident, lately by this rule, or of this principal at all.
+  bool more_of_it(const Incident& incident, const Alert& alert, double per_day, Key who, Key where) const;
+  void remember(Key key, const Lately& told);
   void remember_told(const Alert& alert, double per_day, Key who, Key where);
   /// Whether the destination has alerted by this detector just now.
   bool follows(Detector detector, Key where, double per_day, std::int64_t time_ns);
@@ -114,7 +119,7 @@ class Incidents {
   Alerting& alerting_;
   std::map<Key, Incident> open_;
   std::map<Key, Followed> followed_;  // by destination and detector
-  std::map<Key, Lately> lately_;      // by principal and rule
+  std::map<Key, Lately> lately_;      // by principal and rule, and by principal
   std::uint64_t over_budget_ = 0, held_by_verdicts_ = 0, closed_early_ = 0;
   std::int64_t next_close_ns_ = std::numeric_limits<std::int64_t>::max();
 };

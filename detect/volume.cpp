@@ -22,8 +22,6 @@ constexpr double calibrated_days = 7;
 // The upper tail of a sparse series has less season than its mean: nights bring fewer large sums, not none.
 constexpr double season_min = -0.5, season_max = 1.5;
 constexpr double activity_min = 0.2;
-constexpr std::uint32_t shock_members = 3;
-constexpr double shock_shrink[scales] = {3, 2, 1};             // members that say there is none
 constexpr double learnt_beyond_bar_nats = 3;
 constexpr std::uint32_t common_members = 8;                    // days
 constexpr std::size_t windows_ahead = 8;                       // whose lines are asked for
@@ -312,7 +310,7 @@ void Volume::judge(const Judged& judged, std::size_t scale, std::vector<Finding>
     window.high_windows = 1;
   }
   if (window.kind == SeriesKind::pair && scale == hour_scale && parts_.scales && !expected.from_pool)
-    hot = judge_stretch(window, *series, expected, at, hot, out) || hot;
+    hot = judge_stretch(window, judged, *series, expected, at, hot, out) || hot;
   if (scale == day_scale && parts_.scales && !expected.from_pool) hot = judge_ramp(window, judged, *series, expected, at, hot, out) || hot;
   learn_window(window, judged, at, series, pool, scale, hot && parts_.winsorising);
 }

@@ -160,8 +160,8 @@ class Volume {
   bool judge_ramp(const Window& window, const Judged& judged, Series& series, const Expectation& expected,
                   const Standing& at, bool told, std::vector<Finding>& out);
   /// The same for the windows of 5 min of this hour together.
-  bool judge_stretch(const Window& window, Series& series, const Expectation& expected, const Standing& at, bool told,
-                     std::vector<Finding>& out);
+  bool judge_stretch(const Window& window, const Judged& judged, Series& series, const Expectation& expected,
+                     const Standing& at, bool told, std::vector<Finding>& out);
   static bool rests(const Judged& judged, const Standing& at);
   /// How rare a score is and from where it would be an alert. Learns it; `run`: see Scale.
   Rarity rarity(TailCalibrator& tail, double score, double rate_max, float& run, std::int64_t time_ns) const;
@@ -173,6 +173,8 @@ class Volume {
                     std::size_t scale, bool hot);
   double shock_of(const Judged& judged, const Window& window, std::size_t scale) const;
   double common_of(const Judged& judged) const;
+  /// Of a pair: how much more than usual the pairs of the role's other principals send in this window, 0 or more.
+  double shock_of_others(const Judged& judged, const Window& window, std::size_t scale);
   double level_clip(const Series& series, std::size_t scale) const;
   void learn(Scale& state, double r, double x, double prior_excess, double level_reach, std::size_t scale, bool hot);
   void learn_seasons(std::size_t scale);
@@ -197,6 +199,7 @@ class Volume {
   std::vector<RoleSum> sums_;
   KeyIndex sums_index_;
   std::vector<std::uint32_t> roles_;  // those of sums_ with members, in the order of the first ones
+  std::vector<std::pair<Key, double>> others_;  // principals of one role, deviations
   double middle_s_ = -1;
   Season::Vector features_;  // at middle_s_
 };

@@ -54,10 +54,34 @@ bool Volume::judge_ramp(const Window& window, const Judged& judged, Series& seri
 
 bool Volume::rests(const Judged& judged, const Standing& at) { return judged.season + at.common < rest_nats; }
 
-bool Volume::judge_stretch(const Window& window, Series& series, const Expectation& expected, const Standing& at, bool told,
-                           std::vector<Finding>& out) {
+// Looks through the whole group: only a window in some thousands asks. One principal of many pairs is one word.
+double Volume::shock_of_others(const Judged& judged, const Window& window, std::size_t scale) {
+  others_.clear();
+  for (const Judged& other : judged_)
+    if (other.role == judged.role && other.deviation != 0)
+      if (const Key principal = windows_.at(other.slot).principal; principal != window.principal)
+        others_.emplace_back(principal, other.deviation);
+  std::ranges::sort(others_);
+  double sum = 0, principals = 0;
+  for (auto first = others_.begin(); first != others_.end();) {
+    const auto last = std::find_if(first, others_.end(), [&](const auto& other) { return other.first != first->first; });
+    double deviations = 0;
+    for (auto other = first; other != last; ++other) deviations += other->second;
+    sum += deviations / static_cast<double>(last - first);
+    ++principals;
+    first = last;
+  }
+  return principals <= shock_members ? 0 : std::max(0.0, sum / (principals + shock_shrink[scale]));
+}
+
+bool Volume::judge_stretch(const Window& window, const Judged& judged, Series& series, const Expectation& expected,
+                           const Standing& at, bool told, std::vector<Finding>& out) {
   TailCalibrator& tail = tails_[stretch_tail];
-  const double score = double{window.high_nats};
+  double score = double{window.high_nats}, shock = 0;
+  if (score > stretch_nats) {
+    shock = shock_of_others(judged, window, hour_scale);
+    score -= window.high_windows * shock / std::max(double{series.scale[0].excess}, excess_min[0]);
+  }
   const std::int64_t end_ns = window.end_s() * second_ns;
   if (score <= stretch_nats) series.stretch_run = 0;
   if (score <= stretch_nats || told || static_cast<double>(window.net_bytes()) < bytes_min_) {
@@ -73,6 +97,7 @@ bool Volume::judge_stretch(const Window& window, Series& series, const Expectati
   Finding& finding = out.emplace_back(find(window, expected, at, rare.bar));
   finding.stretch = true;
   weigh(finding, tail, score, rare, rate_max);
+  finding.shock = std::exp(shock);
   // Were all of its windows smaller by one factor, each would score less by the factor's logarithm over the excess.
   const double excess = std::max(double{series.scale[0].excess}, excess_min[0]);
   const double less = (score - std::min(rare.bar, score)) * excess / window.high_windows;

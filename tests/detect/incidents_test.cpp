@@ -258,6 +258,50 @@ TEST(Incidents, what_is_ten_thousand_times_rarer_than_what_was_told_is_another_f
   EXPECT_EQ(desk.out.size(), 8u);
 }
 
+TEST(Incidents, most_of_a_day_is_for_principals_of_whom_nothing_was_told) {
+  Desk desk(10);
+  for (int who = 0; who < 6; ++who) desk.add(Detector::flow, who, 0.4, monday + who * minute);
+  desk.add(Detector::volume, 3, 0.05, monday + 9 * hour, 77);  // another rule's, of another incident
+  EXPECT_EQ(desk.out.size(), 6u);
+  desk.add(Detector::volume, 7, 0.05, monday + 9 * hour, 77);
+  EXPECT_EQ(desk.out.size(), 7u);
+  desk.add(Detector::volume, 4, 0.03, monday + 9 * hour, 78);  // ten times rarer than what was told
+  EXPECT_EQ(desk.out.size(), 8u);
+}
+
+TEST(Incidents, what_days_together_say_is_no_news_for_as_long_as_the_finding_says) {
+  Desk desk;
+  const auto ramp = [&](std::int64_t time) {
+    Alert finding = Desk::finding(Detector::volume, 1, 0.2, time);
+    finding.known_for_ns = 7 * day;
+    desk.incidents.close(time);
+    desk.incidents.add(finding, 2, 77);
+  };
+  ramp(monday);
+  ramp(monday + 2 * day);
+  ramp(monday + 7 * day);
+  EXPECT_EQ(desk.out.size(), 1u);
+  EXPECT_EQ(desk.alerting.suppressed(), 2u);
+  ramp(monday + 7 * day + hour + minute);
+  EXPECT_EQ(desk.out.size(), 2u);
+}
+
+TEST(Incidents, what_is_rarer_only_since_it_lasts_is_no_news_however_rare_it_gets) {
+  Desk desk;
+  const auto beacon = [&](double per_day, std::int64_t time) {
+    Alert finding = Desk::finding(Detector::rhythm, 1, per_day, time);
+    finding.lasting = true;
+    desk.incidents.close(time);
+    desk.incidents.add(finding, 2, 77);
+  };
+  beacon(0.2, monday);
+  beacon(0.00001, monday + 20 * minute);
+  beacon(1e-9, monday + 9 * hour);
+  EXPECT_EQ(desk.out.size(), 1u);
+  beacon(1e-9, monday + 25 * hour);
+  EXPECT_EQ(desk.out.size(), 2u);
+}
+
 TEST(Incidents, who_was_counted_with_anothers_destination_was_not_told_of) {
   Desk desk;
   constexpr Key host = 99;

@@ -115,8 +115,8 @@ TEST(Volume, a_poisoned_ramp_does_not_take_the_baseline_with_it) {
   EXPECT_LT(alerts[0]["explanation"]["expected"].get<double>(), 80'000) << "expected level taken along";
 }
 
-/// Twenty agents that send some 200 kB every few minutes for twelve days; `inject` adds to what one sends at a time.
-Stream steady(const std::function<void(Stream&, Made)>& inject) {
+/// Twenty agents that send some 200 kB every few minutes for twelve days; `inject` adds to what they send at a time.
+Stream steady(const std::function<void(Stream&, int agent, Made)>& inject) {
   Stream stream;
   std::mt19937_64 random(5);
   std::normal_distribution<double> normal;
@@ -133,7 +133,7 @@ Stream steady(const std::function<void(Stream&, Made)>& inject) {
       made.time = time + agent * second;
       made.bytes = static_cast<std::uint64_t>(200'000 * std::exp(0.7 * normal(random)));
       stream.add(made);
-      if (agent == 3) inject(stream, made);
+      inject(stream, agent, made);
     }
   stream.tick(time + 2 * hour, {0});
   return stream;
@@ -141,7 +141,8 @@ Stream steady(const std::function<void(Stream&, Made)>& inject) {
 
 TEST(Volume, an_hour_of_many_high_windows_is_found_where_none_of_them_nor_the_hour_is_a_record) {
   const std::int64_t begin = monday + 11 * day + 14 * hour;
-  const auto alerts = of_detector(judge(steady([&](Stream& stream, Made made) {
+  const auto alerts = of_detector(judge(steady([&](Stream& stream, int agent, Made made) {
+    if (agent != 3) return;
     if (made.time / (5 * minute) == (monday + day) / (5 * minute)) {  // the record, while nothing was known of it
       made.bytes = 900'000'000;
       stream.add(made);
@@ -161,6 +162,21 @@ TEST(Volume, an_hour_of_many_high_windows_is_found_where_none_of_them_nor_the_ho
   EXPECT_GE(high, 5);
   EXPECT_NE(alert["title"].get<std::string>().find(std::to_string(high) + " times more than usual within 5 minutes"), std::string::npos);
   EXPECT_LT(alert["explanation"]["not_an_alert_below"], alert["explanation"]["observed"]);
+}
+
+TEST(Volume, an_hour_of_high_windows_that_the_others_of_the_role_have_too_is_no_stretch) {
+  const std::int64_t begin = monday + 11 * day + 14 * hour;
+  const auto stretches = [&](const std::function<bool(int agent)>& more) {
+    const auto alerts = of_detector(judge(steady([&](Stream& stream, int agent, Made made) {
+      const bool record = made.time / (5 * minute) == (monday + day) / (5 * minute);
+      if (!record && (made.time < begin || made.time >= begin + hour || !more(agent))) return;
+      made.bytes = record ? 900'000'000 : 1'600'000;
+      stream.add(made);
+    })), "volume");
+    return std::ranges::count_if(alerts, [](const nlohmann::json& alert) { return alert["rule"] == "volume.stretch"; });
+  };
+  EXPECT_EQ(stretches([](int agent) { return agent == 3; }), 1);
+  EXPECT_EQ(stretches([](int) { return true; }), 0);
 }
 
 TEST(Volume, a_shock_that_all_of_a_role_share_is_nobodys_anomaly) {
