@@ -139,20 +139,30 @@ std::optional<Secret> secret_of_shape(std::string_view text, std::size_t shape) 
   return key_value(text, secret_keys[shape - keys_at]);
 }
 
-constexpr std::array<bool, 256> word_characters() {
-  std::array<bool, 256> words{};
-  for (std::size_t c = 0; c < words.size(); ++c) words[c] = alnum(static_cast<char>(c)) || c == '_';
-  return words;
+constexpr std::array<bool, 256> characters_that(bool (*are)(char)) {
+  std::array<bool, 256> characters{};
+  for (std::size_t c = 0; c < characters.size(); ++c) characters[c] = are(static_cast<char>(c));
+  return characters;
 }
-bool is_inside_word(char c) {
-  static constexpr std::array<bool, 256> words = word_characters();
-  return words[static_cast<unsigned char>(c)];
-}
+constexpr auto in_word = characters_that([](char c) { return alnum(c) || c == '_'; });
+constexpr auto in_uuid = characters_that([](char c) { return digit(c) || (lower(c) >= 'a' && lower(c) <= 'f') || c == '-'; });
+constexpr auto in_base64 = characters_that([](char c) { return alnum(c) || c == '+' || c == '/'; });
+constexpr auto before_value = characters_that([](char c) { return c == '=' || c == ':' || c == ' ' || c == '-'; });
 
-bool is_sha256_in_base64(std::string_view text) {
-  return text.size() == 44 && text.back() == '=' && std::all_of(text.begin(), text.end() - 1, [](char c) {
-           return alnum(c) || c == '+' || c == '/';
-         });
+bool is_inside_word(char c) { return in_word[static_cast<unsigned char>(c)]; }
+
+/// Fewer characters hold no credential unless one of before_value is among them.
+constexpr std::size_t bare_min = [] {
+  std::size_t least = SIZE_MAX;
+  for (const TokenShape& shape : token_shapes) least = std::min(least, shape.prefix.size() + shape.rest_min);
+  return least;
+}();
+
+/// Of SHA-256 or SHA-1, and Community ID's, which is the latter behind its version.
+bool is_digest_in_base64(std::string_view text) {
+  if (text.starts_with("1:")) text.remove_prefix(2);
+  if ((text.size() != 44 && text.size() != 28) || text.back() != '=') return false;
+  return std::all_of(text.begin(), text.end() - 1, [](char c) { return in_base64[static_cast<unsigned char>(c)]; });
 }
 
 bool is_named_hash(std::string_view text) {
@@ -193,7 +203,10 @@ bool is_word_start(std::string_view text, std::size_t at) {
 }
 
 std::string_view secret_in_id(std::string_view id) {
-  if (is_sha256_in_base64(id)) return {};
+  const auto separates = [](char c) { return before_value[static_cast<unsigned char>(c)]; };
+  if (id.size() < bare_min && std::none_of(id.begin(), id.end(), separates)) return {};
+  const auto is_hex = [](char c) { return in_uuid[static_cast<unsigned char>(c)]; };
+  if (std::all_of(id.begin(), id.end(), is_hex) || is_digest_in_base64(id)) return {};
   for (std::size_t at = 0; at < id.size(); ++at) {
     if (at > 0 && is_inside_word(id[at - 1]) && id[at] != ':') continue;
     const auto found = secret_at(id.substr(at), is_word_start(id, at));
