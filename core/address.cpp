@@ -44,7 +44,7 @@ std::optional<Ip> parse_ip(std::string_view text) {
   if (text.find(':') == std::string_view::npos) return parse_ipv4(text);
   text = text.substr(0, text.find('%'));
   char buffer[INET6_ADDRSTRLEN];
-  if (text.size() >= sizeof buffer) return std::nullopt;
+  if (text.size() >= sizeof buffer || text.find('\0') != std::string_view::npos) return std::nullopt;
   std::memcpy(buffer, text.data(), text.size());
   buffer[text.size()] = '\0';
   Ip ip;

@@ -44,6 +44,7 @@ TEST(Addresses, that_are_none_are_not_read) {
                            "1.2.3.4\n", "a.b.c.d", "12.34.5678.9", "256.1.1.1"})
     EXPECT_FALSE(read_ip(text)) << text;
   EXPECT_FALSE(read_ip(std::string_view("1.2.3.4\0", 8)));
+  EXPECT_FALSE(read_ip(std::string_view("::\0 and more", 12)));
 }
 
 }  // namespace
