@@ -232,7 +232,10 @@ decltype(PipelineConfig::make_sources) file_sources(const Config& config, std::v
     options.paths = files;
     options.batch = batch_limits(config);
     options.position_for = context.position_for;
-    TRY_ASSIGN(auto source, ingest::FileSource::open(std::move(options), *context.clock));
+    auto opened = ingest::FileSource::open(std::move(options), *context.clock);
+    if (!opened && opened.error().code == Code::not_found)  // a name on the command line, nothing that was looked for
+      return fail(Code::invalid_argument, opened.error().message);
+    TRY_ASSIGN(auto source, std::move(opened));
     std::vector<std::unique_ptr<ingest::Source>> sources;
     sources.push_back(std::move(source));
     return sources;

@@ -267,6 +267,9 @@ class Normalize(unittest.TestCase):
                 code, out, error = run(*command)
                 self.assertEqual((code, out), (2, ""), command)
                 self.assertIn(f"{name}: {expected}", error)
+        code, _, error = run("ingest", missing, "--store", os.path.join(folder, "unmade"))
+        self.assertEqual(code, 2, error)
+        self.assertIn(f"{missing}: No such file", error)
         for command in (["normalize", empty], ["explain-mapping", "okta", empty]):
             code, out, error = run(*command)
             self.assertEqual((code, out), (0, ""), command)
