@@ -105,7 +105,7 @@ bool is_number(const std::string& text) {
 }
 
 bool has_padded_octet(const std::string& address) {
-  static const std::regex octets(R"((?:.*:)?([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)(?:%.*)?)");
+  static const std::regex octets(R"((?:[^%]*:)?([0-9]+)\.([0-9]+)\.([0-9]+)\.([0-9]+)(?:%.*)?)");
   std::smatch parts;
   if (!std::regex_match(address, parts, octets)) return false;
   return std::any_of(parts.begin() + 1, parts.end(), [](const auto& part) { return part.length() > 1 && *part.first == '0'; });
