@@ -54,8 +54,12 @@ void Parser::State::parse(Batch& batch, Record& record) {
   if (record.origin != last_origin || topic == nullptr) enter_topic(record.origin);
   bool mapped = false;
   const std::string_view whole = record.value;
-  const bool marked = whole.starts_with(byte_order_mark);
-  if (marked) [[unlikely]] record.value.remove_prefix(byte_order_mark.size());
+  bool marked = whole.starts_with(byte_order_mark);
+  if (marked) [[unlikely]] {
+    record.value.remove_prefix(byte_order_mark.size());
+    marked = !record.value.starts_with(byte_order_mark);  // a second one is no mark and no JSON
+    if (!marked) record.value = whole;
+  }
   record.reason = map(batch, record, mapped);
   record.value = whole;
   if (record.reason != RejectReason::none) {
