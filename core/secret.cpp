@@ -19,6 +19,9 @@ constexpr TokenShape token_shapes[] = {
     {"ghr_", 20},       {"glpat-", 16},   {"xoxb-", 16},  {"xoxp-", 16},   {"xoxa-", 16},    {"sk-", 20},
     {"sk_live_", 16},   {"rk_live_", 16}, {"AIza", 30},   {"ya29.", 20},   {"eyJ", 30},      {"npm_", 30},
     {"github_pat_", 20}, {"pypi-", 30},   {"hvs.", 20},   {"dop_v1_", 30}, {"SharedAccessKey=", 16},
+    {"glrt-", 16},      {"gldt-", 16},    {"glptt-", 16}, {"glcbt-", 16},  {"gloas-", 16},   {"glagent-", 16},
+    {"GR1348941", 16},  {"xapp-", 16},    {"hf_", 30},    {"gsk_", 40},    {"SG.", 40},      {"dckr_pat_", 20},
+    {"shpat_", 30},     {"IQoJb3JpZ2luX2Vj", 40},         {"FwoGZXIvYXdz", 40},  // the last two: AWS session tokens
 };
 
 constexpr std::string_view auth_schemes[] = {"bearer ", "basic "};
