@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ingest/json_check.hpp"
+#include "ingest/json_text.hpp"
 
 namespace tidewaiter::app {
 namespace {
@@ -62,7 +63,7 @@ std::vector<SampleMessage> sample_messages(std::string_view file) {
       }
       at = next + 1;
     } else {
-      if (!line.empty()) messages.push_back({line, number, 1});
+      if (!ingest::trimmed(line).empty()) messages.push_back({line, number, 1});
       at = end + 1;
     }
     ++number;

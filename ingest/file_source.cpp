@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "core/sha256.hpp"
+#include "ingest/json_text.hpp"
 
 namespace tidewaiter::ingest {
 namespace {
@@ -194,7 +195,7 @@ Result<bool> FileSource::next_line(std::string_view& line) {
 
 void FileSource::append(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
-  if (line.empty()) {
+  if (trimmed(line).empty()) {
     ++line_number_;
     holds_ = false;
     return;
