@@ -174,6 +174,26 @@ bool is_named_hash(std::string_view text) {
          std::all_of(text.begin() + name.size(), text.end(), [](char c) { return digit(c) || (c >= 'a' && c <= 'f'); });
 }
 
+int base64_digit(char c) {
+  if (digit(c)) return c - '0' + 52;
+  if (c == '+' || c == '/') return c == '+' ? 62 : 63;
+  return c >= 'a' ? c - 'a' + 26 : c - 'A';
+}
+
+/// Base64 of words, as the exec ids of Tetragon: thirty random bytes are never all printable.
+bool is_text_in_base64(std::string_view text) {
+  unsigned bits = 0, held = 0;
+  for (const char c : text) {
+    bits = (bits << 6 | static_cast<unsigned>(base64_digit(c))) & 0xFFFF;
+    held += 6;
+    if (held < 8) continue;
+    held -= 8;
+    const unsigned byte = bits >> held & 0xFF;
+    if (byte < ' ' || byte > '~') return false;
+  }
+  return true;
+}
+
 /// Upper, lower and digits, so that no hex is taken for one.
 bool is_like_aws_secret_key(std::string_view text) {
   bool upper = false, small = false, number = false;
@@ -184,7 +204,7 @@ bool is_like_aws_secret_key(std::string_view text) {
     upper = upper || (letter(c) && c != lower(c));
     small = small || (letter(c) && c == lower(c));
   }
-  return upper && small && number;
+  return upper && small && number && !is_text_in_base64(text);
 }
 
 }  // namespace

@@ -22,8 +22,8 @@ std::optional<Secret> secret_at(std::string_view text, bool word_start);
 bool is_word_start(std::string_view text, std::size_t at);
 
 /// The first credential in a text that should be an id or a hash, empty when there is none. Besides the shapes above: 40
-/// characters of base64 and nothing else, as AWS makes its secret keys. A digest in hex, a SHA-256 or SHA-1 in base64 and
-/// what is already `token=sha256:…` is none.
+/// characters of base64 and nothing else, as AWS makes its secret keys. A digest in hex, a SHA-256 or SHA-1 in base64,
+/// 40 characters of base64 that are text, and what is already `token=sha256:…` are none.
 std::string_view secret_in_id(std::string_view id);
 
 }  // namespace tidewaiter

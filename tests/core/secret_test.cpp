@@ -49,6 +49,7 @@ TEST(SecretInId, hashes_and_ids_are_none) {
       "da39a3ee5e6b4b0d3255bfef95601890afd80709",      // SHA-1
       "eyJ6FsKlx8rRzFbqVVgVZvvcSV6wvOv2lL4sPlZ2b7I=",  // a SHA-256 in base64 that begins like a JWT
       "arn:aws:iam::123456789012:role/deploy-production",
+      "bm9kZS0wMDc6MTIzNDU2Nzg5MDEyMzQ1Njo0NTY3",  // node-007:1234567890123456:4567, as Tetragon names a process
       "read:crm send:mail repo:secret:list token:read",
       "task-sk-runner-of-the-day",
       "token=sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad&x=1",
