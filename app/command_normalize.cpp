@@ -19,6 +19,7 @@
 #include "core/clock.hpp"
 #include "core/text.hpp"
 #include "ingest/json_check.hpp"
+#include "ingest/json_text.hpp"
 #include "ingest/parser.hpp"
 #include "store/mask.hpp"
 
@@ -106,11 +107,6 @@ Result<std::int64_t> received_at(const std::string& text) {
   return fail(Code::invalid_argument, "--received: '" + text + "' is no RFC 3339 time");
 }
 
-bool begins_like_json(std::string_view text) {
-  const std::size_t at = text.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
-  return at != std::string_view::npos && (text[at] == '{' || text[at] == '[');
-}
-
 bool has_unmapped(const Batch& batch) {
   return std::any_of(batch.events.begin(), batch.events.end(), [](const Event& event) { return !event.has(Num::format); });
 }
@@ -144,14 +140,14 @@ bool normalize(ingest::Parser& parser, const std::string& name, std::string_view
       std::fprintf(stderr, "%s:%zu: rejected: %s at byte %zu of the message\n", name.c_str(), message.line,
                    reject_reason_name(record.reason), place);
       good = false;
-    } else if (strict_reason != RejectReason::none && begins_like_json(message.text)) {
+    } else if (strict_reason != RejectReason::none && ingest::begins_like_json(message.text)) {
       std::fprintf(stderr, "%s:%zu: accepted, but %s at byte %zu of the message: a topic with `strict: true` rejects it\n",
                    name.c_str(), message.line, reject_reason_name(strict_reason), place);
     } else if (message.text.size() > LimitsConfig().message_bytes_max) {
       std::fprintf(stderr, "%s:%zu: accepted, but with %zu bytes it is larger than `limits.message_bytes_max`, %llu unless configured: "
                    "beyond that it is rejected\n", name.c_str(), message.line, message.text.size(),
                    static_cast<unsigned long long>(LimitsConfig().message_bytes_max));
-    } else if (!begins_like_json(message.text) && has_unmapped(batch)) {
+    } else if (!ingest::begins_like_json(message.text) && has_unmapped(batch)) {
       std::fprintf(stderr, "%s:%zu: a line whose columns are not known: put its header line before it, or name the columns "
                    "in `formats.text_columns`\n", name.c_str(), message.line);
     }

@@ -9,13 +9,7 @@ namespace tidewaiter::app {
 namespace {
 
 constexpr ingest::JsonLimits wide{std::size_t{1} << 40, 1024, std::size_t{1} << 40};
-constexpr std::string_view spaces = " \t\r\n", byte_order_mark = "\xEF\xBB\xBF";
-
-bool begins_like_json(std::string_view text) {
-  if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
-  const std::size_t at = text.find_first_not_of(spaces);
-  return at != std::string_view::npos && (text[at] == '{' || text[at] == '[');
-}
+constexpr std::string_view spaces = " \t\r\n";
 
 /// Reason and place, of UTF-8 that is bad behind the document as if the text ended there.
 RejectReason judge(std::string_view text, std::size_t& place) {
@@ -49,7 +43,7 @@ std::vector<SampleMessage> sample_messages(std::string_view file) {
     const std::size_t end = std::min(file.find('\n', at), file.size());
     std::string_view line = file.substr(at, end - at);
     if (line.ends_with('\r')) line.remove_suffix(1);
-    const std::size_t bytes = begins_like_json(line) ? document_over_lines(file.substr(at), end - at) : 0;
+    const std::size_t bytes = ingest::begins_like_json(line) ? document_over_lines(file.substr(at), end - at) : 0;
     if (at + bytes > end) {  // several lines
       const std::string_view text = file.substr(at, bytes);
       const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 1;

@@ -184,7 +184,6 @@ Result<DestinationGroup> parse_group(Object object) {
   TRY_ASSIGN(group.hosts, object.texts("hosts"));
   TRY_ASSIGN(group.nets, parse_nets(object, "cidrs"));
   TRY(object.text("description", false));
-  Result<void> all;
   TRY(object.finish());
   return group;
 }

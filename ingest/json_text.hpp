@@ -21,6 +21,14 @@ namespace tidewaiter::ingest {
 /// May stand before a message (RFC 8259, section 8.1, lets a reader pass over it) and is no part of it.
 inline constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
+/// An object or an array; white space or a byte order mark before it makes it no line of text.
+inline bool begins_like_json(std::string_view text) {
+  if (!text.empty() && (text[0] == '{' || text[0] == '[')) return true;
+  if (text.starts_with(byte_order_mark)) text.remove_prefix(byte_order_mark.size());
+  const std::size_t at = text.find_first_not_of(" \t\r\n");
+  return at != std::string_view::npos && (text[at] == '{' || text[at] == '[');
+}
+
 struct StringExtent {
   std::size_t length;  // bytes up to the closing quote
   bool escaped;        // has a backslash in it

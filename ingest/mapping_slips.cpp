@@ -43,22 +43,6 @@ std::size_t stray_mark(std::string_view bare) {
   return std::string_view::npos;
 }
 
-}  // namespace
-
-bool is_nearly(std::string_view written, std::string_view word) {
-  std::string text(written);
-  for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  std::size_t at = 0;
-  while (at < text.size() && at < word.size() && text[at] == word[at]) ++at;
-  const std::string_view left = std::string_view(text).substr(at), right = word.substr(at);
-  const auto behind = [](std::string_view view, std::size_t count) { return view.substr(std::min(count, view.size())); };
-  if (left.size() == right.size() && left.size() > 1 && left[0] == right[1] && left[1] == right[0] && behind(left, 2) == behind(right, 2))
-    return true;
-  return behind(left, 1) == behind(right, 1) || behind(left, 1) == right || left == behind(right, 1);
-}
-
-namespace {
-
 std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
 
 std::string slip_of_origin(std::string_view path, std::string_view bare) {
@@ -85,6 +69,18 @@ std::string slip_of_origin(std::string_view path, std::string_view bare) {
 }
 
 }  // namespace
+
+bool is_nearly(std::string_view written, std::string_view word) {
+  std::string text(written);
+  for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  std::size_t at = 0;
+  while (at < text.size() && at < word.size() && text[at] == word[at]) ++at;
+  const std::string_view left = std::string_view(text).substr(at), right = word.substr(at);
+  const auto behind = [](std::string_view view, std::size_t count) { return view.substr(std::min(count, view.size())); };
+  if (left.size() == right.size() && left.size() > 1 && left[0] == right[1] && left[1] == right[0] && behind(left, 2) == behind(right, 2))
+    return true;
+  return behind(left, 1) == behind(right, 1) || behind(left, 1) == right || left == behind(right, 1);
+}
 
 std::string path_slip(std::string_view path) {
   const std::string bare = without_quoted(path);

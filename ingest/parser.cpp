@@ -16,13 +16,6 @@ namespace ondemand = simdjson::ondemand;
 
 namespace {
 
-/// White space before a document is no line of text.
-bool begins_like_json(std::string_view value) {
-  if (value[0] == '{' || value[0] == '[') return true;
-  const std::size_t at = value.find_first_not_of(" \t\r\n");
-  return at != std::string_view::npos && (value[at] == '{' || value[at] == '[');
-}
-
 /// Depth cannot be above the number of opening brackets, nor keys above the number of colons; and a key takes 4 bytes.
 bool surely_within(std::string_view text, const JsonLimits& limits) {
   if (text.size() / 4 > limits.keys_max && count_marks(text).colons > limits.keys_max) return false;
