@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ingest/host_name.hpp"
 #include "ingest/plan.hpp"
 
 namespace tidewaiter::ingest {
@@ -16,12 +17,6 @@ bool contains(const DestinationNet& net, const Ip& address) {
   if (std::memcmp(net.base.data(), address.data(), whole) != 0) return false;
   const int rest = net.prefix_bits % 8;
   return rest == 0 || ((net.base[whole] ^ address[whole]) >> (8 - rest)) == 0;
-}
-
-std::string normal(std::string_view host) {
-  std::string text(host.size(), '\0');
-  text.resize(normal_host(host, text.data()));
-  return text;
 }
 
 /// Which place of the known hosts is this one's. Eight bytes at a time; the host itself is compared there.
@@ -51,7 +46,7 @@ Destinations::Destinations(const std::vector<DestinationGroup>& groups) : known_
   for (const DestinationGroup& group : groups) {
     const auto number = static_cast<std::uint32_t>(categories_.size());
     categories_.push_back(lasting_text(group.category));
-    for (const std::string& host : group.hosts) suffixes_.emplace(normal(host), number);
+    for (const std::string& host : group.hosts) suffixes_.emplace(normal_host(host), number);
     for (const DestinationNet& net : group.nets) nets_.push_back({net, number});
   }
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/secret.hpp"
+#include "ingest/host_name.hpp"
 #include "ingest/json_text.hpp"
 
 namespace tidewaiter::ingest {
@@ -141,8 +142,7 @@ std::string_view EventWriter::without_secrets(std::string_view text, std::size_t
 
 bool EventWriter::put_string(const Leaf& leaf, std::string_view text) {
   if (leaf.as == Transform::host && host_needs_work(text)) {
-    char* out = derive(text.size());
-    text = {out, normal_host(text, out)};
+    text = normal_host(text, derive(host_room(text)));
   } else if (leaf.as == Transform::lower && has_upper(text)) {
     char* out = derive(text.size());
     text = {out, lower_ascii(text, out)};

@@ -117,16 +117,6 @@ bool is_hex_id(std::string_view text) {
   return all;
 }
 
-bool is_host_name(std::string_view text) {
-  bool letter = false;
-  for (const char c : text) {
-    const bool is_letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-    letter = letter || is_letter;
-    if (!is_letter && !(c >= '0' && c <= '9') && c != '-' && c != '_' && c != '.') return false;
-  }
-  return letter && !parse_ip(text);
-}
-
 std::optional<std::string> decoded_base64(std::string_view text) {
   auto bytes = from_base64(text);
   return bytes ? bytes : from_base64(without_spaces(text));

@@ -31,7 +31,4 @@ bool is_hex_id(std::string_view text);
 /// The bytes behind base64, standard or URL-safe, padded or not, line breaks allowed; nothing when it is not that.
 std::optional<std::string> decoded_base64(std::string_view text);
 
-/// A name of a machine and no address: letters, digits, '-', '_', '.', at least one letter, nothing else.
-bool is_host_name(std::string_view text);
-
 }  // namespace tidewaiter::ingest

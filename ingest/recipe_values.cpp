@@ -6,6 +6,7 @@
 
 #include "core/text.hpp"
 #include "ingest/extracts.hpp"
+#include "ingest/host_name.hpp"
 #include "ingest/json_text.hpp"
 
 namespace tidewaiter::ingest {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/text.hpp"
+#include "ingest/host_name.hpp"
 #include "ingest/values.hpp"
 
 namespace tidewaiter::ingest {
@@ -118,8 +119,7 @@ Result<DestinationKey> read_destination(std::string_view text) {
   const std::size_t slash = text.find('/');
   if (const auto base = parse_ip(text.substr(0, slash)); base && text.find('%') == std::string_view::npos)
     return read_net(text, *base, slash);
-  std::string host(text.size(), '\0');
-  host.resize(normal_host(text, host.data()));
+  std::string host = normal_host(text);
   if (host.starts_with("*.") || host.starts_with('.')) {
     host.erase(0, host.find('.') + 1);
     return fail(Code::invalid_argument, "write '" + host + "': a host stands for itself and everything below it");

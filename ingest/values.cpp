@@ -295,21 +295,41 @@ std::optional<Address> read_ip(std::string_view text) {
   return read;
 }
 
-bool has_upper(std::string_view text) {
-  constexpr std::uint64_t each = 0x0101010101010101, high = 0x80 * each;
-  std::size_t at = 0;
-  std::uint64_t upper = 0, eight;
-  for (; at + 8 <= text.size(); at += 8) {
-    std::memcpy(&eight, text.data() + at, 8);
-    const std::uint64_t seven = eight & ~high;  // a byte's sum with less than 128 stays in the byte
-    upper |= (seven + (0x80 - 'A') * each) & ~(seven + (0x80 - 'Z' - 1) * each) & ~eight & high;
-  }
-  bool any = upper != 0;
-  for (; at < text.size(); ++at) any |= static_cast<unsigned char>(text[at] - 'A') < 26;
-  return any;
+namespace {
+
+constexpr std::uint64_t each_byte = 0x0101010101010101, high_bits = 0x80 * each_byte;
+
+/// The high bit of each byte that is an upper-case letter.
+constexpr std::uint64_t upper_bits(std::uint64_t eight) {
+  const std::uint64_t seven = eight & ~high_bits;  // a byte's sum with less than 128 stays in the byte
+  return (seven + (0x80 - 'A') * each_byte) & ~(seven + (0x80 - 'Z' - 1) * each_byte) & ~eight & high_bits;
 }
 
-bool host_needs_work(std::string_view host) { return host.ends_with('.') || has_upper(host); }
+/// Whether `bits` of eight bytes are any, over the whole text; the last bytes stand before zeros.
+template <typename Bits>
+bool any_bits(std::string_view text, Bits bits) {
+  std::size_t at = 0;
+  std::uint64_t any = 0, eight;
+  for (; at + 8 <= text.size(); at += 8) {
+    std::memcpy(&eight, text.data() + at, 8);
+    any |= bits(eight);
+  }
+  eight = 0;
+  for (std::size_t i = at; i < text.size(); ++i) eight = eight << 8 | static_cast<unsigned char>(text[i]);
+  return (any | bits(eight)) != 0;
+}
+
+}  // namespace
+
+bool has_upper(std::string_view text) { return any_bits(text, upper_bits); }
+
+bool is_ascii(std::string_view text) {
+  return !any_bits(text, [](std::uint64_t eight) { return eight & high_bits; });
+}
+
+bool has_upper_or_other(std::string_view text) {
+  return any_bits(text, [](std::uint64_t eight) { return upper_bits(eight) | (eight & high_bits); });
+}
 
 std::size_t lower_ascii(std::string_view text, char* out) {
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -317,11 +337,6 @@ std::size_t lower_ascii(std::string_view text, char* out) {
     out[i] = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   }
   return text.size();
-}
-
-std::size_t normal_host(std::string_view host, char* out) {
-  if (host.ends_with('.')) host.remove_suffix(1);
-  return lower_ascii(host, out);
 }
 
 WordTable::WordTable(const EnumTable& table) : table_(table) {

@@ -55,10 +55,9 @@ std::optional<Address> read_ip(std::string_view text);
 
 /// True when there is an upper-case letter of ASCII in it.
 bool has_upper(std::string_view text);
-/// True when lower-casing or cutting a trailing dot would change it.
-bool host_needs_work(std::string_view host);
-/// Lower case without one trailing dot, written to `out` (as long as `host`). Returns the length.
-std::size_t normal_host(std::string_view host, char* out);
+bool is_ascii(std::string_view text);
+/// One of the two: has_upper or not is_ascii, in one pass.
+bool has_upper_or_other(std::string_view text);
 std::size_t lower_ascii(std::string_view text, char* out);
 
 /// The first bytes of a short text as a number; equal texts give equal numbers. Reads nothing outside the text.

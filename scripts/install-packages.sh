@@ -8,7 +8,7 @@ build=(
   g++ make=make cmake ninja-build=ninja pkg-config=pkg-config ccache python3=python3 ca-certificates
   librocksdb-dev libsimdjson-dev libeigen3-dev libfmt-dev libre2-dev libxxhash-dev
   libzstd-dev zlib1g-dev libssl-dev libcurl4-openssl-dev libcpp-httplib-dev prometheus-cpp-dev
-  nlohmann-json3-dev libyaml-cpp-dev libcli11-dev
+  libicu-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev
 )
 librdkafka=(npm=npm) # fetches its pinned source
 test=(

@@ -31,6 +31,7 @@ FOREIGN = [
      "the two walks over the text of a message, plain and general"),
     ("curl/", r"forward/http_client\.cpp", r"forward/http_client\.cpp", "connectors speak of requests and answers"),
     ("prometheus/", r"serve/metrics_exporter\.cpp", r"serve/metrics_exporter\.cpp", "rooms count with core/metrics.hpp"),
+    ("unicode/", r"ingest/host_name\.cpp", r"ingest/host_name\.cpp", "hosts have one form, made in one place"),
     ("httplib", r"serve/server\.cpp|app/hec_receiver\.cpp", r"serve/server\.cpp|app/hec_receiver\.cpp",
      "the API, and the SIEM that the demo plays"),
 ]

@@ -71,11 +71,7 @@ class Reference {
   }
 
   void put_string(const ColumnInfo& column, std::string text) {
-    if (column.name == "dst_host" || column.name == "src_host") {
-      if (text.ends_with('.')) text.pop_back();
-      for (char& c : text)
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-    }
+    if (column.name == "dst_host" || column.name == "src_host") text = host_form(text);
     if (text.size() > column.limit_bytes) {
       std::size_t end = column.limit_bytes;
       while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;

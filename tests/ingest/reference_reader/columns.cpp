@@ -227,10 +227,7 @@ class EventReader {
     static const std::set<std::string> hosts = {"host", "url_host", "host_name", "endpoint_host"};
     const std::string name(column.name);
     text = id_without_secrets(name, text, flags_);
-    if (hosts.contains(as)) {
-      if (text.ends_with('.')) text.pop_back();
-      text = lower_case(text);
-    }
+    if (hosts.contains(as)) text = host_form(text);
     if (as == "lower" || as == "hex_id") text = lower_case(text);
     if (as == "join" && !source.contains("paths") && out_.contains(name) && !out_[name].empty()) {
       if (out_[name].size() + 1 + text.size() > column.limit_bytes) flags_ |= flag::truncated_column;

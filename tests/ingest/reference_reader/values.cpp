@@ -12,6 +12,7 @@
 #include "core/sha256.hpp"
 #include "core/text.hpp"
 #include "ingest/extracts.hpp"
+#include "ingest/host_name.hpp"
 
 namespace tidewaiter::ingest::testing {
 namespace {
@@ -159,6 +160,12 @@ std::optional<std::string> reference_extract(const std::string& text, const std:
   else if (as == "tuple_dst_port") made = endpoint_port(tuple_side(all, true));
   else made = text;
   return made.empty() ? std::nullopt : std::optional(made);
+}
+
+std::string host_form(std::string text) {
+  if (!std::all_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x80; })) return normal_host(text);
+  if (text.ends_with('.')) text.pop_back();
+  return lower_case(text);
 }
 
 std::string lower_case(std::string text) {

@@ -28,6 +28,8 @@ bool has_padded_octet(const std::string& address);
 std::optional<std::string> reference_extract(const std::string& text, const std::string& as);
 
 std::string lower_case(std::string text);
+/// A host in lower case without its last dot; names of other scripts are left to normal_host.
+std::string host_form(std::string text);
 
 /// Part of the text between separators, from 0, negative from the end; "" when there are fewer.
 std::string part_of(const std::string& text, char separator, int number);
