@@ -71,9 +71,19 @@ class EventFinder {
   }
 
   std::vector<Found> object(const Node& node, Follows follows) {
-    auto is_document = [](const Step& step) { return step.kind == Kind::json || step.kind == Kind::base64; };
-    const Follows in_place = follow(follows, node, is_document);
-    follows.insert(follows.end(), in_place.begin(), in_place.end());
+    const Follows itself = follows;
+    std::vector<Found> found;
+    for (const Kind kind : {Kind::json, Kind::base64}) {  // where a document is expected in a text, before what it is itself
+      const Follows in_place = follow(follows, node, [&](const Step& step) { return step.kind == kind; });
+      append(found, members(node, in_place));
+      follows.insert(follows.end(), in_place.begin(), in_place.end());
+    }
+    append(found, members(node, itself));
+    hold(node, follows, found);
+    return found;
+  }
+
+  std::vector<Found> members(const Node& node, const Follows& follows) {
     std::vector<Found> found;
     std::set<std::string> seen;
     for (const auto& [key, member] : node.members) {
@@ -83,7 +93,6 @@ class EventFinder {
         return step.kind == Kind::key && step.key == name;
       })));
     }
-    hold(node, follows, found);
     return found;
   }
 
