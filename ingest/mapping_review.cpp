@@ -103,18 +103,38 @@ class Reviewer {
     if (format == "auto" || format == "unknown") wrong("format", "'" + format + "' has a meaning of its own; choose another name");
   }
 
+  void twice(const std::string& place, const json& words) {
+    std::set<std::string> seen;
+    for (std::size_t i = 0; i < words.size(); ++i)
+      if (const auto word = words[i].get<std::string>(); !seen.insert(word).second)
+        wrong(place + "[" + std::to_string(i) + "]", "'" + word + "' is there twice");
+  }
+
+  void text_orders(const json& lines) {
+    if (!lines.contains("orders")) return;
+    if (lines.contains("words_min")) wrong("text.orders", "does not go with 'words_min': an order is known by the number of its words");
+    std::set<std::size_t> taken = {lines.at("columns").size()};
+    for (std::size_t i = 0; i < lines["orders"].size(); ++i) {
+      const json& order = lines["orders"][i];
+      const std::string place = "text.orders[" + std::to_string(i) + "]";
+      const std::size_t all = order.at("columns").size();
+      twice(place + ".columns", order["columns"]);
+      const auto telling = static_cast<std::size_t>(
+          std::find(order["columns"].begin(), order["columns"].end(), order.at("telling").at("column")) - order["columns"].begin());
+      if (telling == all) wrong(place + ".telling.column", "is none of the order's columns");
+      for (const std::size_t words : order.value("words", std::vector<std::size_t>{all})) {
+        if (words > all) wrong(place + ".words", std::to_string(words) + " is more than there are columns, " + std::to_string(all));
+        else if (telling < all && words <= telling) wrong(place + ".words", std::to_string(words) + " end before the column that tells the order");
+        else if (!taken.insert(words).second) wrong(place + ".words", "there is another order of " + std::to_string(words) + " words");
+      }
+    }
+  }
+
   void text() {
     if (!mapping_.contains("text")) return;
     const json& lines = mapping_["text"];
-    for (const char* key : {"columns", "header"}) {
-      std::vector<std::string> seen;
-      for (std::size_t i = 0; i < lines.at(key).size(); ++i) {
-        const auto word = lines[key][i].get<std::string>();
-        if (std::find(seen.begin(), seen.end(), word) != seen.end())
-          wrong("text." + std::string(key) + "[" + std::to_string(i) + "]", "'" + word + "' is there twice");
-        seen.push_back(word);
-      }
-    }
+    for (const char* key : {"columns", "header"}) twice("text." + std::string(key), lines.at(key));
+    text_orders(lines);
     for (const auto& word : lines["columns"]) names_.push_back(word.get<std::string>());
     const std::size_t columns = names_.size();
     for (std::size_t i = 0; i < lines["header"].size(); ++i) {

@@ -162,6 +162,7 @@ struct RecipeNode {
   bool later = false;                          // events stand in it, and siblings say something about them
   bool tells = false;                          // no events stand in it, and it may say something about those of a sibling
   std::vector<std::uint32_t> columns;          // of a text node: nodes by the default order of columns
+  std::vector<std::vector<std::uint32_t>> orders;  // of a text node: nodes by each other order
 };
 
 struct Location {
@@ -176,6 +177,13 @@ struct Shape {
   bool array = false;     // the message is an array and the keys those of its first element
   bool any_header = false;
   std::vector<std::string> keys;
+};
+
+/// An order of columns of lines of words, known by their number and by what stands in one of them.
+struct LineOrder {
+  std::vector<std::string> columns;
+  std::size_t telling = 0;          // this column
+  std::vector<std::string> tells;   // holds one of these
 };
 
 class Recipe {
@@ -204,6 +212,7 @@ class Recipe {
   std::uint32_t payload_node = 0;
   std::vector<Shape> shapes;
   std::vector<std::string> text_columns, text_header;  // of a text format: default order; names that a header line has
+  std::vector<LineOrder> text_orders;  // other orders, each with its own number of columns
   bool is_text = false;              // a message may be text
   bool text_quotes = false;          // "…" and […] are one word
   std::size_t text_words_min = 0;    // lines may have fewer or more words than columns; 0 = they may not

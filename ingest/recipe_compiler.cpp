@@ -80,6 +80,19 @@ class RecipeCompiler {
     return parsed;
   }
 
+  /// One order for each number of words that a line may have.
+  void text_order(const json& order) {
+    LineOrder made{order.at("columns"), 0, order.at("telling").at("is")};
+    const auto telling = std::find(made.columns.begin(), made.columns.end(), order["telling"].at("column").get<std::string>());
+    made.telling = static_cast<std::size_t>(telling - made.columns.begin());
+    std::vector<std::size_t> counts = order.value("words", std::vector<std::size_t>{made.columns.size()});
+    std::sort(counts.rbegin(), counts.rend());
+    for (const std::size_t words : counts) {
+      made.columns.resize(std::min(words, made.columns.size()));
+      recipe_.text_orders.push_back(made);
+    }
+  }
+
   void head(const json& mapping) {
     for (const char* key : {"format", "number", "version", "fields"})
       if (!mapping.contains(key)) (void)wrong(key, "is missing");
@@ -91,6 +104,7 @@ class RecipeCompiler {
     member(mapping, "text", [&](const json& text) {
       for (const json& word : text.at("columns")) recipe_.text_columns.push_back(word.get<std::string>());
       for (const json& word : text.at("header")) recipe_.text_header.push_back(word.get<std::string>());
+      for (const json& order : text.value("orders", json::array())) text_order(order);
       recipe_.text_quotes = text.value("quotes", false);
       recipe_.text_words_min = text.value("words_min", std::size_t{0});
     });

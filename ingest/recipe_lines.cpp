@@ -61,6 +61,7 @@ void RecipeWalker::set_text_columns(const std::vector<std::string>& names) {
   for (RecipeNode& node : recipe_->nodes) {
     if (node.columns.empty()) continue;
     node.columns.clear();
+    node.orders.clear();
     for (const std::string& name : names) {
       const auto found = node.by_key.find(name);
       node.columns.push_back(found == node.by_key.end() ? none : found->second);
@@ -149,18 +150,45 @@ bool RecipeWalker::read_header(std::string_view line, std::uint32_t at) {
   return telling >= 2 && header_columns_.size() >= recipe_->text_words_min;
 }
 
+std::size_t RecipeWalker::put_words(std::string_view line, std::uint32_t at, const std::vector<std::uint32_t>& order) {
+  set(at, Cell::Kind::string, line);
+  std::size_t words = 0;
+  LineWord word;
+  for (std::string_view rest = line; next_word(rest, recipe_->text_quotes, word); ++words)
+    if (words < order.size() && order[words] != none && word.text != "-") set(order[words], Cell::Kind::string, word.text);
+  return words;
+}
+
+/// The mapping's other order for lines of so many words, when its own is in force and does not fit.
+const std::vector<std::uint32_t>* RecipeWalker::order_of(std::string_view line, std::size_t words,
+                                                         const std::vector<std::uint32_t>& in_force, std::uint32_t at) const {
+  const RecipeNode& node = recipe_->nodes[at];
+  if (words == in_force.size() || in_force != node.columns) return nullptr;
+  for (std::size_t i = 0; i < node.orders.size(); ++i) {
+    if (node.orders[i].size() != words) continue;
+    const LineOrder& order = recipe_->text_orders[i];
+    LineWord word;
+    for (std::size_t to = 0; to <= order.telling; ++to) next_word(line, recipe_->text_quotes, word);
+    const bool tells = std::find(order.tells.begin(), order.tells.end(), word.text) != order.tells.end();
+    return tells ? &node.orders[i] : nullptr;
+  }
+  return nullptr;
+}
+
 void RecipeWalker::text_line(std::string_view line, std::uint32_t at) {
   const std::vector<std::uint32_t>* in_force = order_in_force(at);
   if (in_force == nullptr) {
     result_.order_unknown = true;
     return;
   }
+  const std::size_t mark = touched_.size();
+  const std::size_t words = put_words(line, at, *in_force);
+  if (const auto* other = order_of(line, words, *in_force, at)) {
+    forget(mark);
+    put_words(line, at, *other);
+    in_force = other;
+  }
   const std::vector<std::uint32_t>& order = *in_force;
-  set(at, Cell::Kind::string, line);
-  std::size_t words = 0;
-  LineWord word;
-  for (std::string_view rest = line; next_word(rest, recipe_->text_quotes, word); ++words)
-    if (words < order.size() && order[words] != none && word.text != "-") set(order[words], Cell::Kind::string, word.text);
   const std::size_t least = recipe_->text_words_min == 0 ? order.size() : std::min(recipe_->text_words_min, order.size());
   if (words >= least && (words <= order.size() || recipe_->text_words_min != 0)) emit(at);
   else emit_unmapped(0);

@@ -136,10 +136,16 @@ class Planter {
 
   void plant_columns(std::uint32_t at) {
     recipe_.is_text = true;
-    for (const std::string& column : recipe_.text_columns) {
-      const std::uint32_t node = tree_.reach(at, PathStep{Kind::key, column, 0});
-      recipe_.nodes[at].columns.push_back(node);
-    }
+    const auto nodes_of = [&](const std::vector<std::string>& columns) {
+      std::vector<std::uint32_t> nodes;
+      for (const std::string& column : columns) nodes.push_back(tree_.reach(at, PathStep{Kind::key, column, 0}));
+      return nodes;
+    };
+    std::vector<std::uint32_t> columns = nodes_of(recipe_.text_columns);
+    std::vector<std::vector<std::uint32_t>> orders;
+    for (const auto& order : recipe_.text_orders) orders.push_back(nodes_of(order.columns));
+    recipe_.nodes[at].columns = std::move(columns);
+    recipe_.nodes[at].orders = std::move(orders);
   }
 
   /// Which top-level keys a message must have that holds an event at this place.

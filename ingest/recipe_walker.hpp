@@ -131,6 +131,10 @@ class RecipeWalker {
   void embedded(std::string_view text, std::uint32_t into, bool base64);
   bool embedded_document(std::string_view text, std::uint32_t at);
   void text_lines(std::string_view text, std::uint32_t at);
+  /// Returns how many words the line has.
+  std::size_t put_words(std::string_view line, std::uint32_t at, const std::vector<std::uint32_t>& order);
+  const std::vector<std::uint32_t>* order_of(std::string_view line, std::size_t words,
+                                             const std::vector<std::uint32_t>& in_force, std::uint32_t at) const;
   void text_line(std::string_view line, std::uint32_t at);
   bool is_header(std::string_view line, std::uint32_t at);
   bool read_header(std::string_view line, std::uint32_t at);

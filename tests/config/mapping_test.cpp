@@ -171,5 +171,22 @@ TEST(MappingFile, names_with_a_meaning_of_their_own_are_taken) {
   EXPECT_THAT(faults_with("turnstile", "Turn Stile!"), ElementsAre("2 format: 'Turn Stile!' has not the form expected here (1 to 64 letters, digits, '_', '-' and '.')"));
 }
 
+TEST(MappingFile, orders_of_lines_are_told_apart_by_their_number_of_words) {
+  const auto with_orders = [](const std::string& orders) {
+    const std::string lines = with("batch.entries[]", "{text}");
+    return faults_of(with("\"fields\"", R"("text": {"columns": ["at", "door"], "header": ["at", "door"], "orders": [)" + orders + "]},\n  \"fields\"", lines));
+  };
+  const auto order = [](const std::string& columns, const std::string& rest) {
+    return R"({"columns": [)" + columns + R"(], "telling": {"column": "door", "is": ["open"]})" + rest + "}";
+  };
+  EXPECT_THAT(with_orders(order(R"("at", "door", "who")", "")), IsEmpty());
+  EXPECT_THAT(with_orders(order(R"("at", "door", "who", "x")", R"(, "words": [3, 4])")), IsEmpty());
+  EXPECT_THAT(with_orders(order(R"("at", "door")", "")), ElementsAre(HasSubstr("orders[0].words: there is another order of 2 words")));
+  EXPECT_THAT(with_orders(order(R"("at", "door", "who")", R"(, "words": [4])")), ElementsAre(HasSubstr("4 is more than there are columns, 3")));
+  EXPECT_THAT(with_orders(order(R"("at", "who", "x", "door")", R"(, "words": [3])")), ElementsAre(HasSubstr("3 end before the column that tells the order")));
+  EXPECT_THAT(with_orders(order(R"("at", "who", "x")", "")), ElementsAre(HasSubstr("orders[0].telling.column: is none of the order's columns")));
+  EXPECT_THAT(with_orders(order(R"("at", "door", "at")", "")), ElementsAre(HasSubstr("orders[0].columns[2]: 'at' is there twice")));
+}
+
 }  // namespace
 }  // namespace tidewaiter::app

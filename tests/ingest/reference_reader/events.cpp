@@ -213,9 +213,27 @@ class EventFinder {
         work_.no_element = true;
         continue;
       }
-      found.push_back(line_event(line, words, columns, follow));
+      found.push_back(line_event(line, words, order_of(words, columns), follow));
     }
     return found;
+  }
+
+  /// An order of the text rule for so many words, when its first one is in force and has another number.
+  std::vector<std::string> order_of(const std::vector<std::string>& words, const std::vector<std::string>& in_force) const {
+    const Json& rule = work_.rules.mapping["text"];
+    const std::vector<std::string> first = rule["columns"];
+    if (words.size() == in_force.size() || in_force != first || !rule.contains("orders")) return in_force;
+    for (const Json& order : rule["orders"]) {
+      std::vector<std::string> columns = order["columns"];
+      const std::vector<std::size_t> counts = order.value("words", std::vector<std::size_t>{columns.size()});
+      if (std::find(counts.begin(), counts.end(), words.size()) == counts.end()) continue;
+      const auto telling = std::find(columns.begin(), columns.end(), order["telling"]["column"].get<std::string>());
+      const std::set<std::string> tells = order["telling"]["is"];
+      if (!tells.contains(words[static_cast<std::size_t>(telling - columns.begin())])) return in_force;
+      columns.resize(words.size());
+      return columns;
+    }
+    return in_force;
   }
 
   /// All names that a column may have: those of the text rule, and the keys that the mapping reads or passes over.
@@ -224,6 +242,8 @@ class EventFinder {
     std::set<std::string> names;
     for (const char* list : {"columns", "header"})
       for (const Json& name : rule[list]) names.insert(name.get<std::string>());
+    for (const Json& order : rule.value("orders", Json::array()))
+      for (const Json& name : order["columns"]) names.insert(name.get<std::string>());
     for (const auto* texts : {&work_.rules.read_paths, &work_.rules.ignored_paths})
       for (const std::string& text : *texts) {
         const ReferencePath& path = work_.rules.path(text);
