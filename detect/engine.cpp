@@ -214,6 +214,7 @@ void Engine::State::judge_block() {
     if (config.flow && pending.part.rate > 0) flow.prefetch_parents(pending.keys, *pending.event);
     if (config.volume) volume.prefetch_windows(pending.keys, *pending.event);
     if (config.silence) silence.prefetch_source(pending.keys);
+    if (config.rhythm) rhythm.prefetch_hours(pending.keys, *pending.event);
     if (config.sequence) chain.prefetch_step(pending.keys, *pending.event);
   }
   for (const Pending& pending : block) {

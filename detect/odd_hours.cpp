@@ -70,6 +70,14 @@ void OddHours::prefetch(const EventKeys& keys) const {
   profiles_.prefetch(role_key(keys), 64);
 }
 
+void OddHours::prefetch_hours(const EventKeys& keys, const Event& event) const {
+  if (keys.principal == 0) return;
+  const auto hour = static_cast<std::uint32_t>(event.time_ns() / hour_ns);
+  for (const Key key : {keys.principal, role_key(keys)})
+    if (const Profile* profile = profiles_.find(key); profile != nullptr && profile->hour != hour)
+      profiles_.prefetch_part(key, 64, sizeof(Profile));
+}
+
 void OddHours::observe(const EventKeys& keys, const Seen& seen, std::vector<Finding>& out) {
   const auto type = seen.event->get(Num::principal_type);
   if (keys.principal == 0 || type == type_ci_job) return;  // a build comes when somebody pushes: its hours are not its own

@@ -55,6 +55,8 @@ class OddHours {
   };
 
   void prefetch(const EventKeys& keys) const;
+  /// Some time after prefetch(): asks for the hours of the week where one has ended.
+  void prefetch_hours(const EventKeys& keys, const Event& event) const;
   /// An event that is not late.
   void observe(const EventKeys& keys, const Seen& seen, std::vector<Finding>& out);
 

@@ -32,6 +32,7 @@ class Rhythm {
     odd_hours_.prefetch(keys);
     if (Beacon::asks(keys, event)) beacon_.prefetch(keys);
   }
+  void prefetch_hours(const EventKeys& keys, const Event& event) const { odd_hours_.prefetch_hours(keys, event); }
   /// An event that is not late.
   void observe(const EventKeys& keys, const Seen& seen, Findings& out) {
     odd_hours_.observe(keys, seen, out.odd_hours);

@@ -17,6 +17,8 @@ std::size_t hour_of_week(std::int64_t hour) {
   return static_cast<std::size_t>(((hour % week) + week) % week);
 }
 
+std::size_t after(std::size_t hour_of_week) { return hour_of_week + 1 == RoleClock::hours ? 0 : hour_of_week + 1; }
+
 }  // namespace
 
 double RoleClock::Role::season(std::int64_t time_ns) const {
@@ -24,8 +26,11 @@ double RoleClock::Role::season(std::int64_t time_ns) const {
   const std::int64_t shifted = time_ns - hour_ns / 2;
   const std::int64_t before = shifted / hour_ns;
   const double share = static_cast<double>(shifted - before * hour_ns) / static_cast<double>(hour_ns);
-  const std::size_t at = hour_of_week(before), next = at + 1 == hours ? 0 : at + 1;
-  const double events = double{expected[at]} * (1 - share) + double{expected[next]} * share;
+  return season_between(hour_of_week(before), share);
+}
+
+double RoleClock::Role::season_between(std::size_t at, double share) const {
+  const double events = double{expected[at]} * (1 - share) + double{expected[after(at)]} * share;
   return std::clamp(events * double{norm}, season_min, season_max);
 }
 
@@ -35,6 +40,12 @@ double RoleClock::Role::busy_min(std::int64_t from_ns, std::int64_t to_ns) const
   const std::int64_t weeks_between = (to_ns - from_ns) / week_ns;
   double busy = static_cast<double>(weeks_between * week_ns) / ns_per_min;
   from_ns += weeks_between * week_ns;
+  // The middles of whole hours all lie at the same place between two hours of the week.
+  if (warm() && from_ns >= 0) {
+    const double share = static_cast<double>(from_ns % hour_ns) / static_cast<double>(hour_ns);
+    for (std::size_t at = hour_of_week(from_ns / hour_ns); to_ns - from_ns >= hour_ns; at = after(at), from_ns += hour_ns)
+      busy += season_between(at, share) * static_cast<double>(hour_ns) / ns_per_min;
+  }
   while (from_ns < to_ns) {
     const std::int64_t step = std::min(to_ns - from_ns, hour_ns);
     busy += season(from_ns + step / 2) * static_cast<double>(step) / ns_per_min;

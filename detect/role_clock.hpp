@@ -63,6 +63,10 @@ class RoleClock {
     /// Factor that the others of the role have in common now, at least 1.
     double shock(std::size_t scale, double own, double own_usual) const;
     bool warm() const { return mean > 0; }
+
+   private:
+    /// The season at a share of the way from the middle of an hour of the week to that of the next.
+    double season_between(std::size_t hour_of_week, double share) const;
   };
 
   explicit RoleClock(std::uint64_t memory_bytes) : roles_(memory_bytes) {}

@@ -207,5 +207,25 @@ TEST(Surge, goes_on_after_a_snapshot_as_if_nothing_had_been) {
   EXPECT_EQ(saved.bytes(), again.bytes());
 }
 
+TEST(RoleClock, busy_minutes_are_the_season_hour_by_hour_to_the_last_bit) {
+  std::mt19937_64 random{5};
+  const auto uniform = [&] { return static_cast<double>(random() >> 11) * 0x1p-53; };
+  RoleClock::Role role{};
+  role.mean = 7;
+  role.norm = 1 / role.mean;
+  for (float& expected : role.expected) expected = static_cast<float>(20 * uniform());
+  for (int i = 0; i < 1000; ++i) {
+    const std::int64_t from = monday + static_cast<std::int64_t>(20 * uniform() * static_cast<double>(day)) - (i % 3 == 0 ? 2 * monday : 0);
+    const std::int64_t to = from + (i % 5 == 0 ? i % 7 * hour : static_cast<std::int64_t>(7 * uniform() * static_cast<double>(day)));
+    double busy = 0;
+    for (std::int64_t at = from; at < to;) {
+      const std::int64_t step = std::min(to - at, hour);
+      busy += role.season(at + step / 2) * static_cast<double>(step) / 60e9;
+      at += step;
+    }
+    ASSERT_EQ(role.busy_min(from, to), busy) << from << " to " << to;
+  }
+}
+
 }  // namespace
 }  // namespace tidewaiter::detect
