@@ -22,6 +22,12 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_compile_options(-march=x86-64-v3 -mpclmul)
 endif()
 
+# What optimises at link time (cmake/Rooms.cmake); other compilers would need tools of their own for it.
+set(TIDEWAITER_LINK_TIME OFF)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT TIDEWAITER_SANITIZE)
+  set(TIDEWAITER_LINK_TIME ON)
+endif()
+
 if(TIDEWAITER_SANITIZE)
   add_compile_options(-fsanitize=${TIDEWAITER_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${TIDEWAITER_SANITIZE})

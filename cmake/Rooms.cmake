@@ -41,8 +41,19 @@ function(tidewaiter_room)
   if(ARG_NAME STREQUAL "detect")
     # A replay must give the same bits on every machine: no fused multiply-add where the source has none.
     target_compile_options(${target} ${scope} -ffp-contract=off)
+    # Its files call each other for every event. Fat: tests link what was compiled here as it is.
+    if(TIDEWAITER_LINK_TIME)
+      target_compile_options(${target} PRIVATE -flto=auto -ffat-lto-objects)
+    endif()
   endif()
   tidewaiter_link(${target} SCOPE ${scope} DEPS ${ARG_DEPS} SYSTEM_LIBS ${ARG_SYSTEM_LIBS})
+endfunction()
+
+# Code of rooms that are made for it is inlined across files where the program is linked.
+function(tidewaiter_link_time target)
+  if(TIDEWAITER_LINK_TIME)
+    target_link_options(${target} PRIVATE -flto=auto)
+  endif()
 endfunction()
 
 # tidewaiter_binary(SRCS file... [DEPS room...] [SYSTEM_LIBS name...]): the program, at BUILD/tidewaiter.
@@ -52,6 +63,7 @@ function(tidewaiter_binary)
   set_target_properties(tidewaiter PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
   target_compile_definitions(tidewaiter PRIVATE TIDEWAITER_VERSION="${PROJECT_VERSION}")
   target_link_libraries(tidewaiter PRIVATE tidewaiter_warnings)
+  tidewaiter_link_time(tidewaiter)
   tidewaiter_link(tidewaiter SCOPE PRIVATE DEPS ${ARG_DEPS} SYSTEM_LIBS ${ARG_SYSTEM_LIBS})
 endfunction()
 
@@ -180,6 +192,7 @@ function(tidewaiter_bench)
   set_target_properties(${ARG_NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
   target_include_directories(${ARG_NAME} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${ARG_NAME} PRIVATE tidewaiter_warnings)
+  tidewaiter_link_time(${ARG_NAME})
   if(NOT ARG_OWN_MAIN)
     target_link_libraries(${ARG_NAME} PRIVATE benchmark::benchmark benchmark::benchmark_main)
   endif()
