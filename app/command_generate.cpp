@@ -180,6 +180,8 @@ Result<void> generate(const GenerateOptions& options) {
   if (!options.brokers.empty()) {
     TRY_ASSIGN(output, KafkaOutput::open(options));
   }
+  // What is injected is known before the first message: who reads the messages from a pipe can hold them against it. Counts follow.
+  if (!options.truth.empty()) TRY(write_truth(options.truth, generator));
   Pace pace(options, config.events);
   Message message;
   for (std::uint64_t count = 1; generator.next(message); ++count) {
@@ -229,7 +231,7 @@ void add_generate_command(CLI::App& cli, int& code) {
       ->capture_default_str();
   sub->add_option("--start", options.start, "First day of the company's time, such as 2025-09-01");
   sub->add_option("--days", options.days, "Over how many days of event time, in place of the company's")->check(CLI::Range(1, 3660));
-  sub->add_option("--truth", options.truth, "Write the list of injected incidents to this file");
+  sub->add_option("--truth", options.truth, "Write the list of injected incidents to this file, before the first message; its counts at the end");
   auto* brokers = sub->add_option("--brokers", options.brokers, "Produce to this Kafka cluster instead of stdout");
   sub->add_option("--topic", options.topics, "NAME, or NAME:PARTITIONS to spread keys over that many; repeatable")
       ->needs(brokers);

@@ -27,7 +27,8 @@ data set. Each row of edges is scored before it is learnt. Docs: docs/detectors.
       score,p-value. A higher score is more anomalous.
       --detector NAME    service (default), burst, contact, or a baseline: count, never-seen, midas-f
       --unit UNIT        of time: ns, us, ms, s, min, h, d; guessed from the first 20,000 rows when left out
-      --memory MIB       of the detectors' tables, allocated once (512)
+      --memory MIB       of the detectors' tables at most, allocated once (512); a small file gets less of it
+                         as long as no slot has to give way, with the same scores
       --figures-from N   rows before it are scored and learnt but not counted in the figures (0)
       --without NAME     an ablation of service or burst: winsorising, affinity, scales, calibration; repeatable
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include "bench/eval.hpp"
@@ -51,6 +52,16 @@ Result<Clockwork> look_at_times(const EvalOptions& options) {
   return result;
 }
 
+// What the tables of so small a file need at most; clearing all of the memory would cost more than its rows. Where scores go to
+// stdout all of it is taken at once: what is written there cannot be taken back.
+std::uint64_t memory_to_begin_with(const EvalOptions& options) {
+  constexpr std::uint64_t per_byte_of_file = 8, least = 16 << 20;
+  std::error_code unknown;
+  const std::uint64_t file_bytes = std::filesystem::file_size(options.files[0], unknown);
+  if (unknown || options.out == "-" || file_bytes > options.memory_bytes / per_byte_of_file) return options.memory_bytes;
+  return std::clamp(file_bytes * per_byte_of_file, std::min(least, options.memory_bytes), options.memory_bytes);
+}
+
 Result<detect::Ablation> parts_left(const EvalOptions& options) {
   detect::Ablation parts;
   for (const std::string& name : options.without) {
@@ -68,18 +79,20 @@ Result<detect::Ablation> parts_left(const EvalOptions& options) {
 
 class EdgesRun {
  public:
-  EdgesRun(const EvalOptions& options, const detect::Ablation& parts, CsvReader csv, Clockwork clockwork, ScoreWriter out)
+  EdgesRun(const EvalOptions& options, std::uint64_t memory_bytes, const detect::Ablation& parts, CsvReader csv,
+           Clockwork clockwork, ScoreWriter out)
       : options_(options), csv_(std::move(csv)), clockwork_(clockwork), out_(std::move(out)) {
-    if (options.detector == "service") service_ = std::make_unique<detect::EdgeScorer>(options.memory_bytes);
-    if (options.detector == "burst") burst_ = std::make_unique<detect::Burst>(options.memory_bytes);
+    if (options.detector == "service") service_ = std::make_unique<detect::EdgeScorer>(memory_bytes);
+    if (options.detector == "burst") burst_ = std::make_unique<detect::Burst>(memory_bytes);
     if (service_) service_->ablate(parts);
     if (burst_) burst_->ablate(parts);
-    if (options.detector == "contact") contact_ = std::make_unique<detect::Contact>(options.memory_bytes);
+    if (options.detector == "contact") contact_ = std::make_unique<detect::Contact>(memory_bytes);
     baseline_ = make_edge_baseline(options.detector);
     if (csv_.has(label_column)) metrics_ = std::make_unique<EdgeMetrics>();
   }
 
-  Result<nlohmann::ordered_json> run() {
+  /// Scores and writes all rows.
+  Result<void> run() {
     const auto start = Clock::now();
     while (true) {
       Result<std::size_t> read = read_batch();
@@ -89,8 +102,45 @@ class EdgesRun {
       if (Result<void> written = write_batch(*read); !written) return written.error();
     }
     if (Result<void> closed = out_.close(); !closed) return closed.error();
-    const double wall_s = std::chrono::duration<double>(Clock::now() - start).count();
-    return report(wall_s);
+    wall_s_ = std::chrono::duration<double>(Clock::now() - start).count();
+    return {};
+  }
+
+  std::uint64_t evictions() const {
+    return service_ ? service_->evictions() : burst_ ? burst_->evictions() : contact_ ? contact_->evictions() : 0;
+  }
+
+  nlohmann::ordered_json report() {
+    nlohmann::ordered_json report;
+    const auto rows = static_cast<double>(std::max<std::uint64_t>(rows_seen_, 1));
+    report["command"] = "edges";
+    report["file"] = options_.files[0];
+    report["detector"] = options_.detector;
+    report["rows"] = rows_seen_;
+    report["time_unit_ns"] = clockwork_.unit_ns;
+    report["ns_per_row"] = scoring_s_ * 1e9 / rows;
+    report["rows_per_s"] = rows / wall_s_;
+    if (service_) {
+      report["detector_memory_bytes"] = service_->memory_bytes();
+      report["evictions"] = service_->evictions();
+    }
+    if (!metrics_) return report;
+    const EdgeFigures figures = metrics_->figures();
+    report["attack_rows"] = figures.attacks;
+    report["episodes"] = figures.episodes;
+    report["episodes_of_10_rows"] = figures.long_episodes;
+    report["days_with_rows"] = figures.days;
+    report["days_elapsed"] = figures.days_elapsed;
+    report["auc"] = figures.auc;
+    report["average_precision"] = figures.average_precision;
+    for (const BudgetFigures& budget : figures.budgets)
+      report["budgets"].push_back({{"incidents_per_day", budget.incidents_per_day},
+                                   {"incidents", budget.incidents},
+                                   {"episode_recall", budget.recall},
+                                   {"episode_recall_of_10_rows", budget.recall_of_long},
+                                   {"median_minutes_to_detect", budget.median_delay_min},
+                                   {"row_recall_when_rows_are_alerts", budget.rows_recall}});
+    return report;
   }
 
   static constexpr std::size_t time_column = 0, source_column = 1, destination_column = 2, label_column = 3;
@@ -153,39 +203,6 @@ class EdgesRun {
     return out_.flush_when_full();
   }
 
-  nlohmann::ordered_json report(double wall_s) {
-    nlohmann::ordered_json report;
-    const auto rows = static_cast<double>(std::max<std::uint64_t>(rows_seen_, 1));
-    report["command"] = "edges";
-    report["file"] = options_.files[0];
-    report["detector"] = options_.detector;
-    report["rows"] = rows_seen_;
-    report["time_unit_ns"] = clockwork_.unit_ns;
-    report["ns_per_row"] = scoring_s_ * 1e9 / rows;
-    report["rows_per_s"] = rows / wall_s;
-    if (service_) {
-      report["detector_memory_bytes"] = service_->memory_bytes();
-      report["evictions"] = service_->evictions();
-    }
-    if (!metrics_) return report;
-    const EdgeFigures figures = metrics_->figures();
-    report["attack_rows"] = figures.attacks;
-    report["episodes"] = figures.episodes;
-    report["episodes_of_10_rows"] = figures.long_episodes;
-    report["days_with_rows"] = figures.days;
-    report["days_elapsed"] = figures.days_elapsed;
-    report["auc"] = figures.auc;
-    report["average_precision"] = figures.average_precision;
-    for (const BudgetFigures& budget : figures.budgets)
-      report["budgets"].push_back({{"incidents_per_day", budget.incidents_per_day},
-                                   {"incidents", budget.incidents},
-                                   {"episode_recall", budget.recall},
-                                   {"episode_recall_of_10_rows", budget.recall_of_long},
-                                   {"median_minutes_to_detect", budget.median_delay_min},
-                                   {"row_recall_when_rows_are_alerts", budget.rows_recall}});
-    return report;
-  }
-
   const EvalOptions& options_;
   CsvReader csv_;
   const Clockwork clockwork_;
@@ -200,7 +217,7 @@ class EdgesRun {
   std::array<std::pair<double, double>, batch_rows> scores_;
   std::uint64_t rows_seen_ = 0, counted_ = 0;
   std::int64_t newest_ns_ = 0;
-  double scoring_s_ = 0;
+  double scoring_s_ = 0, wall_s_ = 0;
 };
 
 }  // namespace
@@ -212,12 +229,16 @@ Result<nlohmann::ordered_json> eval_edges(const EvalOptions& options) {
   if (!parts) return parts.error();
   Result<Clockwork> clockwork = look_at_times(options);
   if (!clockwork) return clockwork.error();
-  Result<CsvReader> csv = CsvReader::open(options.files[0], {"time", "src", "dst", "label", "bytes"}, 3);
-  if (!csv) return csv.error();
-  Result<ScoreWriter> out = ScoreWriter::open(options.out);
-  if (!out) return out.error();
-  const auto run = std::make_unique<EdgesRun>(options, *parts, std::move(*csv), *clockwork, std::move(*out));
-  return run->run();
+  // As long as no slot has to give way scores do not depend on the memory; else all of it is taken, and they are made anew.
+  for (std::uint64_t memory_bytes = memory_to_begin_with(options);; memory_bytes = options.memory_bytes) {
+    Result<CsvReader> csv = CsvReader::open(options.files[0], {"time", "src", "dst", "label", "bytes"}, 3);
+    if (!csv) return csv.error();
+    Result<ScoreWriter> out = ScoreWriter::open(options.out);
+    if (!out) return out.error();
+    const auto run = std::make_unique<EdgesRun>(options, memory_bytes, *parts, std::move(*csv), *clockwork, std::move(*out));
+    if (const Result<void> done = run->run(); !done) return done.error();
+    if (run->evictions() == 0 || memory_bytes == options.memory_bytes) return run->report();
+  }
 }
 
 }  // namespace tidewaiter::bench

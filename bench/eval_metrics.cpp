@@ -4,7 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <numeric>
+#include <new>
 #include <stdexcept>
 
 namespace tidewaiter::bench {
@@ -23,17 +23,23 @@ std::size_t RankCounts::bin_of(double score) {
   return std::min<std::size_t>(bits >> 11, bins - 1);
 }
 
-std::uint64_t RankCounts::sum(const std::vector<std::uint64_t>& counts) {
-  return std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+RankCounts::RankCounts() : counts_(static_cast<Bin*>(std::calloc(bins, sizeof(Bin)))) {
+  if (!counts_) throw std::bad_alloc();
+}
+
+std::uint64_t RankCounts::sum(std::uint64_t Bin::*count) const {
+  std::uint64_t sum = 0;
+  for (std::size_t bin = begin_; bin < end_; ++bin) sum += counts_[bin].*count;
+  return sum;
 }
 
 double RankCounts::auc() const {
   const auto positives = static_cast<double>(attacks()), negatives = static_cast<double>(others());
   if (positives == 0 || negatives == 0) return none;
   double above = 0, area = 0;
-  for (std::size_t bin = bins; bin-- > 0;) {
-    const auto here = static_cast<double>(attacks_[bin]);
-    area += static_cast<double>(others_[bin]) * (above + here / 2);
+  for (std::size_t bin = end_; bin-- > begin_;) {
+    const auto here = static_cast<double>(counts_[bin].attacks);
+    area += static_cast<double>(counts_[bin].others) * (above + here / 2);
     above += here;
   }
   return area / positives / negatives;
@@ -43,8 +49,8 @@ double RankCounts::average_precision() const {
   const auto positives = static_cast<double>(attacks());
   if (positives == 0) return none;
   double hits = 0, seen = 0, area = 0;
-  for (std::size_t bin = bins; bin-- > 0;) {
-    const auto here = static_cast<double>(attacks_[bin]);
+  for (std::size_t bin = end_; bin-- > begin_;) {
+    const auto here = static_cast<double>(counts_[bin].attacks);
     hits += here;
     seen += static_cast<double>(in_bin(bin));
     if (here > 0) area += here / positives * hits / seen;
@@ -55,30 +61,45 @@ double RankCounts::average_precision() const {
 double RankCounts::recall_at_false_positive_rate(double rate) const {
   const double allowed = rate * static_cast<double>(others());
   double hits = 0, wrong = 0;
-  for (std::size_t bin = bins; bin-- > 0;) {
-    wrong += static_cast<double>(others_[bin]);
+  for (std::size_t bin = end_; bin-- > begin_;) {
+    wrong += static_cast<double>(counts_[bin].others);
     if (wrong > allowed) break;
-    hits += static_cast<double>(attacks_[bin]);
+    hits += static_cast<double>(counts_[bin].attacks);
   }
   return hits / static_cast<double>(attacks());
 }
 
 double RankCounts::recall_of_top(double rows) const {
   double hits = 0;
-  for (std::size_t bin = bins; bin-- > 0 && rows > 0;) {
+  for (std::size_t bin = end_; bin-- > begin_ && rows > 0;) {
     const auto here = static_cast<double>(in_bin(bin));
     if (here == 0) continue;
     const double taken = std::min(1.0, rows / here);  // ties: as many as there is room for, attacks in proportion
-    hits += taken * static_cast<double>(attacks_[bin]);
+    hits += taken * static_cast<double>(counts_[bin].attacks);
     rows -= here;
   }
   return hits / static_cast<double>(std::max<std::uint64_t>(attacks(), 1));
 }
 
-EdgeMetrics::EdgeMetrics() : rows_(std::tmpfile()) {
+EdgeMetrics::EdgeMetrics(std::size_t rows_held) : rows_held_(rows_held) { held_.reserve(rows_held); }
+
+void EdgeMetrics::put_aside() {
+  if (rows_ == nullptr) rows_.reset(std::tmpfile());
   if (rows_ == nullptr) throw std::runtime_error("no temporary file for the rows: set TMPDIR to a folder with room");
-  constexpr std::size_t buffer_bytes = 1 << 20;
-  std::setvbuf(rows_.get(), nullptr, _IOFBF, buffer_bytes);
+  if (std::fwrite(held_.data(), sizeof(Row), held_.size(), rows_.get()) != held_.size())
+    throw std::runtime_error("the temporary file of rows cannot be written: is the disk full?");
+  held_.clear();
+}
+
+template <class Visit>
+void EdgeMetrics::each_row(Visit visit) const {
+  if (rows_ != nullptr) {
+    std::rewind(rows_.get());
+    std::vector<Row> block(4096);
+    while (const std::size_t got = std::fread(block.data(), sizeof(Row), block.size(), rows_.get()))
+      for (std::size_t i = 0; i < got; ++i) visit(block[i]);
+  }
+  for (const Row& row : held_) visit(row);
 }
 
 std::int32_t EdgeMetrics::episode_of(std::string_view label, std::int64_t time_ns) {
@@ -102,10 +123,8 @@ void EdgeMetrics::add(double score, std::uint64_t source, std::uint64_t destinat
   if (const std::int64_t day = time_ns / day_ns; count_ == 0 || day != last_day_) days_.insert(last_day_ = day);
   first_ns_ = count_ == 0 ? time_ns : std::min(first_ns_, time_ns);
   last_ns_ = count_ == 0 ? time_ns : std::max(last_ns_, time_ns);
-  const Row row{time_ns, source, destination, static_cast<std::uint32_t>(bin),
-                attack ? episode_of(label, time_ns) : -1};
-  if (std::fwrite(&row, sizeof row, 1, rows_.get()) != 1)
-    throw std::runtime_error("the temporary file of rows cannot be written: is the disk full?");
+  if (held_.size() == rows_held_) put_aside();
+  held_.push_back({time_ns, source, destination, static_cast<std::uint32_t>(bin), attack ? episode_of(label, time_ns) : -1});
   ++count_;
 }
 
@@ -157,16 +176,13 @@ EdgeMetrics::Pass EdgeMetrics::pass(std::uint32_t threshold_bin) const {
   Pass result;
   result.detected_ns.assign(episodes_.size(), -1);
   Incidents incidents;
-  std::rewind(rows_.get());
-  std::vector<Row> block(4096);
-  while (const std::size_t got = std::fread(block.data(), sizeof(Row), block.size(), rows_.get()))
-    for (std::size_t i = 0; i < got; ++i) {
-      if (block[i].bin < threshold_bin) continue;
-      incidents.add(block[i]);
-      if (block[i].episode < 0) continue;
-      std::int64_t& detected = result.detected_ns[static_cast<std::size_t>(block[i].episode)];
-      if (detected < 0) detected = block[i].time_ns;
-    }
+  each_row([&](const Row& row) {
+    if (row.bin < threshold_bin) return;
+    incidents.add(row);
+    if (row.episode < 0) return;
+    std::int64_t& detected = result.detected_ns[static_cast<std::size_t>(row.episode)];
+    if (detected < 0) detected = row.time_ns;
+  });
   result.incidents = incidents.count;
   return result;
 }
@@ -175,7 +191,7 @@ EdgeMetrics::Pass EdgeMetrics::pass(std::uint32_t threshold_bin) const {
 std::vector<std::uint32_t> EdgeMetrics::thresholds() const {
   std::vector<std::uint32_t> result;
   std::uint64_t rows = 0, next = std::max<std::uint64_t>(days_.size() / 4, 1);
-  for (std::size_t bin = RankCounts::bins; bin-- > 0;) {
+  for (std::size_t bin = ranks_.end_bin(); bin-- > ranks_.first_bin();) {
     const std::uint64_t here = ranks_.in_bin(bin);
     rows += here;
     if (here == 0 || rows < next) continue;

@@ -1,6 +1,6 @@
 // How good scores are: area under the ROC curve, average precision, and what an analyst with a budget of incidents a day
-// would have seen. Scores are counted in bins of 1/4096 of their size, so memory does not grow with the rows; the rows
-// themselves go to a file that has no name.
+// would have seen. Scores are counted in bins of 1/4096 of their size, so memory does not grow with the rows; of the rows
+// themselves the last half million is held, and those before it go to a file that has no name.
 //
 // The incident rule, fixed before anything was compared: rows at or above a threshold join an incident when they share
 // its source or its destination within 60 minutes; a row that belongs to two joins them; an incident older than 6 hours
@@ -9,9 +9,11 @@
 // recalled when one of its rows is at or above the threshold.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -23,24 +25,38 @@ namespace tidewaiter::bench {
 /// Rows by score, attacks and others apart.
 class RankCounts {
  public:
-  RankCounts() : attacks_(bins), others_(bins) {}
+  RankCounts();
   void add(double score, bool attack) { add_to_bin(bin_of(score), attack); }
-  void add_to_bin(std::size_t bin, bool attack) { ++(attack ? attacks_ : others_)[bin]; }
+  void add_to_bin(std::size_t bin, bool attack) {
+    ++(attack ? counts_[bin].attacks : counts_[bin].others);
+    begin_ = std::min(begin_, bin);
+    end_ = std::max(end_, bin + 1);
+  }
   double auc() const;                // ties count half; NaN when one of the classes is empty
   double average_precision() const;
   double recall_at_false_positive_rate(double rate) const;
   /// Share of the attacks among the `rows` highest.
   double recall_of_top(double rows) const;
-  std::uint64_t attacks() const { return sum(attacks_); }
-  std::uint64_t others() const { return sum(others_); }
-  std::uint64_t in_bin(std::size_t bin) const { return attacks_[bin] + others_[bin]; }
+  std::uint64_t attacks() const { return sum(&Bin::attacks); }
+  std::uint64_t others() const { return sum(&Bin::others); }
+  std::uint64_t in_bin(std::size_t bin) const { return counts_[bin].attacks + counts_[bin].others; }
+  /// All others are empty.
+  std::size_t first_bin() const { return begin_; }
+  std::size_t end_bin() const { return end_; }
 
   static constexpr std::size_t bins = 1 << 20;  // sign and exponent 8 bits, 12 of the fraction
   static std::size_t bin_of(double score);
 
  private:
-  static std::uint64_t sum(const std::vector<std::uint64_t>& counts);
-  std::vector<std::uint64_t> attacks_, others_;
+  struct Bin {
+    std::uint64_t attacks, others;
+  };
+  std::uint64_t sum(std::uint64_t Bin::*count) const;
+  struct Free {
+    void operator()(Bin* counts) const { std::free(counts); }
+  };
+  std::unique_ptr<Bin[], Free> counts_;  // from calloc: of the bins that stay empty no page is touched
+  std::size_t begin_ = bins, end_ = 0;
 };
 
 struct BudgetFigures {
@@ -61,7 +77,8 @@ struct EdgeFigures {
 
 class EdgeMetrics {
  public:
-  EdgeMetrics();
+  /// `rows_held`: how many rows stay in memory.
+  explicit EdgeMetrics(std::size_t rows_held = 1 << 19);
   /// In file order; `label` empty = normal. `time_ns` may run back.
   void add(double score, std::uint64_t source, std::uint64_t destination, std::int64_t time_ns, std::string_view label);
   EdgeFigures figures();
@@ -83,6 +100,7 @@ class EdgeMetrics {
   };
   struct Incident;
   struct Incidents;
+  void put_aside();
   Pass pass(std::uint32_t threshold_bin) const;
   std::vector<std::uint32_t> thresholds() const;
   void fill(BudgetFigures& budget, const Pass& pass) const;
@@ -91,7 +109,13 @@ class EdgeMetrics {
   struct Close {
     void operator()(std::FILE* file) const { std::fclose(file); }
   };
-  std::unique_ptr<std::FILE, Close> rows_;
+  /// Calls visit(row) for every row, in their order.
+  template <class Visit>
+  void each_row(Visit visit) const;
+
+  const std::size_t rows_held_;
+  std::unique_ptr<std::FILE, Close> rows_;  // made when there are more than are held
+  std::vector<Row> held_;                   // the rows behind those of the file
   std::uint64_t count_ = 0;
   RankCounts ranks_;
   std::vector<Episode> episodes_;

@@ -99,15 +99,13 @@ class ScenariosRun {
     return run;
   }
 
-  Result<void> read(const std::string& path) {
-    std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-    if (!file) return Error{Code::not_found, path + " cannot be read"};
+  Result<void> read(std::FILE* file, const std::string& path) {
     commit({policy_record(), tick("active")});
     char* line = nullptr;
     std::size_t capacity = 0;
     ssize_t length = 0;
     Result<void> done;
-    while (done && (length = ::getline(&line, &capacity, file.get())) > 0) {
+    while (done && (length = ::getline(&line, &capacity, file)) > 0) {
       const std::string_view text(line, static_cast<std::size_t>(length - (line[length - 1] == '\n' ? 1 : 0)));
       done = add(text, path);
     }
@@ -324,11 +322,15 @@ class ScenariosRun {
 }  // namespace
 
 Result<Json> eval_scenarios(const EvalOptions& options) {
+  const std::string path = options.files[0] + "/events.ndjson";
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
+  if (file) std::ungetc(std::getc(file.get()), file.get());  // who writes both through a pipe has the truth written before the first event
   auto truth = Truth::read(options.files[0] + "/truth.json");
   if (!truth) return truth.error();
   auto run = ScenariosRun::create(options, std::move(*truth));
   if (!run) return run.error();
-  if (auto read = (*run)->read(options.files[0] + "/events.ndjson"); !read) return read.error();
+  if (!file) return Error{Code::not_found, path + " cannot be read"};
+  if (auto read = (*run)->read(file.get(), path); !read) return read.error();
   return (*run)->report();
 }
 

@@ -174,12 +174,12 @@ def kpi_table(tool, files, folder):
 
 
 def play(options, company, seed, *arguments):
-    """A company through `eval scenarios`; its events go through a pipe, so they are made twice, first for the truth."""
+    """A company through `eval scenarios`; its events go through a pipe, behind the truth."""
     folder = options.work / "company"
     folder.mkdir(exist_ok=True)
     events = options.events or COMPANIES[company]
-    generate = [options.generator, "generate", "--quiet", "--company", company, "--seed", str(seed), "--events", str(events)]
-    subprocess.run([*generate, "--truth", folder / "truth.json"], check=True, stdout=subprocess.DEVNULL)
+    generate = [options.generator, "generate", "--quiet", "--company", company, "--seed", str(seed), "--events", str(events),
+                "--truth", folder / "truth.json"]
     events_file = folder / "events.ndjson"
     events_file.unlink(missing_ok=True)
     events_file.symlink_to("/dev/stdin")

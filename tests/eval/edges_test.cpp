@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -93,6 +94,34 @@ TEST_F(Edges, a_row_to_a_stranger_of_another_department_ranks_above_everyday_new
   EXPECT_NE(eval_edges(unknown).error().message.find("one of winsorising, affinity, scales, calibration"), std::string::npos);
   opts.detector = "count";
   EXPECT_LT((*eval_edges(opts))["auc"], 0.7) << "a count per destination must not see them";
+}
+
+TEST_F(Edges, a_small_file_gets_small_tables_and_the_scores_of_large_ones) {
+  std::mt19937 random(3);
+  std::string text = "note,time,src,dst\n";
+  for (const Row& row : world(random))
+    text += std::string(60, '-') + "," + std::to_string(row.time_s) + "," + row.source + "," + row.destination + "\n";
+  EvalOptions opts = options(write("small.csv", text), "small");
+  const auto small = eval_edges(opts);
+  ASSERT_TRUE(small) << small.error().message;
+  opts.memory_bytes = 16 << 20;
+  opts.out = folder_ / "smaller";
+  const auto smaller = eval_edges(opts);
+  ASSERT_TRUE(smaller) << smaller.error().message;
+  EXPECT_LT((*small)["detector_memory_bytes"], 60 << 20);
+  EXPECT_GT((*small)["detector_memory_bytes"], (*smaller)["detector_memory_bytes"]);
+  EXPECT_EQ((*small)["evictions"], 0);
+  EXPECT_EQ(read("small"), read("smaller"));
+}
+
+TEST_F(Edges, a_file_of_more_edges_than_its_size_tells_gets_all_of_the_memory) {
+  std::string text = "time,src,dst\n";
+  for (int i = 0; i < 100'000; ++i) text += "1," + std::to_string(i % 500) + "," + std::to_string(i / 500) + "\n";
+  const auto report = eval_edges(options(write("grid.csv", text), "grid"));
+  ASSERT_TRUE(report) << report.error().message;
+  EXPECT_GT((*report)["detector_memory_bytes"], 60 << 20);
+  const std::string scores = read("grid");
+  EXPECT_EQ(std::ranges::count(scores, '\n'), 100'000);
 }
 
 TEST_F(Edges, a_flood_is_found_whatever_the_unit_of_time) {

@@ -67,5 +67,21 @@ TEST(EdgeMetrics, delay_runs_from_the_first_row_of_the_episode) {
   EXPECT_DOUBLE_EQ(metrics.figures().budgets[0].median_delay_min, 7);
 }
 
+TEST(EdgeMetrics, rows_beyond_those_in_memory_count_as_well) {
+  const auto figures_holding = [](std::size_t rows) {
+    EdgeMetrics metrics(rows);
+    for (std::uint64_t i = 0; i < 100; ++i)
+      metrics.add(static_cast<double>(i % 10), i % 7, i % 5, static_cast<std::int64_t>(i) * hour_ns, i % 10 > 7 ? "a" : "");
+    return metrics.figures();
+  };
+  const EdgeFigures all = figures_holding(1000), few = figures_holding(7);
+  EXPECT_GT(all.budgets[2].incidents, 0u);
+  for (std::size_t i = 0; i < all.budgets.size(); ++i) {
+    EXPECT_EQ(all.budgets[i].incidents, few.budgets[i].incidents);
+    EXPECT_EQ(all.budgets[i].recall, few.budgets[i].recall);
+    EXPECT_EQ(all.budgets[i].median_delay_min, few.budgets[i].median_delay_min);
+  }
+}
+
 }  // namespace
 }  // namespace tidewaiter::bench
