@@ -131,6 +131,11 @@ inline std::size_t count_opened(std::string_view text) {
 /// is no JSON any answer may come.
 bool nests_within(std::string_view text, std::size_t depth_max);
 
+/// No value begins like this one. On-Demand does not see that a list is not closed when a string in it stands before a
+/// colon, as a key does: it goes on behind the message, where the byte that stands there may be a comma. The token then is
+/// no text within the message.
+inline bool is_behind_the_end(std::string_view token) { return token.data()[0] == ','; }
+
 /// Without the white space of JSON around it.
 inline std::string_view trimmed(std::string_view token) {
   auto is_space = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };

@@ -45,7 +45,9 @@ bool RecipeWalker::for_each_element(ondemand::array& elements, std::uint32_t& co
   if (count > 0 && elements.reset().get(is_empty) != simdjson::SUCCESS) return false;
   count = 0;
   for (auto result : elements) {
-    if (result.error() != simdjson::SUCCESS || !visit(result.value_unsafe(), static_cast<int>(count))) return false;
+    if (result.error() != simdjson::SUCCESS) return false;
+    ondemand::value& one = result.value_unsafe();
+    if (is_behind_the_end(one.raw_json_token()) || !visit(one, static_cast<int>(count))) return false;
     ++count;
   }
   return true;

@@ -302,7 +302,7 @@ std::string_view RecipeWalker::unescaped(std::string_view inside_quotes) {
 std::string_view RecipeWalker::up_to_here(const char* start) const {
   const char* end = document_text_.data() + document_text_.size();
   const char* here = nullptr;
-  if (document_->current_location().get(here) == simdjson::SUCCESS) end = here;
+  if (document_->current_location().get(here) == simdjson::SUCCESS) end = std::clamp(here, start, end);  // is_behind_the_end
   while (end > start && end[-1] != '}' && end[-1] != ']') --end;
   return {start, static_cast<std::size_t>(end - start)};
 }

@@ -475,5 +475,34 @@ TEST(Parser, derived_text_survives_a_full_arena) {
   EXPECT_EQ(batch.event().get(Str::source_id), "/apps/bot e-1");
 }
 
+// A string before a colon hides from On-Demand that the list in which it stands is not closed: the list goes on behind the
+// message, where any byte may stand.
+TEST(Parser, a_list_ends_with_its_message_whatever_stands_behind_it) {
+  constexpr std::string_view native = R"({"specversion":"1.0","id":"1","source":"/s","type":"t","data":)",
+                             cloudtrail = R"({"eventVersion":"1.08","eventSource":"s3.amazonaws.com","eventName":"GetObject","resources":)";
+  struct {
+    std::string_view head, good, bad;
+  } const lists[] = {
+      {native, R"({"capability":{"scopes":["a"]}}})", R"({"capability":{"scopes":["a":"b",[1]})"},
+      {native, R"({"data_classes":["pii"]}})", R"({"data_classes":["pii","a":"b",[1]})"},
+      {cloudtrail, R"([{"ARN":"b"}]})", R"(["a":"b",[1]})"},
+      {cloudtrail, R"([{"ARN":"b"}]})", R"([{"ARN":"b"},"a":[1]})"},
+      {R"({"Records":[)", R"({"eventVersion":"1.08","eventSource":"s3.amazonaws.com","eventName":"GetObject"}]})", R"("a":"b",[1]})"},
+      {R"([)", R"({"eventVersion":"1.08","eventSource":"s3.amazonaws.com","eventName":"GetObject"}])", R"("a":"b",[1])"},
+  };
+  for (const auto& list : lists)
+    for (const char behind : {',', '"', ']', '}', '1'}) {
+      auto parser = make_parser();
+      TestBatch batch;
+      batch.add(std::string(list.head) + std::string(list.good)).parse(*parser);
+      ASSERT_EQ(batch.record().kind, RecordKind::event) << list.head << list.good;
+      TestBatch other;
+      other.add(std::string(list.head) + std::string(list.bad));
+      const std::string_view value = other.record().value;
+      std::memset(const_cast<char*>(value.data() + value.size()), behind, 2);
+      EXPECT_NE(other.parse(*parser).record().reason, RejectReason::none) << list.head << list.bad << behind;
+    }
+}
+
 }  // namespace
 }  // namespace tidewaiter::ingest

@@ -118,11 +118,12 @@ std::optional<Reading> read_as(const ReferenceMapping::Rules& rules, const Messa
   return std::nullopt;
 }
 
-/// A byte order mark is no part of what stands behind it.
+/// A byte order mark is no part of what stands behind it; two are none.
 std::optional<Reading> read_marked(const ReferenceMapping::Rules& rules, const Message& message, std::int64_t receive_ns,
                                    bool fixed) {
   constexpr std::string_view mark = "\xEF\xBB\xBF";
-  if (!message.value.starts_with(mark)) return read_as(rules, message, receive_ns, fixed);
+  if (!message.value.starts_with(mark) || message.value.substr(mark.size()).starts_with(mark))
+    return read_as(rules, message, receive_ns, fixed);
   auto reading = read_as(rules, {message.value.substr(mark.size()), message.headers}, receive_ns, fixed);
   if (!reading) return reading;
   for (Columns& event : reading->events) {
