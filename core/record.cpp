@@ -55,9 +55,10 @@ Arena::Arena(std::size_t capacity_bytes)
 }
 
 char* Arena::reserve(std::size_t size) {
-  if (size > capacity_ - used_) return nullptr;
+  if (size >= capacity_ - used_) return nullptr;
   char* place = bytes_.get() + used_;
-  used_ += size;
+  place[size] = '\0';
+  used_ += size + 1;
   return place;
 }
 

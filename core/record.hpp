@@ -83,7 +83,8 @@ struct OffsetGap {
   std::string reason;  // "below log start", "not delivered", "claimed by store X", "accepted loss"
 };
 
-/// Bytes that never move: bodies of a batch, one after the other, with padding at the end.
+/// Bytes that never move: bodies of a batch, one after the other, with padding at the end. A zero stands behind each, so
+/// that what a reader finds behind a message that is not closed is always the same, and nothing that goes on.
 class Arena {
  public:
   static constexpr std::size_t padding_bytes = 64;

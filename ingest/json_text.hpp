@@ -131,10 +131,13 @@ inline std::size_t count_opened(std::string_view text) {
 /// is no JSON any answer may come.
 bool nests_within(std::string_view text, std::size_t depth_max);
 
-/// No value begins like this one. On-Demand does not see that a list is not closed when a string in it stands before a
-/// colon, as a key does: it goes on behind the message, where the byte that stands there may be a comma. The token then is
-/// no text within the message.
-inline bool is_behind_the_end(std::string_view token) { return token.data()[0] == ','; }
+/// What stands at `text` may be the beginning of a value. On-Demand asks no such thing of the elements of a list, and does
+/// not see that a list is not closed when a string in it stands before a colon, as a key does: it goes on behind the
+/// message, where any byte may stand. A comma there would be an element whose token is no text of the message.
+inline bool begins_value(const char* text) {
+  const char c = *text;
+  return c == '"' || c == '{' || c == '[' || c == '-' || (c >= '0' && c <= '9') || c == 't' || c == 'f' || c == 'n';
+}
 
 /// Without the white space of JSON around it.
 inline std::string_view trimmed(std::string_view token) {

@@ -68,7 +68,7 @@ bool Parser::State::shape(ondemand::document& document, bool array, KeySet& keys
   for (auto result : elements) {
     ondemand::value one;
     if (std::move(result).get(one) != simdjson::SUCCESS) return false;
-    if (is_behind_the_end(one.raw_json_token())) return false;
+    if (!begins_value(one.raw_json_token().data())) return false;
     if (one.raw_json_token()[0] != '{') continue;
     if (one.get_object().get(fields) != simdjson::SUCCESS || !add_keys(fields, keys)) return false;
   }

@@ -67,7 +67,7 @@ bool PlanWalker::array(ondemand::value& value, const Step& step, EventWriter& ou
     if (result.error() != simdjson::SUCCESS) return false;
     ondemand::value& element = result.value_unsafe();
     const std::string_view token = element.raw_json_token();
-    if (is_behind_the_end(token)) [[unlikely]] return false;
+    if (!begins_value(token.data())) [[unlikely]] return false;
     if (token[0] == '"')
       out.put(leaf, string(token.data() + 1, out));
     else if (token[0] != '{' && token[0] != '[' && !is_json_number(trimmed(token)))

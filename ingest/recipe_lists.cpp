@@ -47,7 +47,7 @@ bool RecipeWalker::for_each_element(ondemand::array& elements, std::uint32_t& co
   for (auto result : elements) {
     if (result.error() != simdjson::SUCCESS) return false;
     ondemand::value& one = result.value_unsafe();
-    if (is_behind_the_end(one.raw_json_token()) || !visit(one, static_cast<int>(count))) return false;
+    if (!begins_value(one.raw_json_token().data()) || !visit(one, static_cast<int>(count))) return false;
     ++count;
   }
   return true;

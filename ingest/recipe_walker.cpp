@@ -293,6 +293,7 @@ bool RecipeWalker::plain_object(ondemand::object& fields, std::uint32_t at, cons
 std::string_view RecipeWalker::unescaped(std::string_view inside_quotes) {
   char* out = EventWriter::derive(*batch_, inside_quotes.size());
   const Unescaped made = unescape_json(inside_quotes, out);
+  out[made.length] = '\0';  // as behind a message: this may be one
   if (made.replaced) flags_ |= flag::bad_utf8_replaced;
   result_.odd = result_.odd || made.broken;
   return {out, made.length};
@@ -302,7 +303,7 @@ std::string_view RecipeWalker::unescaped(std::string_view inside_quotes) {
 std::string_view RecipeWalker::up_to_here(const char* start) const {
   const char* end = document_text_.data() + document_text_.size();
   const char* here = nullptr;
-  if (document_->current_location().get(here) == simdjson::SUCCESS) end = std::clamp(here, start, end);  // is_behind_the_end
+  if (document_->current_location().get(here) == simdjson::SUCCESS) end = std::clamp(here, start, end);  // begins_value
   while (end > start && end[-1] != '}' && end[-1] != ']') --end;
   return {start, static_cast<std::size_t>(end - start)};
 }

@@ -24,6 +24,8 @@ const Record& parse_one(ingest::Parser& parser, Batch& batch, std::string_view v
   parts.receive_time_ns = 1'780'000'000'000'000'000;
   parts.value = value;
   require(append_message(batch, origin, 0, 0, -1, parts));
+  const std::string_view there = batch.records.front().value;
+  require(there.data()[there.size()] == '\0');
   parser.parse(batch);
   return batch.records.front();
 }
