@@ -182,7 +182,8 @@ void TableMaker::check_key(TableCell& cell) {
   if (text.size() > spec_.key_bytes_max)
     return bad("is longer than " + std::to_string(spec_.key_bytes_max) + " bytes, which no event's is");
   if (spec_.kind == TableKind::destinations) {
-    if (std::string slip = destination_slip(text); !slip.empty()) return bad(std::move(slip));
+    const std::string host = is_ascii(text) ? std::string() : normal_host(text);  // whose digits may be plain ones only there
+    if (std::string slip = destination_slip(is_ascii(text) ? text : host); !slip.empty()) return bad(std::move(slip));
     auto key = read_destination(text);
     if (!key) return bad(key.error().message);
     cell.text = key->text();

@@ -104,6 +104,8 @@ TEST(Tables, ways_of_writing_a_destination_are_one) {
   EXPECT_EQ(text("0.0.0.0/0"), "0.0.0.0/0");
   EXPECT_EQ(text("FD00::/8"), "fd00::/8");
   EXPECT_EQ(text("::/0"), "::/0");
+  EXPECT_EQ(text("bücher.example"), "xn--bcher-kva.example");
+  EXPECT_EQ(text("１９２.0.2.1"), "192.0.2.1/32");
   EXPECT_THAT(text("x.."), HasSubstr("is neither a host"));
   EXPECT_THAT(text("fe80::1%eth0"), HasSubstr("is neither a host"));
 }
@@ -120,6 +122,8 @@ TEST(Tables, what_only_some_programs_read_as_an_address_is_a_mistake_with_its_re
   EXPECT_THAT(said("::ffff:10.0.0.01"), HasSubstr("write '::ffff:10.0.0.1'"));
   EXPECT_THAT(said("10.0.0.0/08"), HasSubstr("write '10.0.0.0/8'"));
   EXPECT_THAT(said("fd00::/08"), HasSubstr("has a zero before the length of its prefix"));
+  EXPECT_THAT(said("０10.0.0.1"), HasSubstr("write '10.0.0.1'"));
+  EXPECT_THAT(said("corp.example.７"), HasSubstr("no name of a host ends with a number"));
   for (const char* none : {"1.2.3.4.5", "10.0.0", "256.1.1.1", "1.2.3.4.5/24", "10", "corp.example.7", "10.0.0/8"})
     EXPECT_THAT(said(none), HasSubstr("2:1 destination: '" + std::string(none) + "' is no address, which has four numbers")) << none;
   for (const char* fine : {"10.0.0.0/8", "0.0.0.0/0", "10.20.30.0/24", "192.0.2.1", "fd00::/8", "::/0", "7.corp.example", "host7", "a.b7", "01.example"})
