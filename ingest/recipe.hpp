@@ -153,6 +153,7 @@ struct RecipeNode {
   std::vector<std::uint32_t> children;         // by key; kept in the mapping's order
   std::map<std::string, std::uint32_t, std::less<>> by_key;
   std::vector<Target> cells;                   // what stands here goes into these
+  bool takes_strings = false;                  // one of them asks for more than the event that stands here
   std::int32_t each = -1, embedded = -1, base64 = -1, kv = -1, text = -1;
   std::vector<std::pair<int, std::uint32_t>> at;
   std::string kv_key;

@@ -129,8 +129,10 @@ class Planter {
     }
     for (std::size_t rank = 0; rank < path.ways.size(); ++rank) {
       const std::uint32_t at = tree_.reach(tree_.reach(0, base), path.ways[rank]);
-      if (cell >= 0)
-        recipe_.nodes[at].cells.push_back({static_cast<std::uint16_t>(cell), static_cast<std::uint8_t>(rank)});
+      if (cell < 0) continue;
+      recipe_.nodes[at].cells.push_back({static_cast<std::uint16_t>(cell), static_cast<std::uint8_t>(rank)});
+      const bool whole_event = path.up == 0 && path.origin != ParsedPath::Origin::root && path.ways[rank].empty();
+      recipe_.nodes[at].takes_strings = recipe_.nodes[at].takes_strings || !whole_event;
     }
   }
 

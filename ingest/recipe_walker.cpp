@@ -31,6 +31,7 @@ RecipeWalker::RecipeWalker(std::unique_ptr<Recipe> recipe)
     step.key_mask = node.key_mask;
     step.later = node.later;
     step.tells = node.tells;
+    step.takes_strings = node.takes_strings;
     step.careful = !recipe_->signatures.empty();  // each signature is judged, and counted, once
     step.opens = node.embedded >= 0 || node.base64 >= 0 || node.text >= 0;
     step.plain = node.embedded < 0 && node.base64 < 0 && node.kv < 0;

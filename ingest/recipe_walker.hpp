@@ -89,6 +89,7 @@ class RecipeWalker {
     bool later = false, tells = false;  // as of the node
     bool careful = false;        // of this object: what tells has stood behind what holds events
     bool opens = false;          // a string here may hold a document, or lines
+    bool takes_strings = false;  // as of the node
     bool asks = false;           // an object here is of interest, or something in it
     bool plain = false;          // ... as one object of keys and nothing else
     std::uint64_t kv_head = 0, kv_mask = 0;  // of a list of pairs: the name of their key, as it begins in a message
@@ -107,7 +108,7 @@ class RecipeWalker {
     if (token[0] != '"') return other_value(value, at, token);
     const Step& step = steps_[at];
     if (step.opens) text(string(token.data() + 1), at);
-    else if (step.target_count > 0) set(at, Cell::Kind::string, string(token.data() + 1));
+    else if (step.takes_strings) set(at, Cell::Kind::string, string(token.data() + 1));
     return true;
   }
   bool other_value(Value& value, std::uint32_t at, std::string_view token);
