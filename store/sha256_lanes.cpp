@@ -4,10 +4,13 @@
 #include "store/sha256_lanes.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "core/check.hpp"
 #include "core/text.hpp"
+#include "store/sha256_rounds.hpp"
+#include "store/sha256_wide.hpp"
 
 #if defined(__x86_64__) && defined(__SHA__)
 #include <cpuid.h>
@@ -25,32 +28,25 @@ void hash_all_portable(std::span<const HashJob> jobs) {
 #ifdef TIDEWAITER_SHA_INSTRUCTIONS
 namespace {
 
-alignas(16) constexpr std::uint32_t round_constants[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
-
 /// The eight words of the state as the instructions want them.
 struct Words {
   __m128i abef, cdgh;
 };
 
-Words initial_words() {
-  return {_mm_set_epi32(0x6a09e667, static_cast<int>(0xbb67ae85), 0x510e527f, static_cast<int>(0x9b05688c)),
-          _mm_set_epi32(0x3c6ef372, static_cast<int>(0xa54ff53a), 0x1f83d9ab, 0x5be0cd19)};
+Words from_order(const std::uint32_t (&at)[8]) {
+  const auto word = [&](int i) { return static_cast<int>(at[i]); };
+  return {_mm_set_epi32(word(0), word(1), word(4), word(5)), _mm_set_epi32(word(2), word(3), word(6), word(7))};
+}
+
+void write_digest(const std::uint32_t (&ordered)[8], Hash& out) {
+  for (int i = 0; i < 8; ++i) put_be<std::uint32_t>(reinterpret_cast<char*>(out.data()) + 4 * i, ordered[i]);
 }
 
 void write_digest(const Words& words, Hash& out) {
   alignas(16) std::uint32_t ef_ab[4], gh_cd[4];
   _mm_store_si128(reinterpret_cast<__m128i*>(ef_ab), words.abef);  // f, e, b, a
   _mm_store_si128(reinterpret_cast<__m128i*>(gh_cd), words.cdgh);  // h, g, d, c
-  const std::uint32_t ordered[8] = {ef_ab[3], ef_ab[2], gh_cd[3], gh_cd[2], ef_ab[1], ef_ab[0], gh_cd[1], gh_cd[0]};
-  for (int i = 0; i < 8; ++i) put_be<std::uint32_t>(reinterpret_cast<char*>(out.data()) + 4 * i, ordered[i]);
+  write_digest({ef_ab[3], ef_ab[2], gh_cd[3], gh_cd[2], ef_ab[1], ef_ab[0], gh_cd[1], gh_cd[0]}, out);
 }
 
 /// A block of `lanes` messages at once; one round group of all lanes after the other.
@@ -66,7 +62,7 @@ inline void compress(Words* words, const char* const* blocks) {
   }
 #pragma GCC unroll 16
   for (int group = 0; group < 16; ++group) {
-    const __m128i k = _mm_load_si128(reinterpret_cast<const __m128i*>(round_constants + 4 * group));
+    const __m128i k = _mm_load_si128(reinterpret_cast<const __m128i*>(sha256_rounds + 4 * group));
 #pragma GCC unroll 2
     for (int l = 0; l < lanes; ++l) {
       const __m128i now = m[l][group % 4];
@@ -90,12 +86,11 @@ inline void compress(Words* words, const char* const* blocks) {
 
 /// Walks through the blocks of one message: the first is put together from prefix and body, the middle ones are read
 /// in place, the last one or two carry the padding.
-class Lane {
+class Message {
  public:
   void start(const HashJob& job) {
     CHECK(job.prefix.size() <= 64);
-    words = initial_words();
-    out_ = job.out;
+    out = job.out;
     body_ = job.body;
     const std::uint64_t size = job.prefix.size() + job.body.size();
     const std::size_t held = (size + 1 + 8 + 63) / 64;  // blocks with padding
@@ -112,12 +107,9 @@ class Lane {
     if (left_ == 1) put_be<std::uint64_t>(buffer_ + 56, bits_);
     block = buffer_;
   }
-  /// To the next block; false when the message is done and its digest written.
+  /// To the next block; false when there is none.
   bool next() {
-    if (--left_ == 0) {
-      write_digest(words, *out_);
-      return false;
-    }
+    if (--left_ == 0) return false;
     if (body_.size() >= 64) {
       block = body_.data();
       body_.remove_prefix(64);
@@ -133,8 +125,8 @@ class Lane {
     return true;
   }
 
-  Words words;
   const char* block = nullptr;
+  Hash* out = nullptr;
 
  private:
   static void copy(char* to, std::string_view from) {
@@ -146,34 +138,84 @@ class Lane {
   }
   alignas(16) char buffer_[64];
   std::string_view body_;
-  Hash* out_ = nullptr;
   std::uint64_t bits_ = 0;
   std::size_t left_ = 0;
   bool ended_ = false;
 };
 
-void hash_all_lanes(std::span<const HashJob> jobs) {
-  Lane lanes[2];
-  std::size_t next = 0;
-  const auto refill = [&](Lane& lane) {
-    if (next == jobs.size()) return false;
-    lane.start(jobs[next++]);
-    return true;
+struct Lane {
+  Message message;
+  Words words;
+};
+
+/// Two at a time. `refill(spare)` gives the next lane that has a block, perhaps `spare` anew, or nullptr.
+template <class Refill>
+void hash_pairs(Refill refill) {
+  Lane spares[2];
+  Lane* lanes[2] = {refill(&spares[0]), refill(&spares[1])};
+  const auto go_on = [&](Lane*& lane) {
+    if (lane->message.next()) return;
+    write_digest(lane->words, *lane->message.out);
+    lane = refill(lane);
   };
-  bool first = refill(lanes[0]), second = refill(lanes[1]);
-  while (first && second) {
-    Words words[2] = {lanes[0].words, lanes[1].words};
-    const char* const blocks[2] = {lanes[0].block, lanes[1].block};
+  while (lanes[0] != nullptr && lanes[1] != nullptr) {
+    Words words[2] = {lanes[0]->words, lanes[1]->words};
+    const char* const blocks[2] = {lanes[0]->message.block, lanes[1]->message.block};
     compress<2>(words, blocks);
-    lanes[0].words = words[0];
-    lanes[1].words = words[1];
-    first = lanes[0].next() || refill(lanes[0]);
-    second = lanes[1].next() || refill(lanes[1]);
+    lanes[0]->words = words[0];
+    lanes[1]->words = words[1];
+    go_on(lanes[0]);
+    go_on(lanes[1]);
   }
-  for (Lane* rest = first ? &lanes[0] : second ? &lanes[1] : nullptr; rest != nullptr;) {
-    compress<1>(&rest->words, &rest->block);
-    if (!rest->next()) rest = nullptr;
+  for (Lane* rest = lanes[0] != nullptr ? lanes[0] : lanes[1]; rest != nullptr; go_on(rest))
+    compress<1>(&rest->words, &rest->message.block);
+}
+
+void hash_all_pairs(std::span<const HashJob> jobs) {
+  std::size_t next = 0;
+  hash_pairs([&](Lane* spare) -> Lane* {
+    if (next == jobs.size()) return nullptr;
+    spare->message.start(jobs[next++]);
+    spare->words = from_order(sha256_initial);
+    return spare;
+  });
+}
+
+/// Sixteen at a time while there are as many, the rest two at a time. At least sixteen jobs.
+void hash_all_wide(std::span<const HashJob> jobs) {
+  Lane lanes[wide_lanes];
+  WideWords words;
+  std::size_t next = 0;
+  const auto start = [&](std::size_t l) {
+    lanes[l].message.start(jobs[next++]);
+    for (int i = 0; i < 8; ++i) words.at[i][l] = sha256_initial[i];
+  };
+  const auto words_of = [&](std::size_t l, std::uint32_t (&ordered)[8]) {
+    for (int i = 0; i < 8; ++i) ordered[i] = words.at[i][l];
+  };
+  for (std::size_t l = 0; l < wide_lanes; ++l) start(l);
+  std::uint32_t ordered[8];
+  unsigned busy = (1u << wide_lanes) - 1;
+  while (busy == (1u << wide_lanes) - 1) {
+    const char* blocks[wide_lanes];
+    for (std::size_t l = 0; l < wide_lanes; ++l) blocks[l] = lanes[l].message.block;
+    compress_wide(words, blocks);
+    for (std::size_t l = 0; l < wide_lanes; ++l) {
+      if (lanes[l].message.next()) continue;
+      words_of(l, ordered);
+      write_digest(ordered, *lanes[l].message.out);
+      if (next != jobs.size()) start(l);
+      else busy &= ~(1u << l);
+    }
   }
+  hash_pairs([&](Lane*) -> Lane* {
+    if (busy == 0) return nullptr;
+    const auto l = static_cast<std::size_t>(std::countr_zero(busy));
+    busy &= busy - 1;
+    words_of(l, ordered);
+    lanes[l].words = from_order(ordered);
+    return &lanes[l];
+  });
 }
 
 bool detect() {
@@ -189,10 +231,9 @@ bool has_sha_instructions() {
 }
 
 void hash_all(std::span<const HashJob> jobs) {
-  if (has_sha_instructions())
-    hash_all_lanes(jobs);
-  else
-    hash_all_portable(jobs);
+  if (!has_sha_instructions()) return hash_all_portable(jobs);
+  if (jobs.size() >= wide_lanes && has_wide_lanes()) return hash_all_wide(jobs);
+  hash_all_pairs(jobs);
 }
 
 #else

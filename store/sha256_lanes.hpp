@@ -1,5 +1,6 @@
 // SHA-256 of many messages at once: two interleaved streams of SHA instructions where the processor has them (the
-// latency of one hides behind the other), else one by one through OpenSSL. Same results either way.
+// latency of one hides behind the other), sixteen side by side where it has AVX-512 as well and there are as many, else
+// one by one through OpenSSL. Same results each way.
 // Allocates nothing. Thread-safe.
 #pragma once
 
