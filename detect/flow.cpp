@@ -40,6 +40,7 @@ std::uint32_t period_of(std::int64_t time_ns, std::size_t level) {
   return static_cast<std::uint32_t>(time_ns / period_ns[level]) + 1;
 }
 Key edge_key(Key context, Key symbol) { return combine(context, symbol); }
+std::uint64_t salt_of(std::uint64_t question, std::uint64_t data_class) { return question << 8 | data_class; }
 Key class_symbol(std::uint64_t data_class) { return data_class + 1; }
 
 }  // namespace
@@ -54,20 +55,16 @@ Flow::Flow(std::uint64_t memory_bytes, double false_alerts_per_day, double hande
   for (std::size_t i = 0; i < tails; ++i) tails_[i].set_name(tail_names[i]);
 }
 
-Flow::Context Flow::context_of(const EventKeys& keys, std::uint64_t question, std::uint64_t data_class, Key symbol,
-                               std::int64_t time_ns, float weight) {
-  const std::uint64_t salt = question << 8 | data_class;
-  Context context;
-  context.chain = {combine(keys.principal, salt), combine(keys.role, salt | 0x10000),
-                   combine(keys.tenant, salt | 0x20000), combine(0x30000, salt)};
-  context.role_everywhere = combine(keys.role_everywhere, salt | 0x40000);
-  context.symbol = symbol;
-  context.known_as = 0;
-  context.quota = keys.quota;
-  context.time_ns = time_ns;
-  context.weight = weight;
-  return context;
+Key Flow::Context::chain(std::size_t level) const {
+  switch (level) {
+    case 0: return own;
+    case 1: return combine(keys.role, salt | 0x10000);
+    case 2: return combine(keys.tenant, salt | 0x20000);
+    default: return combine(0x30000, salt);
+  }
 }
+
+Key Flow::Context::role_everywhere() const { return combine(keys.role_everywhere, salt | 0x40000); }
 
 template <class Visit>
 void Flow::each_question(const EventKeys& keys, const Event& event, Visit visit) {
@@ -82,7 +79,7 @@ void Flow::each_question(const EventKeys& keys, const Event& event, Visit visit)
 
 void Flow::prefetch(const EventKeys& keys, const Event& event) const {
   each_question(keys, event, [&](std::uint64_t question, std::uint64_t data_class, Key symbol) {
-    const Key context = combine(keys.principal, question << 8 | data_class);
+    const Key context = combine(keys.principal, salt_of(question, data_class));
     nodes_.prefetch(context);
     edges_.prefetch(edge_key(context, symbol));
   });
@@ -92,12 +89,12 @@ void Flow::prefetch(const EventKeys& keys, const Event& event) const {
 void Flow::prefetch_parents(const EventKeys& keys, const Event& event) const {
   const std::int64_t time_ns = event.time_ns();
   each_question(keys, event, [&](std::uint64_t question, std::uint64_t data_class, Key symbol) {
-    const Context context = context_of(keys, question, data_class, symbol, time_ns, 1);
-    const Edge* edge = edges_.find(edge_key(context.chain[0], symbol));
+    const Context context{keys, salt_of(question, data_class), symbol, time_ns};
+    const Edge* edge = edges_.find(edge_key(context.own, symbol));
     if (edge != nullptr && edge->period == period_of(time_ns, 0)) return;
-    nodes_.prefetch(context.chain[1]);
-    nodes_.prefetch(context.role_everywhere);
-    edges_.prefetch(edge_key(context.chain[1], symbol));
+    nodes_.prefetch(context.chain(1));
+    nodes_.prefetch(context.role_everywhere());
+    edges_.prefetch(edge_key(context.chain(1), symbol));
   });
 }
 
@@ -125,11 +122,11 @@ double Flow::popularity(Key context, Key symbol) {
 // From the widest context down to the principal, each leaning on the one above.
 double Flow::rate_of_new(const Context& context, std::size_t level) {
   if (!parts_.hierarchy) {
-    const Node* own = nodes_.find(context.chain[0]);
+    const Node* own = nodes_.find(context.own);
     return own == nullptr ? 0.5 : std::min(1.0, (double{own->fresh[level - 1]} + 0.5) / (double{own->count} + 1));
   }
-  const std::array<Key, levels + 1> up = {context.chain[3], context.chain[2], context.role_everywhere,
-                                          context.chain[1], context.chain[0]};
+  const std::array<Key, levels + 1> up = {context.chain(3), context.chain(2), context.role_everywhere(),
+                                          context.chain(1), context.own};
   constexpr std::size_t tenant = 1;
   double all = 0.5, rate = 0.5;
   for (std::size_t i = 0; i < up.size(); ++i) {
@@ -147,8 +144,8 @@ double Flow::rate_of_new(const Context& context, std::size_t level) {
 
 Flow::Scored Flow::score(const Context& context) {
   Scored result;
-  result.node = nodes_.find(context.chain[0]);
-  result.edge = edges_.find(edge_key(context.chain[0], context.symbol));
+  result.node = nodes_.find(context.own);
+  result.edge = edges_.find(edge_key(context.own, context.symbol));
   result.warm = result.node != nullptr && result.node->count >= warm_events &&
                 context.time_ns - result.node->first_ns >= warm_age_ns;
   if (result.edge != nullptr && result.edge->count >= ordinary_count) return result;  // score 0: an ordinary event
@@ -158,10 +155,10 @@ Flow::Scored Flow::score(const Context& context) {
     double there = 0;
     if (context.known_as != 0)
       there = own_share({0, 0, nodes_.find(context.known_as), edges_.find(edge_key(context.known_as, context.symbol)), true});
-    while (there == 0 && level < levels && (there = popularity(context.chain[level], context.symbol)) == 0) ++level;
+    while (there == 0 && level < levels && (there = popularity(context.chain(level), context.symbol)) == 0) ++level;
     result.known_level = level;
     if (!parts_.affinity) {
-      there = popularity(context.chain[levels - 1], context.symbol);
+      there = popularity(context.chain(levels - 1), context.symbol);
       level = there == 0 ? levels : levels - 1;
     }
     probability += rate_of_new(context, level) * std::max(there, root_probability);
@@ -172,19 +169,19 @@ Flow::Scored Flow::score(const Context& context) {
 
 // To a principal that is new itself everything is new: that says nothing about its role.
 void Flow::count_new(const Context& context, std::size_t level, bool warm) {
-  const Node* all = nodes_.find(context.chain[3]);
+  const Node* all = nodes_.find(context.chain(3));
   if (all == nullptr || context.time_ns - all->first_ns < newness_age_ns) return;  // at first everything is new
-  for (const Key key : {context.chain[0], context.chain[1], context.role_everywhere, context.chain[2], context.chain[3]})
-    if (Node* node = warm || key == context.chain[0] ? nodes_.find(key) : nullptr)
-      for (std::size_t i = 0; i < level; ++i) node->fresh[i] += key == context.chain[0] ? 1 : context.weight;
+  for (const Key key : {context.own, context.chain(1), context.role_everywhere(), context.chain(2), context.chain(3)})
+    if (Node* node = warm || key == context.own ? nodes_.find(key) : nullptr)
+      for (std::size_t i = 0; i < level; ++i) node->fresh[i] += key == context.own ? 1 : context.weight;
 }
 
 // A principal's first use of a symbol: one more actor all the way up.
 void Flow::add_actor(const Context& context) {
   for (std::size_t level = 1; level < levels; ++level) {
-    const std::uint16_t quota = level < 2 ? context.quota : std::uint16_t{0};
-    edges_.find_or_insert(edge_key(context.chain[level], context.symbol), quota).slot->actors += context.weight;
-    auto [node, first] = nodes_.find_or_insert(context.chain[level], quota);
+    const std::uint16_t quota = level < 2 ? context.keys.quota : std::uint16_t{0};
+    edges_.find_or_insert(edge_key(context.chain(level), context.symbol), quota).slot->actors += context.weight;
+    auto [node, first] = nodes_.find_or_insert(context.chain(level), quota);
     if (first) node->first_ns = node->decayed_ns = context.time_ns;
     node->pairs += double{context.weight};
   }
@@ -193,10 +190,10 @@ void Flow::add_actor(const Context& context) {
 void Flow::learn(const Context& context, Node* node, Edge* edge) {
   bool new_child = false;
   for (std::size_t level = 0; level < levels; ++level) {
-    const std::uint16_t quota = level < 2 ? context.quota : std::uint16_t{0};
+    const std::uint16_t quota = level < 2 ? context.keys.quota : std::uint16_t{0};
     bool new_node = false, new_edge = false;
     if (level != 0 || node == nullptr) {
-      const auto found = nodes_.find_or_insert(context.chain[level], quota);
+      const auto found = nodes_.find_or_insert(context.chain(level), quota);
       node = found.slot;
       new_node = found.inserted;
     }
@@ -206,7 +203,7 @@ void Flow::learn(const Context& context, Node* node, Edge* edge) {
     if (new_child) node->members += weight;
     node->count += weight;
     if (level != 0 || edge == nullptr) {
-      const auto found = edges_.find_or_insert(edge_key(context.chain[level], context.symbol), quota);
+      const auto found = edges_.find_or_insert(edge_key(context.chain(level), context.symbol), quota);
       edge = found.slot;
       new_edge = found.inserted;
     }
@@ -226,7 +223,7 @@ void Flow::learn(const Context& context, Node* node, Edge* edge) {
     edge->period = period;
     if (level == 0) {
       if (new_edge) add_actor(context);
-      auto [everywhere, first] = nodes_.find_or_insert(context.role_everywhere, 0);
+      auto [everywhere, first] = nodes_.find_or_insert(context.role_everywhere(), 0);
       if (first) everywhere->first_ns = everywhere->decayed_ns = context.time_ns;
       decay(*everywhere, context.time_ns);
       everywhere->count += context.weight;
@@ -254,7 +251,7 @@ void Flow::judge(std::size_t question, const Context& context, std::uint64_t dat
     if (question == 0) tails_[questions].learn_ordinary(context.time_ns, context.weight);
     return;
   }
-  if (const Node* all = nodes_.find(context.chain[3]); all == nullptr || context.time_ns - all->first_ns < judged_age_ns)
+  if (const Node* all = nodes_.find(context.chain(3)); all == nullptr || context.time_ns - all->first_ns < judged_age_ns)
     return;
   const double rate = tail.rate_per_day(scored.score);
   const bool hot = parts_.winsorising && rate < hot_max && tail.days() >= calibrated_days;
@@ -286,8 +283,8 @@ void Flow::judge(std::size_t question, const Context& context, std::uint64_t dat
   verdict.context_first_ns = scored.node->first_ns;
   verdict.edge_known = scored.edge != nullptr;
   verdict.edge_first_ns = scored.edge == nullptr ? 0 : scored.edge->first_ns;
-  const Edge* peers = edges_.find(edge_key(context.chain[1], context.symbol));
-  const Node* role = nodes_.find(context.chain[1]);
+  const Edge* peers = edges_.find(edge_key(context.chain(1), context.symbol));
+  const Node* role = nodes_.find(context.chain(1));
   verdict.peers_using = peers == nullptr ? 0 : peers->actors;
   verdict.peers = role == nullptr ? 0 : role->members;
 }
@@ -296,17 +293,16 @@ Flow::Verdict Flow::observe(const EventKeys& keys, const Event& event, Share sha
   Verdict verdict;
   if (!asks(keys)) return verdict;
   const std::int64_t time_ns = event.time_ns();
-  const Context to = context_of(keys, 0, 0, keys.destination, time_ns, share.weight);
+  const Context to{keys, salt_of(0, 0), keys.destination, time_ns, share.weight};
   verdict.new_destination = !ask(0, to, 0, share.judged, verdict);
   // A destination or class that is new makes its pair new as well: the pair is asked only when both are in use.
-  const Edge* used = edges_.find(edge_key(to.chain[0], to.symbol));
+  const Edge* used = edges_.find(edge_key(to.own, to.symbol));
   const bool destination_known = used != nullptr && used->count >= in_use_count;
   for (std::uint64_t classes = event.get(Num::data_classes) & ~std::uint64_t{1}; classes != 0; classes &= classes - 1) {
     const auto data_class = static_cast<std::uint64_t>(std::countr_zero(classes));
-    const bool class_known =
-        ask(2, context_of(keys, 2, 0, class_symbol(data_class), time_ns, share.weight), data_class, share.judged, verdict);
-    Context pair = context_of(keys, 1, data_class, keys.destination, time_ns, share.weight);
-    pair.known_as = to.chain[0];
+    const Context of_class{keys, salt_of(2, 0), class_symbol(data_class), time_ns, share.weight};
+    const bool class_known = ask(2, of_class, data_class, share.judged, verdict);
+    const Context pair{keys, salt_of(1, data_class), keys.destination, time_ns, share.weight, to.own};
     ask(1, pair, data_class, share.judged && destination_known && class_known, verdict);
   }
   return verdict;

@@ -125,13 +125,16 @@ class Flow {
     std::uint64_t rank() const { return static_cast<std::uint64_t>(decayed_ns / 1'000'000'000); }
   };
   struct Context {
-    std::array<Key, levels> chain;  // principal, role, tenant, all
-    Key role_everywhere;            // between role and all, for the rates of new symbols only
+    const EventKeys& keys;
+    std::uint64_t salt;        // of question and data class
     Key symbol;
-    Key known_as;                   // context that stands in for the ancestors, or 0
-    std::uint16_t quota;
     std::int64_t time_ns;
-    float weight;
+    float weight = 1;
+    Key known_as = 0;          // context that stands in for the ancestors, or 0
+    Key own = combine(keys.principal, salt);
+    /// Of principal, role, tenant, all; most events need no more than their own.
+    Key chain(std::size_t level) const;
+    Key role_everywhere() const;  // between role and all, for the rates of new symbols only
   };
   struct Scored {
     double score = 0;
@@ -143,8 +146,6 @@ class Flow {
   /// Calls visit(question, data class, symbol) for what the event asks, as far as observe() may ask it.
   template <class Visit>
   static void each_question(const EventKeys& keys, const Event& event, Visit visit);
-  static Context context_of(const EventKeys& keys, std::uint64_t question, std::uint64_t data_class, Key symbol,
-                            std::int64_t time_ns, float weight);
   Scored score(const Context& context);
   static double own_share(const Scored& scored);
   double popularity(Key context, Key symbol);

@@ -158,40 +158,47 @@ void Surge::learn_hour(const Slot& slot, double rate, double season) {
 }
 
 Surge::Standing Surge::stand(Kind kind, Slot& slot, const Now& now, double rate) const {
-  Standing best;
-  const bool has_hours = kind == Kind::principal && rate >= busy_per_min;
-  std::array<double, scales> hours{};
-  bool asked = false;
-  const double share = std::max(1 / (double{slot.learnt} + excess_prior_weight), excess_share_min);
-  double top = 0;
-  // Below this a surprise is neither the largest of its block nor hot.
-  const double enough = std::min(slot.top / fixed_top, interesting_nats / usual_prior * slot.usual / fixed_usual);
-  for (std::size_t i = first_scale_; i < end_scale_; ++i) {
-    const double own = double{slot.counts[i]};
-    const double as_role = rate * std::max(now.season, 1.0) * rate_window_min[i];
-    double usual = as_role;
-    if (has_hours && own > usual) {
-      if (!asked) hours = own_hours_.per_min(slot.key, now.time_ns);
-      asked = true;
-      usual = std::max(usual, hours[i] * rate_window_min[i]);
-    }
+  using Values = std::array<double, scales>;
+  const double learnt = double{slot.learnt};
+  const double share = std::max(1 / (learnt + excess_prior_weight), excess_share_min);
+  const double season = std::max(now.season, 1.0);
+  Values own, as_role, usual, shock, expected, dispersion, at_most;
+  bool above = false;
+  for (std::size_t i = 0; i < scales; ++i) {
+    own[i] = double{slot.counts[i]};
+    usual[i] = as_role[i] = rate * season * rate_window_min[i];
+    above |= own[i] > usual[i];
+  }
+  if (above && kind == Kind::principal && rate >= busy_per_min) {
+    const Values hours = own_hours_.per_min(slot.key, now.time_ns);
+    for (std::size_t i = 0; i < scales; ++i)
+      if (own[i] > usual[i]) usual[i] = std::max(usual[i], hours[i] * rate_window_min[i]);
+  }
+  // Without branches: which scales are above what is usual changes from event to event.
+  for (std::size_t i = 0; i < scales; ++i) {
     const double excess = double{slot.excess[i]};
     const double reach = excess_winsor * (excess + 1);
-    double expected = usual, shock = 1;
-    if (own > usual) {
-      shock = now.role.shock(i, own, as_role);
-      expected *= shock;
-    }
-    slot.excess[i] += static_cast<float>(share * (std::clamp(own - expected, -reach, reach) - excess));
-    if (own <= expected + 1) continue;
-    const double dispersion = 1 + 2 * std::max(0.0, excess);
+    const double role_shock = now.role.shock(i, own[i], as_role[i]);
+    shock[i] = own[i] > usual[i] ? role_shock : 1;
+    expected[i] = usual[i] * shock[i];
+    const double beyond = own[i] - expected[i];
+    const double learns = std::max(std::min(beyond, reach), -reach);
+    slot.excess[i] += static_cast<float>(share * (learns - excess));
+    dispersion[i] = 1 + 2 * std::max(0.0, excess);
     // x ln(x / M) - (x - M) <= (x - M)^2 / M: most events need no logarithm.
-    const double at_most = 2 * (own - expected) * (own - expected) / (expected * dispersion);
-    if (at_most <= enough) continue;
-    const double nats = surprise(own, expected, double{slot.learnt} + prior_events) / dispersion;
+    at_most[i] = own[i] <= expected[i] + 1 ? 0 : 2 * beyond * beyond / (expected[i] * dispersion[i]);
+  }
+  // Below this a surprise is neither the largest of its block nor hot.
+  const double enough = std::min(slot.top / fixed_top, interesting_nats / usual_prior * slot.usual / fixed_usual);
+  Standing best;
+  double top = 0;
+  for (std::size_t i = first_scale_; i < end_scale_; ++i) {
+    if (at_most[i] <= enough) continue;
+    const double nats = surprise(own[i], expected[i], learnt + prior_events) / dispersion[i];
     if (nats <= top) continue;
     top = nats;
-    best = {usual_prior * nats * fixed_usual / slot.usual, i, own, expected, shock, usual / (rate * rate_window_min[i]), dispersion};
+    best = {usual_prior * nats * fixed_usual / slot.usual, i, own[i], expected[i], shock[i],
+            usual[i] / (rate * rate_window_min[i]), dispersion[i]};
   }
   slot.top = std::max(slot.top, to_fixed(top, fixed_top));
   return best;
