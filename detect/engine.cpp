@@ -21,7 +21,7 @@ namespace {
 constexpr std::uint64_t memory_min = 16ull << 20;
 constexpr std::string_view magic = "tidewaiter-detect";
 constexpr std::uint32_t snapshot_version = 19;
-constexpr std::size_t block_events = 32;  // hashed and prefetched before they are judged
+constexpr std::size_t block_events = 16;  // hashed and prefetched before they are judged: few enough for the first-level cache
 
 // Shares of the memory bound and of the false alerts; the latter add up to 0.96: nobody needs what stretches do not any more.
 constexpr std::uint64_t flow_memory = 4, volume_memory = 4, rules_memory = 12, names_memory = 16, silence_memory = 32,
