@@ -209,7 +209,7 @@ bool report_by_hand(ingest::Parser& parser, const Options& options) {
       {"cloudtrail", "events", {"{\"eventVersion\"", "\"userIdentity\"", "\"eventTime\""}, {},
        adding_up(primitives::cloudtrail_by_hand)},
       {"otlp", "spans", {"{\"resourceSpans\"", "\"scopeSpans\""},
-       {"\"db.", "\"rpc.", "\"http.method\"", "\"gen_ai.system\"", "\"mcp.tool.name\"", "prompt.name",
+       {"\"db.", "\"rpc.", "\"messaging.", "\"url.path\"", "\"http.method\"", "\"gen_ai.system\"", "\"mcp.tool.name\"", "prompt.name",
         "openinference", "traceloop", "\"ai.", "\"llm."}, spans}};
   std::printf("\n%-20s %12s %14s %14s %8s\n", "by hand", "bytes/event", "plan ns/event", "hand ns/event", "ratio");
   for (const Comparison& comparison : comparisons) {
