@@ -46,6 +46,11 @@ function(tidewaiter_room)
       target_compile_options(${target} PRIVATE -flto=auto -ffat-lto-objects)
     endif()
   endif()
+  if(ARG_NAME STREQUAL "ingest" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # The walk of a message is small functions for each token, half of which the compiler's own limits leave as calls.
+    target_compile_options(${target} PRIVATE --param=max-inline-insns-auto=60 --param=max-inline-insns-single=200
+      --param=inline-unit-growth=200 --param=large-function-growth=300)
+  endif()
   tidewaiter_link(${target} SCOPE ${scope} DEPS ${ARG_DEPS} SYSTEM_LIBS ${ARG_SYSTEM_LIBS})
 endfunction()
 

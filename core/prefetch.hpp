@@ -9,4 +9,10 @@ inline void prefetch_line(const void* address) {
   asm volatile("");
 }
 
+/// It will be written: no other core may keep a copy of it.
+inline void prefetch_line_to_write(void* address) {
+  __builtin_prefetch(address, 1);
+  asm volatile("");  // as above
+}
+
 }  // namespace tidewaiter

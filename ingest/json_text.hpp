@@ -190,6 +190,32 @@ inline std::string_view key_text(const char* raw, KeyText& buffer) {
 bool is_json_literal(std::string_view token);
 bool is_json_number(std::string_view token);
 
+/// How long the number is that stands at `text`; 0: there is none, or it has an exponent or more than 31 characters, which
+/// is for is_json_number to judge. Loads 32 bytes.
+inline std::size_t plain_number_length(const char* text) {
+#if defined(__AVX2__)
+  const __m256i from_zero = _mm256_sub_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(text)), _mm256_set1_epi8('0'));
+  const __m256i is_digit = _mm256_cmpeq_epi8(_mm256_min_epu8(from_zero, _mm256_set1_epi8(9)), from_zero);
+  const auto others = ~static_cast<std::uint32_t>(_mm256_movemask_epi8(is_digit));
+  const std::size_t first = text[0] == '-';
+  std::uint32_t left = others >> first << first;
+  if (left == 0) return 0;
+  auto end = static_cast<std::size_t>(__builtin_ctz(left));
+  if (end == first || (text[first] == '0' && end > first + 1)) return 0;
+  if (text[end] == '.') {
+    const std::size_t behind_point = end + 1;
+    left &= left - 1;
+    if (left == 0) return 0;
+    end = static_cast<std::size_t>(__builtin_ctz(left));
+    if (end == behind_point) return 0;
+  }
+  return (text[end] | 0x20) == 'e' ? 0 : end;
+#else
+  (void)text;
+  return 0;
+#endif
+}
+
 /// Longest prefix of at most `limit` bytes that does not cut a UTF-8 character. Keeps any NUL.
 inline std::string_view cut_utf8(std::string_view text, std::size_t limit) {
   if (text.size() <= limit) return text;

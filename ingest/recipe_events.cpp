@@ -38,7 +38,7 @@ void RecipeWalker::spread_flags(std::uint32_t events_before) {
 /// the event itself, with that text.
 void RecipeWalker::emit_holder(std::uint32_t at, std::uint32_t events_before) {
   if (result_.events != events_before) {
-    const Location& location = recipe_->locations[static_cast<std::size_t>(recipe_->nodes[at].location)];
+    const Location& location = recipe_->locations[static_cast<std::size_t>(insides_[at].location)];
     if (settled_ > events_before) return;
     if (!RecipeValues::fits(*recipe_, shape_of(location), cells_.data() + location.first_cell)) return;
     batch_->events.resize(batch_->events.size() - (result_.events - events_before));
@@ -48,7 +48,7 @@ void RecipeWalker::emit_holder(std::uint32_t at, std::uint32_t events_before) {
 }
 
 void RecipeWalker::emit(std::uint32_t at) {
-  const Location& location = recipe_->locations[static_cast<std::size_t>(recipe_->nodes[at].location)];
+  const Location& location = recipe_->locations[static_cast<std::size_t>(insides_[at].location)];
   const Cell* cells = cells_.data() + location.first_cell;
   const CellShape& shape = shape_of(location);
   if (!RecipeValues::fits(*recipe_, shape, cells)) {

@@ -29,11 +29,11 @@ bool ends_with_value(const char* raw) {
 
 /// A list is gone through once for each way of reading it.
 bool RecipeWalker::list(ondemand::value& value, std::uint32_t at, const char* start) {
-  const RecipeNode& node = recipe_->nodes[at];
   ondemand::array elements;
   if (value.get_array().get(elements) != simdjson::SUCCESS) return false;
-  if (node.kv < 0) return array(elements, at, start);
+  if (insides_[at].kv < 0) return array(elements, at, start);
   if (!key_values(elements, at, start)) return false;
+  const RecipeNode& node = recipe_->nodes[at];
   if (node.each < 0 && node.at.empty()) return true;
   bool is_empty = false;
   return elements.reset().get(is_empty) == simdjson::SUCCESS && array(elements, at, start);
@@ -57,9 +57,10 @@ bool RecipeWalker::array(ondemand::array& elements, std::uint32_t at, const char
   const RecipeNode& node = recipe_->nodes[at];
   ++depth_;
   std::uint32_t count = 0;
-  const bool events_below = node.each >= 0 && recipe_->nodes[static_cast<std::uint32_t>(node.each)].holds_location;
+  const Inside& own = insides_[at];
+  const bool events_below = own.events_below;
   auto each = [&](ondemand::value& one, int) {
-    return node.each < 0 || element(one, static_cast<std::uint32_t>(node.each), events_below);
+    return own.each < 0 || element(one, static_cast<std::uint32_t>(own.each), events_below);
   };
   auto by_place = [&](ondemand::value& one, int number) {
     for (const auto& [index, child] : node.at)
@@ -83,7 +84,7 @@ bool RecipeWalker::array(ondemand::array& elements, std::uint32_t at, const char
   if ((node.each >= 0 || node.at.empty()) && !for_each_element(elements, count, each)) return false;
   if (count == 0 && events_below) result_.no_element = true;
   --depth_;
-  if (!node.cells.empty()) set(at, Cell::Kind::array, up_to_here(start), count);
+  if (steps_[at].target_count > 0) set(at, Cell::Kind::array, up_to_here(start), count);
   return true;
 }
 
@@ -94,8 +95,8 @@ bool RecipeWalker::element(ondemand::value& one, std::uint32_t each, std::uint32
   const std::uint64_t outer_flags = flags_;
   const std::uint32_t events = result_.events;
   const char kind = one.raw_json_token()[0];
-  const RecipeNode& node = recipe_->nodes[each];
-  const bool opens = kind == '{' || (kind == '"' && (node.embedded >= 0 || node.base64 >= 0));
+  const auto opens_text = [&node = recipe_->nodes[each]] { return node.embedded >= 0 || node.base64 >= 0; };
+  const bool opens = kind == '{' || (kind == '"' && opens_text());
   if (!opens)
     emit_unmapped(flag::wrapped);
   else if (!value(one, each))
@@ -110,7 +111,7 @@ bool RecipeWalker::element(ondemand::value& one, std::uint32_t each, std::uint32
 // [{"key":"k","value":...}, ...] as if it were an object.
 bool RecipeWalker::key_values(ondemand::array& elements, std::uint32_t at, const char* start) {
   std::uint32_t count = 0;
-  std::uint32_t* guess = &steps_[static_cast<std::uint32_t>(recipe_->nodes[at].kv)].first;
+  std::uint32_t* guess = &insides_[static_cast<std::uint32_t>(insides_[at].kv)].first;
   depth_ += 2;
   auto pair_of = [&](ondemand::value& one, int) {
     if (one.raw_json_token()[0] != '{') return true;
@@ -119,12 +120,12 @@ bool RecipeWalker::key_values(ondemand::array& elements, std::uint32_t at, const
   };
   if (!for_each_element(elements, count, pair_of)) return false;
   depth_ -= 2;
-  if (!recipe_->nodes[at].cells.empty()) set(at, Cell::Kind::array, up_to_here(start), count);
+  if (steps_[at].target_count > 0) set(at, Cell::Kind::array, up_to_here(start), count);
   return true;
 }
 
 /// Is this the key that names the pair? Where its spelling first differs from the plain one there would be a backslash.
-bool RecipeWalker::is_pairs_key(const Step& list, std::uint32_t at, const char* raw) const {
+bool RecipeWalker::is_pairs_key(const Inside& list, std::uint32_t at, const char* raw) const {
   if (list.kv_mask != 0) {
     std::uint64_t head;
     std::memcpy(&head, raw, sizeof head);
@@ -137,8 +138,8 @@ bool RecipeWalker::is_pairs_key(const Step& list, std::uint32_t at, const char* 
 
 /// The value is the first field beside the key, before or behind it.
 bool RecipeWalker::key_value(ondemand::object& pair, std::uint32_t at, std::uint32_t*& guess) {
-  const Step& list = steps_[at];
-  const auto into = static_cast<std::uint32_t>(recipe_->nodes[at].kv);
+  const Inside& list = insides_[at];
+  const auto into = static_cast<std::uint32_t>(list.kv);
   std::uint32_t child = none;
   bool known = false, missed = false;
   for (int round = 0; round < 2; ++round) {
@@ -147,8 +148,7 @@ bool RecipeWalker::key_value(ondemand::object& pair, std::uint32_t at, std::uint
       ondemand::field& field = result.value_unsafe();
       const char* raw = field.key().raw();
       if (is_pairs_key(list, at, raw)) {
-        const std::string_view token = field.value().raw_json_token();
-        if (!known && token[0] == '"') child = pair_child(into, token.data() + 1, guess);
+        if (!known && field.value().raw_json_token()[0] == '"') child = pair_child(into, behind(field.value()), guess);
         known = true;
       } else if (!known) {
         missed = true;  // the value stands before its key

@@ -23,7 +23,7 @@ std::size_t key_hash(std::string_view key) {
 }  // namespace
 
 RecipeWalker::RecipeWalker(std::unique_ptr<Recipe> recipe)
-    : recipe_(std::move(recipe)), steps_(recipe_->nodes.size()), shapes_(*recipe_) {
+    : recipe_(std::move(recipe)), steps_(recipe_->nodes.size()), insides_(steps_.size()), shapes_(*recipe_) {
   for (std::uint32_t i = 0; i < steps_.size(); ++i) {
     const RecipeNode& node = recipe_->nodes[i];
     Step& step = steps_[i];
@@ -32,18 +32,25 @@ RecipeWalker::RecipeWalker(std::unique_ptr<Recipe> recipe)
     step.later = node.later;
     step.tells = node.tells;
     step.takes_strings = node.takes_strings;
-    step.careful = !recipe_->signatures.empty();  // each signature is judged, and counted, once
     step.opens = node.embedded >= 0 || node.base64 >= 0 || node.text >= 0;
     step.plain = node.embedded < 0 && node.base64 < 0 && node.kv < 0;
     step.asks = !step.plain || !node.children.empty() || !node.cells.empty() || node.location >= 0;
+    step.targets = node.cells.data();
+    step.target_count = static_cast<std::uint16_t>(node.cells.size());
+    Inside& inside = insides_[i];
+    inside.careful = !recipe_->signatures.empty();  // each signature is judged, and counted, once
+    inside.has_children = !node.children.empty();
+    inside.is_asked_from_inside = node.is_asked_from_inside;
+    inside.events_below = node.each >= 0 && recipe_->nodes[static_cast<std::uint32_t>(node.each)].holds_location;
+    inside.kv = node.kv;
+    inside.each = node.each;
+    inside.location = node.location;
     if (node.kv >= 0 && node.kv_key.size() < 8) {
       const std::string spelled = node.kv_key + '"';
-      step.kv_head = Word::head_of(spelled);
-      step.kv_mask = Pattern::of(spelled + "*").head_mask;
+      inside.kv_head = Word::head_of(spelled);
+      inside.kv_mask = Pattern::of(spelled + "*").head_mask;
     }
-    step.targets = node.cells.data();
-    step.target_count = static_cast<std::uint32_t>(node.cells.size());
-    if (!node.children.empty()) step.first = node.children[0];
+    if (!node.children.empty()) inside.first = node.children[0];
     for (std::size_t c = 1; c < node.children.size(); ++c) steps_[node.children[c - 1]].next = node.children[c];
     index_children(i);
   }
@@ -134,10 +141,10 @@ bool RecipeWalker::root_value(ondemand::document& document) {
 }
 
 bool RecipeWalker::object(ondemand::object& fields, std::uint32_t at, std::span<const std::int32_t> also) {
-  const std::uint64_t visit = ++visit_;
+  const std::uint32_t visit = next_visit();
   ++depth_;
   bool passed_over = false, entered = false;
-  Step& own = steps_[at];
+  Inside& own = insides_[at];
   std::uint32_t* guess = &own.first;
   for (auto result : fields) {
     if (result.error() != simdjson::SUCCESS) return false;
@@ -176,7 +183,7 @@ bool RecipeWalker::object(ondemand::object& fields, std::uint32_t at, std::span<
 bool RecipeWalker::passed_over_members(ondemand::object& fields, std::uint32_t at) {
   bool is_object = false;
   if (fields.reset().get(is_object) != simdjson::SUCCESS) return false;
-  const std::uint64_t visit = ++visit_;
+  const std::uint32_t visit = next_visit();
   for (auto result : fields) {
     if (result.error() != simdjson::SUCCESS) return false;
     ondemand::field& field = result.value_unsafe();
@@ -188,9 +195,18 @@ bool RecipeWalker::passed_over_members(ondemand::object& fields, std::uint32_t a
   return true;
 }
 
+/// Never 0, which is no visit.
+std::uint32_t RecipeWalker::next_visit() {
+  if (++visit_ == 0) [[unlikely]] {
+    for (Step& step : steps_) step.seen = 0;
+    visit_ = 1;
+  }
+  return visit_;
+}
+
 void RecipeWalker::index_children(std::uint32_t at) {
   const RecipeNode& node = recipe_->nodes[at];
-  Step& step = steps_[at];
+  Inside& step = insides_[at];
   const std::size_t size = std::bit_ceil(node.children.size() * 4 + 1);
   step.table = static_cast<std::uint32_t>(key_table_.size());
   step.table_mask = static_cast<std::uint32_t>(size - 1);
@@ -210,10 +226,10 @@ bool RecipeWalker::is_long_key(std::uint32_t node, const char* key) const {
 std::uint32_t RecipeWalker::look_up(std::uint32_t at, const char* key) {
   KeyText buffer;
   const std::string_view text = key_text(key, buffer);
-  const Step& step = steps_[at];
+  const Inside& step = insides_[at];
   for (std::size_t slot = key_hash(text) & step.table_mask;; slot = (slot + 1) & step.table_mask) {
     const std::uint32_t found = key_table_[step.table + slot];
-    if (found == none || recipe_->nodes[found].key == text) return found;
+    if (found == none || is_key(steps_[found], found, key) || recipe_->nodes[found].key == text) return found;
   }
 }
 
@@ -242,12 +258,12 @@ bool RecipeWalker::other_value(ondemand::value& value, std::uint32_t at, std::st
 
 // An object where JSON in a string was expected, and a map where a list of pairs was, are read all the same.
 bool RecipeWalker::entered_object(ondemand::value& value, std::uint32_t at, const char* start) {
-  const RecipeNode& node = recipe_->nodes[at];
-  const std::uint32_t events = result_.events;
   auto entry = value.get_object();
   if (entry.error() != simdjson::SUCCESS) return false;
   ondemand::object& inner = entry.value_unsafe();
   if (steps_[at].plain) return plain_object(inner, at, start);
+  const RecipeNode& node = recipe_->nodes[at];
+  const std::uint32_t events = result_.events;
   const std::int32_t targets[] = {node.embedded, node.base64, node.kv, static_cast<std::int32_t>(at)};
   bool entered = false, asked_for = false;
   for (const std::int32_t target : targets) {
@@ -273,21 +289,21 @@ bool RecipeWalker::entered_object(ondemand::value& value, std::uint32_t at, cons
 }
 
 bool RecipeWalker::plain_object(ondemand::object& fields, std::uint32_t at, const char* start) {
-  const RecipeNode& node = recipe_->nodes[at];
+  const Inside& own = insides_[at];
   const std::uint32_t events = result_.events;
   std::string_view skipped;
-  if (node.is_asked_from_inside) {  // events inside may ask for it
+  if (own.is_asked_from_inside) {  // events inside may ask for it
     bool is_object = false;
     if (fields.raw_json().get(skipped) != simdjson::SUCCESS) return false;
     set(at, Cell::Kind::object, trimmed(skipped));
     if (fields.reset().get(is_object) != simdjson::SUCCESS || !object(fields, at)) return false;
-    if (node.location >= 0) emit_holder(at, events);
+    if (own.location >= 0) emit_holder(at, events);
     return true;
   }
-  if (node.children.empty() ? fields.raw_json().get(skipped) != simdjson::SUCCESS : !object(fields, at)) return false;
-  if (node.location < 0 && node.cells.empty()) return true;
+  if (own.has_children ? !object(fields, at) : fields.raw_json().get(skipped) != simdjson::SUCCESS) return false;
+  if (own.location < 0 && steps_[at].target_count == 0) return true;
   set(at, Cell::Kind::object, up_to_here(start));
-  if (node.location >= 0) emit_holder(at, events);
+  if (own.location >= 0) emit_holder(at, events);
   return true;
 }
 

@@ -77,25 +77,31 @@ class RecipeWalker {
   using Object = simdjson::ondemand::object;
   static constexpr std::uint32_t none = 0xFFFFFFFF;
   static constexpr std::size_t levels_max = 4;
-  static constexpr int guesses = 6;  // optional keys that stand side by side are left out together
+  static constexpr int guesses = 3;  // optional keys that stand side by side are left out together
 
-  /// What the walk needs of one key, and what it has learned.
+  /// What the walk needs of one key, and what it has learned: one line of memory.
   struct alignas(64) Step {
     std::array<char, 32> key_bytes{};
     std::uint32_t key_mask = 0;
     std::uint32_t next = none;   // the key that came after this one last time
-    std::uint32_t first = none;  // the key that came first in this object
-    std::uint64_t seen = 0;      // the visit of its parent in which it was there
+    std::uint32_t seen = 0;      // the visit of its parent in which it was there
     bool later = false, tells = false;  // as of the node
-    bool careful = false;        // of this object: what tells has stood behind what holds events
     bool opens = false;          // a string here may hold a document, or lines
     bool takes_strings = false;  // as of the node
     bool asks = false;           // an object here is of interest, or something in it
     bool plain = false;          // ... as one object of keys and nothing else
-    std::uint64_t kv_head = 0, kv_mask = 0;  // of a list of pairs: the name of their key, as it begins in a message
-    std::uint32_t target_count = 0;
+    std::uint16_t target_count = 0;
     const Target* targets = nullptr;  // the node's cells
+  };
+  static_assert(sizeof(Step) == 64);
+  /// What it needs of the object or the list that stands there.
+  struct alignas(64) Inside {
+    std::uint32_t first = none;  // the key that came first in this object
+    bool careful = false;        // what tells has stood behind what holds events
+    bool has_children = false, is_asked_from_inside = false, events_below = false;
     std::uint32_t table = 0, table_mask = 0;  // open addressing over the children's keys, in key_table_
+    std::int32_t kv = -1, each = -1, location = -1;  // as of the node
+    std::uint64_t kv_head = 0, kv_mask = 0;   // of a list of pairs: the name of their key, as it begins in a message
   };
 
   void begin(Batch& batch, const Record& record, const WalkLimits& limits, Explanation* explanation);
@@ -105,12 +111,19 @@ class RecipeWalker {
   /// The first character of a value decides what it is: a string, most of the time.
   bool value(Value& value, std::uint32_t at) {
     const std::string_view token = value.raw_json_token();
-    if (token[0] != '"') return other_value(value, at, token);
+    if (token[0] != '"') {
+      if (plain_number_length(token.data()) != token.size()) return other_value(value, at, token);
+      set(at, Cell::Kind::scalar, token);
+      return true;
+    }
+    const char* const inside = behind(value);
     const Step& step = steps_[at];
-    if (step.opens) text(string(token.data() + 1), at);
-    else if (step.takes_strings) set(at, Cell::Kind::string, string(token.data() + 1));
+    if (step.opens) text(string(inside), at);
+    else if (step.takes_strings) set(at, Cell::Kind::string, string(inside));
     return true;
   }
+  /// What the string holds. The iterator is moved behind it, which costs less than to let it find out what it skips.
+  static const char* behind(Value& string) { return string.get_raw_json_string().value_unsafe().raw(); }
   bool other_value(Value& value, std::uint32_t at, std::string_view token);
   bool root_value(simdjson::ondemand::document& document);
   /// `also`: the same object is read as these, too; what they know is not unread.
@@ -125,7 +138,7 @@ class RecipeWalker {
   bool list(Value& value, std::uint32_t at, const char* start);
   bool key_values(simdjson::ondemand::array& elements, std::uint32_t at, const char* start);
   bool key_value(Object& pair, std::uint32_t at, std::uint32_t*& guess);
-  bool is_pairs_key(const Step& list, std::uint32_t at, const char* raw) const;
+  bool is_pairs_key(const Inside& list, std::uint32_t at, const char* raw) const;
   std::uint32_t pair_child(std::uint32_t into, const char* key, std::uint32_t*& guess);
   bool any_value(Value& value, std::uint32_t at);
   void text(std::string_view text, std::uint32_t at);
@@ -162,6 +175,7 @@ class RecipeWalker {
     return none;
   }
   std::uint32_t look_up(std::uint32_t at, const char* key);
+  std::uint32_t next_visit();
   void unread(std::uint32_t at, const char* key, std::span<const std::int32_t> also = {});
   std::string_view string(const char* inside) {
     const StringExtent extent = string_extent(inside);
@@ -192,7 +206,8 @@ class RecipeWalker {
   void judge_signature(const Cell* cells, Event& event);
 
   std::unique_ptr<Recipe> recipe_;
-  std::vector<Step> steps_;  // by node
+  std::vector<Step> steps_;     // by node
+  std::vector<Inside> insides_;
   std::vector<std::uint32_t> key_table_;
   std::vector<Cell> cells_;
   std::vector<std::uint64_t> present_;  // a bit for each cell
@@ -223,7 +238,8 @@ class RecipeWalker {
   std::string_view document_text_;
   std::size_t level_ = 0, depth_ = 0;
   std::uint32_t settled_ = 0;  // events up to here stay, whatever holds them
-  std::uint64_t visit_ = 0, flags_ = 0;
+  std::uint64_t flags_ = 0;
+  std::uint32_t visit_ = 0;
   std::uint32_t start_ = 0;    // the node that the value is: the root, or the payload when attributes came as headers
   bool is_misled_ = false;     // something stood behind the events that it tells about
 };
