@@ -11,6 +11,7 @@
 #include "ingest/mapping_words.hpp"
 #include "ingest/table.hpp"
 #include "ingest/values.hpp"
+#include "ingest/whole_number.hpp"
 
 namespace tidewaiter::ingest {
 namespace {
@@ -91,7 +92,7 @@ class Reviewer {
   static void part(Step step) {
     try {
       step();
-    } catch (const json::exception&) {
+    } catch (const std::exception&) {
       return;
     }
   }
@@ -122,7 +123,8 @@ class Reviewer {
       const auto telling = static_cast<std::size_t>(
           std::find(order["columns"].begin(), order["columns"].end(), order.at("telling").at("column")) - order["columns"].begin());
       if (telling == all) wrong(place + ".telling.column", "is none of the order's columns");
-      for (const std::size_t words : order.value("words", std::vector<std::size_t>{all})) {
+      for (const json& one : order.value("words", json::array({all}))) {
+        const auto words = whole_number<std::size_t>(one);
         if (words > all) wrong(place + ".words", std::to_string(words) + " is more than there are columns, " + std::to_string(all));
         else if (telling < all && words <= telling) wrong(place + ".words", std::to_string(words) + " end before the column that tells the order");
         else if (!taken.insert(words).second) wrong(place + ".words", "there is another order of " + std::to_string(words) + " words");
@@ -143,7 +145,7 @@ class Reviewer {
       if (!near.empty()) wrong("text.header[" + std::to_string(i) + "]", "no column is called '" + word + "'; did you mean '" + near + "'?");
       names_.push_back(word);
     }
-    if (lines.contains("words_min") && lines["words_min"].get<std::size_t>() > lines.at("columns").size())
+    if (lines.contains("words_min") && whole_number<std::size_t>(lines["words_min"]) > lines.at("columns").size())
       wrong("text.words_min", "is more than there are columns, " + std::to_string(lines["columns"].size()));
   }
 

@@ -11,6 +11,7 @@
 
 #include "core/check.hpp"
 #include "ingest/mapping_words.hpp"
+#include "ingest/whole_number.hpp"
 
 namespace tidewaiter::ingest {
 namespace {
@@ -65,8 +66,8 @@ class Compiler {
     for (const char* key : {"format", "number", "version", "fields"})
       if (!mapping.contains(key)) return wrong(key, "is missing");
     plan_.format = mapping[at_ = "format"].get<std::string>();
-    plan_.number = mapping[at_ = "number"].get<std::uint16_t>();
-    plan_.version = mapping[at_ = "version"].get<std::uint16_t>();
+    plan_.number = whole_number<std::uint16_t>(mapping[at_ = "number"]);
+    plan_.version = whole_number<std::uint16_t>(mapping[at_ = "version"]);
     at_ = "headers";
     if (mapping.contains("headers")) {
       plan_.header_prefix = mapping["headers"].at("prefix").get<std::string>();
@@ -170,7 +171,7 @@ class Compiler {
     }
     if (source.contains("separator")) {
       made.separator = source["separator"].get<std::string>().at(0);
-      made.segment = source.at("segment").get<std::uint8_t>();
+      made.segment = whole_number<std::uint8_t>(source.at("segment"));
     }
     if (contested) {
       if (made.as == Transform::word_set || made.as == Transform::join_words)

@@ -7,6 +7,7 @@
 
 #include "ingest/json_text.hpp"
 #include "ingest/mapping_words.hpp"
+#include "ingest/whole_number.hpp"
 
 namespace tidewaiter::ingest {
 
@@ -130,7 +131,7 @@ bool is_plain(const json& mapping) {
       if (source.contains("when") && !is_plain_condition(source, source["when"])) return false;
       if (source.contains("path") && !is_plain_path(source["path"].get<std::string>())) return false;
       if (source.contains("as") && !transform_of(source["as"].get<std::string>())) return false;
-      if (source.contains("segment") && source["segment"].get<int>() < 0) return false;
+      if (source.contains("segment") && whole_number<int>(source["segment"]) < 0) return false;
     }
   return true;
 }
@@ -141,7 +142,7 @@ bool is_plain_mapping(std::string_view text) {
   const json mapping = json::parse(text, nullptr, false);
   try {
     return is_plain(mapping);
-  } catch (const json::exception&) {  // the wrong type of a value: the compiler will say which
+  } catch (const std::exception&) {  // the wrong type of a value: the compiler will say which
     return false;
   }
 }

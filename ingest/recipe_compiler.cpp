@@ -5,6 +5,7 @@
 #include "ingest/mapping_words.hpp"
 #include "ingest/recipe.hpp"
 #include "ingest/recipe_tree.hpp"
+#include "ingest/whole_number.hpp"
 
 namespace tidewaiter::ingest {
 namespace {
@@ -85,7 +86,9 @@ class RecipeCompiler {
     LineOrder made{order.at("columns"), 0, order.at("telling").at("is")};
     const auto telling = std::find(made.columns.begin(), made.columns.end(), order["telling"].at("column").get<std::string>());
     made.telling = static_cast<std::size_t>(telling - made.columns.begin());
-    std::vector<std::size_t> counts = order.value("words", std::vector<std::size_t>{made.columns.size()});
+    std::vector<std::size_t> counts;
+    for (const json& words : order.value("words", json::array({made.columns.size()})))
+      counts.push_back(whole_number<std::size_t>(words));
     std::sort(counts.rbegin(), counts.rend());
     for (const std::size_t words : counts) {
       made.columns.resize(std::min(words, made.columns.size()));
@@ -97,8 +100,8 @@ class RecipeCompiler {
     for (const char* key : {"format", "number", "version", "fields"})
       if (!mapping.contains(key)) (void)wrong(key, "is missing");
     member(mapping, "format", [&](const json& value) { recipe_.format = value.get<std::string>(); });
-    member(mapping, "number", [&](const json& value) { recipe_.number = value.get<std::uint16_t>(); });
-    member(mapping, "version", [&](const json& value) { recipe_.version = value.get<std::uint16_t>(); });
+    member(mapping, "number", [&](const json& value) { recipe_.number = whole_number<std::uint16_t>(value); });
+    member(mapping, "version", [&](const json& value) { recipe_.version = whole_number<std::uint16_t>(value); });
     member(mapping, "description", [&](const json& value) { recipe_.description = value.get<std::string>(); });
     member(mapping, "example", [&](const json& value) { recipe_.example = as_text(value); });
     member(mapping, "text", [&](const json& text) {
@@ -106,7 +109,7 @@ class RecipeCompiler {
       for (const json& word : text.at("header")) recipe_.text_header.push_back(word.get<std::string>());
       for (const json& order : text.value("orders", json::array())) text_order(order);
       recipe_.text_quotes = text.value("quotes", false);
-      recipe_.text_words_min = text.value("words_min", std::size_t{0});
+      if (text.contains("words_min")) recipe_.text_words_min = whole_number<std::size_t>(text["words_min"]);
     });
     member(mapping, "headers", [&](const json& headers) {
       recipe_.header_prefix = headers.at("prefix").get<std::string>();
@@ -290,7 +293,7 @@ class RecipeCompiler {
     for (const json& step : steps) {
       PickStep next;
       if (step.is_string()) next.key = step.get<std::string>();
-      else if (step.is_number()) next.index = step.get<std::int64_t>();
+      else if (step.is_number()) next.index = whole_number<std::int64_t>(step);
       else TRY(pick_element(step, next));
       made.push_back(std::move(next));
     }
@@ -341,7 +344,7 @@ class RecipeCompiler {
     }
     if (source.contains("separator")) {
       made.separator = source["separator"].get<std::string>().at(0);
-      made.segment = source.at("segment").get<int>();
+      made.segment = whole_number<int>(source.at("segment"));
     }
     if (source.contains("table")) TRY(table(column, source["table"], made));
     return {};

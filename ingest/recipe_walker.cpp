@@ -104,7 +104,7 @@ WalkResult RecipeWalker::document(ondemand::document& document, Batch& batch, co
                                   const WalkLimits& limits, Explanation* explanation) {
   begin(batch, record, limits, explanation);
   const bool good = walk(document);
-  if (!is_misled_) {
+  if (!good || !is_misled_) {  // there is no way back into a document that ended with an error
     result_.broken = !good;
     return result_;
   }

@@ -344,6 +344,23 @@ TEST(Events, of_lines_may_have_words_in_marks_and_words_too_many_or_too_few) {
 constexpr const char* wordy = R"("events":["{text}"],"text":{"columns":["ts","user","op","bytes"],"header":["ts","user","op"]},
   "detect":{"any":[["ts","user"]]},"fields":{"time":{"path":"ts","form":"s"},"principal":"user","operation":"op","bytes_out":"bytes"})";
 
+TEST(Events, of_a_message_that_is_broken_behind_what_tells_of_them_are_a_reject) {
+  const std::string walk = R"("events":["a[]"],"detect":{"any":[["k"]]},"fields":{"resource":"k","app":"^.n"})";
+  for (const char* end : {R"(,"u" 1})", R"(,1:2})", R"(]})", ""}) {
+    Mapped mapped(walk);  // the first message in this order: such a one is walked anew
+    const auto& parsed = mapped.parse(std::string(R"({"a":[{"k":"r"}],"n":"x")") + end);
+    EXPECT_EQ(parsed.batch.records[0].kind, RecordKind::reject) << end;
+  }
+}
+
+TEST(MappingFiles, have_whole_numbers_that_their_columns_hold) {
+  for (const char* number : {"65536", "-1", "1.5", "4e66", "18446744073709551616", "\"7\""}) {
+    const std::string rest = R"("version":1,"detect":{"any":[["k"]]},"fields":{"resource":"k"}})";
+    EXPECT_FALSE(Recipe::compile(R"({"format":"test","number":)" + std::string(number) + "," + rest, "test")) << number;
+    EXPECT_FALSE(Plan::compile(R"({"format":"test","number":)" + std::string(number) + "," + rest, "test")) << number;
+  }
+}
+
 TEST(MappingFiles, with_one_name_or_one_number_are_an_error_that_names_both) {
   const auto file = [](const std::string& name, const std::string& format, int number) {
     return MappingFile{name, R"({"format":")" + format + R"(","number":)" + std::to_string(number) +
