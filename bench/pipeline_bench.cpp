@@ -10,6 +10,7 @@
 #include "app/config.hpp"
 #include "app/config_template.hpp"
 #include "bench/measure.hpp"
+#include "bench/own_process.hpp"
 #include "bench/report.hpp"
 #include "core/log_line.hpp"
 
@@ -35,10 +36,15 @@ Result<void> run(const Options& options) {
     config.kafka.properties = {{"bootstrap.servers", options.brokers}};
     config.kafka.topics = {options.topic};
   }
+  std::vector<OwnProcess> services;
+  for (int round = 0; round < options.rounds; ++round) {
+    config.kafka.properties["group.id"] = "bench-" + std::to_string(round);
+    TRY_ASSIGN(auto service, OwnProcess::prepare([&] { return measure_service(*corpus, options, config, policy); }));
+    services.push_back(std::move(service));
+  }
   Rounds rounds;
   for (int round = 0; round < options.rounds; ++round) {
     std::cerr << "round " << round + 1 << " of " << options.rounds << "\n";
-    config.kafka.properties["group.id"] = "bench-" + std::to_string(round);
     if (!options.service_only) {
       TRY_ASSIGN(auto primitives, measure_primitives(*corpus, options));
       rounds.primitives.push_back(primitives);
@@ -49,7 +55,7 @@ Result<void> run(const Options& options) {
       TRY_ASSIGN(auto stages, measure_stages(*corpus, options, config, policy));
       rounds.stages.push_back(std::move(stages));
     }
-    TRY_ASSIGN(auto service, measure_service(*corpus, options, config, policy));
+    TRY_ASSIGN(const ServiceFigures service, services[static_cast<std::size_t>(round)].run());
     rounds.services.push_back(service);
   }
   if (options.json != "-") std::cout << text_report(options, *corpus, rounds) << std::flush;
