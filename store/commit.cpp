@@ -9,9 +9,9 @@
 #include "core/body.hpp"
 #include "core/check.hpp"
 #include "core/failpoint.hpp"
-#include "core/prefetch.hpp"
 #include "core/text.hpp"
 #include "store/log_state.hpp"
+#include "store/prefetch_records.hpp"
 
 namespace tidewaiter::store {
 namespace {
@@ -86,32 +86,11 @@ OwnRecord salt_key_record(const LogInfo& log, const NewUnit& unit, std::int64_t 
   return record;
 }
 
-/// Another core has written the records: what a loop over them reads is asked for some records ahead, first their columns,
-/// then the bodies that most texts are in.
-constexpr std::size_t columns_ahead = 6, texts_ahead = 3;
-
-const Event* event_at(const std::vector<Record>& records, const std::vector<Event>& events, std::size_t at) {
-  if (at >= records.size() || records[at].event_count == 0) return nullptr;
-  return &events[records[at].first_event];
-}
-
 /// What routes mostly ask for.
 void prefetch_numbers(const Event& event) {
   prefetch_line(&event);
   const char* numbers = reinterpret_cast<const char*>(event.numbers.data());
   for (std::size_t at = 0; at < sizeof event.numbers; at += 64) prefetch_line(numbers + at);
-}
-
-/// Longer ones are read in order, which the processor sees by itself.
-void prefetch_body(std::string_view body) {
-  constexpr std::size_t bytes_max = 2048;
-  for (std::size_t at = 0; at < std::min(body.size(), bytes_max); at += 64) prefetch_line(body.data() + at);
-}
-
-void prefetch_ahead(const Commit& made, const std::vector<std::uint32_t>& of_log, std::size_t at) {
-  if (at + columns_ahead < of_log.size())
-    if (const Event* event = event_at(made.records, made.events, of_log[at + columns_ahead])) prefetch(*event);
-  if (at + texts_ahead < of_log.size()) prefetch_body(made.records[of_log[at + texts_ahead]].body);
 }
 
 std::uint64_t monotonic_ns() {
@@ -208,58 +187,39 @@ std::vector<NewUnit> Log::State::assemble(Commit& made, std::unique_ptr<Batch> s
 
 // --- hash, pack ---
 
-void Log::State::flush_block() {
-  const EncodedBlock block = encoder.finish();
-  packed.push_back({block.header, block.raw.size(), block.cols.size()});
-  packed_bytes.bytes(block.raw);
-  packed_bytes.bytes(block.cols);
-}
-
-/// Encodes the records of every log, whose seqs are set. Touches nothing but `encoder`, `packed` and `packed_bytes`, so
-/// that it may run beside hash_parts().
-void Log::State::pack_parts(const Commit& made, const std::vector<NewUnit>& units) {
-  packed.clear();
-  packed_bytes.clear();
+/// Cuts the records of every log, whose seqs are set, into blocks.
+void Log::State::plan_blocks(const Commit& made, const std::vector<NewUnit>& units) {
+  packer.begin(made);
   for (std::uint16_t id = 0; id < records_by_log.size(); ++id)
-    if (!records_by_log[id].empty()) pack_part(made, id, units);
+    if (!records_by_log[id].empty()) plan_blocks_of(made, id, units);
 }
 
-void Log::State::pack_part(const Commit& made, std::uint16_t id, const std::vector<NewUnit>& units) {
+void Log::State::plan_blocks_of(const Commit& made, std::uint16_t id, const std::vector<NewUnit>& units) {
   std::uint64_t unit = state.logs[id].unit;
   auto next_unit = std::find_if(units.begin(), units.end(), [&](const NewUnit& u) { return u.log == id; });
-  const auto unit_begins_at = [&](std::uint64_t seq) {
-    return next_unit != units.end() && next_unit->log == id && next_unit->first_seq == seq;
-  };
-  bool open = false;
-  const std::vector<std::uint32_t>& records = records_by_log[id];
+  const std::span<const std::uint32_t> records = records_by_log[id];
+  std::size_t from = 0, bytes = 0;
   for (std::size_t at = 0; at < records.size(); ++at) {
-    const std::uint32_t i = records[at];
-    prefetch_ahead(made, records, at);
-    const Record& record = made.records[i];
-    const bool new_unit = unit_begins_at(record.seq);
-    if (open && (new_unit || encoder.body_bytes() + record.body.size() > options.block_bytes_max)) {
-      flush_block();
-      open = false;
+    const Record& record = made.records[records[at]];
+    const bool new_unit = next_unit != units.end() && next_unit->log == id && next_unit->first_seq == record.seq;
+    if (at > from && (new_unit || bytes + record.body.size() > options.block_bytes_max)) {
+      packer.plan(unit, records.subspan(from, at - from));
+      from = at;
+      bytes = 0;
     }
     if (new_unit) unit = (next_unit++)->first_seq;
-    if (!open) encoder.begin(id, record.seq, unit);
-    open = true;
-    encoder.add(record, made.events.data() + record.first_event, made.number, i);
+    bytes += record.body.size();
   }
-  if (open) flush_block();
+  packer.plan(unit, records.subspan(from));
 }
 
 void Log::State::write_blocks() {
-  std::string_view rest = packed_bytes.view();
-  for (const PackedBlock& block : packed) {
-    const BlockHeader& header = block.header;
-    batch->put(Cf::raw, raw_key(header.log, header.first_seq), rest.substr(0, block.raw_size));
-    rest.remove_prefix(block.raw_size);
-    batch->put(Cf::cols, cols_key(header.log, header.first_seq), rest.substr(0, block.cols_size));
-    rest.remove_prefix(block.cols_size);
+  packer.each([&](const BlockHeader& header, std::string_view raw, std::string_view cols) {
+    batch->put(Cf::raw, raw_key(header.log, header.first_seq), raw);
+    batch->put(Cf::cols, cols_key(header.log, header.first_seq), cols);
     raw_bytes_total.add(header.body_bytes);
-    stored_bytes_total.add(block.raw_size + block.cols_size);
-  }
+    stored_bytes_total.add(raw.size() + cols.size());
+  });
 }
 
 /// `leaves` of one log's records and the digest of their columns, hashed side by side.
@@ -329,14 +289,12 @@ void Log::State::write_parts(const Commit& made, const std::vector<NewUnit>& uni
     if (!records_by_log[id].empty())
       entry.parts.push_back(
           {id, state.logs[id].tree.size, static_cast<std::uint32_t>(records_by_log[id].size())});
-  if (made.records.size() >= packed_beside_records_min) {
-    pack_thread.start([&] { pack_parts(made, units); });
-    hash_parts(made, units);
-    pack_thread.wait();
-  } else {
-    pack_parts(made, units);
-    hash_parts(made, units);
-  }
+  plan_blocks(made, units);
+  const bool beside = made.records.size() >= packed_beside_records_min;
+  if (beside) pack_thread.start([this] { packer.help(1); });
+  hash_parts(made, units);
+  packer.help(0);
+  if (beside) pack_thread.wait();
   write_blocks();
   for (const NewUnit& unit : units) state.logs[unit.log].unit = unit.first_seq;
   for (const NewUnit& unit : units)

@@ -64,7 +64,7 @@ Log::State::State(Options o, Metrics& metrics)
       sync_ns_total(metrics.counter("tidewaiter_store_write_nanoseconds_total", "Time in writes and syncs.")),
       conflicts_total(metrics.counter("tidewaiter_store_conflicts_total",
                                       "Redelivered offsets whose bytes differ from the stored ones.")),
-      encoder(options.zstd_level) {}
+      packer(options.zstd_level) {}
 
 std::int64_t Log::State::now_ns() const {
   static const SystemClock system;

@@ -11,12 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "store/block.hpp"
+#include "store/block_packer.hpp"
 #include "store/block_store.hpp"
 #include "store/column_digest.hpp"
 #include "store/column_versions.hpp"
 #include "store/db.hpp"
-#include "store/bytes.hpp"
 #include "store/head_files.hpp"
 #include "store/helper_thread.hpp"
 #include "store/keys.hpp"
@@ -40,12 +39,6 @@ struct CommitCounts {
   std::uint64_t read = 0, duplicates = 0, events = 0;
   std::uint64_t by_kind[256] = {};
   std::uint64_t by_reason[256] = {};
-};
-
-/// A block of the commit in the making; its bytes, raw before cols, lie in `packed_bytes` in the same order.
-struct PackedBlock {
-  BlockHeader header;
-  std::size_t raw_size, cols_size;
 };
 
 struct NewUnit {
@@ -85,13 +78,12 @@ struct Log::State {
                                 const std::vector<OwnRecord>& own);
   void number_records(Commit& made, CommitCounts& counts);
   void write_parts(const Commit& made, const std::vector<NewUnit>& units, CommitEntry& entry);
-  void pack_parts(const Commit& made, const std::vector<NewUnit>& units);
-  void pack_part(const Commit& made, std::uint16_t id, const std::vector<NewUnit>& units);
+  void plan_blocks(const Commit& made, const std::vector<NewUnit>& units);
+  void plan_blocks_of(const Commit& made, std::uint16_t id, const std::vector<NewUnit>& units);
   void hash_parts(const Commit& made, const std::vector<NewUnit>& units);
   void write_blocks();
   void salt_part(std::uint16_t id, std::uint64_t first, std::uint64_t end, const std::vector<NewUnit>& units);
   void hash_part(const Commit& made, const std::vector<std::uint32_t>& records, Hash& columns);
-  void flush_block();
   void add_counts(const CommitCounts& counts, const std::map<std::string, std::uint64_t>& connectors);
   Result<void> write_without_commit(const CommitCounts& counts,
                                     const std::map<std::string, std::uint64_t>& connectors);
@@ -162,7 +154,6 @@ struct Log::State {
 
   // Memory that is reused from commit to commit.
   Sha256 sha;
-  BlockEncoder encoder;
   ColumnDigest digest;
   std::unique_ptr<WriteBatch> batch;  // in the making
   std::string salts;
@@ -170,8 +161,7 @@ struct Log::State {
   std::vector<HashJob> hash_jobs;
   std::vector<Hash> commitments, leaves;
   std::vector<std::vector<std::uint32_t>> records_by_log;
-  std::vector<PackedBlock> packed;
-  Bytes packed_bytes;
+  BlockPacker packer;
   HelperThread pack_thread{"pack"};
 
   // The write that has begun or was last: one commit may be written while the next is made.

@@ -31,6 +31,7 @@ Result<std::optional<SealJob>> Log::State::find_seal_job() {
     job.log = log.info.id;
     job.first = job.packed = job.indexed = from;
     job.end = from + state.segment_records;
+    TRY(settle());  // its newest blocks may be on their way; from here on all that the job reads is there
     TRY_ASSIGN(const bool small, has_small_blocks(job));
     if (!small) job.packed = job.end;
     for (const ColumnVersion& version : column_versions)
@@ -98,26 +99,26 @@ Result<void> Log::State::pack_step(SealJob& job) {
 /// The records of these blocks in full ones. The same records are cut in the same way, whatever their columns.
 void Log::State::repack(const std::vector<BlockPtr>& old, std::uint8_t version) {
   const std::uint16_t log = old.front()->header.log;
-  BlockEncoder packer(options.zstd_level);
+  BlockEncoder encoder(options.zstd_level);
   bool open = false;
   std::uint64_t unit = no_unit;
   const auto flush = [&] {
-    const EncodedBlock made = packer.finish();
+    const EncodedBlock made = encoder.finish();
     if (version == 0) batch->put(Cf::raw, raw_key(log, made.header.first_seq), made.raw);
     batch->put(Cf::cols, cols_key(log, made.header.first_seq, version), made.cols);
   };
   for (const BlockPtr& block : old) {
     for (std::size_t i = 0; i < block->records.size(); ++i) {
       const Record& record = block->records[i];
-      const bool full = packer.body_bytes() + record.body.size() > options.block_bytes_max;
+      const bool full = encoder.body_bytes() + record.body.size() > options.block_bytes_max;
       if (open && (full || unit != block->header.unit)) {
         flush();
         open = false;
       }
-      if (!open) packer.begin(log, record.seq, block->header.unit);
+      if (!open) encoder.begin(log, record.seq, block->header.unit);
       open = true;
       unit = block->header.unit;
-      packer.add(record, block->events.data() + record.first_event, block->commits[i], block->ordinals[i]);
+      encoder.add(record, block->events.data() + record.first_event, block->commits[i], block->ordinals[i]);
     }
   }
   flush();
@@ -162,7 +163,6 @@ void Log::State::put_index(std::uint16_t log, std::uint64_t first, SegmentIndexB
 
 Result<bool> Log::State::seal_one() {
   if (failed) return failed_error();
-  TRY(settle());
   if (!seal_job) {
     TRY_ASSIGN(seal_job, find_seal_job());
     if (!seal_job) return false;
