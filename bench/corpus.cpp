@@ -74,6 +74,8 @@ Result<std::unique_ptr<Corpus>> Corpus::make(const std::string& directory, std::
   return corpus;
 }
 
+void Corpus::map_again() const { ::madvise(const_cast<char*>(bytes_), size_, MADV_POPULATE_READ); }
+
 Corpus::~Corpus() {
   if (bytes_ != nullptr) ::munmap(const_cast<char*>(bytes_), size_);
 }

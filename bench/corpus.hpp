@@ -30,6 +30,9 @@ class Corpus {
   Corpus(const Corpus&) = delete;
   Corpus& operator=(const Corpus&) = delete;
 
+  /// In a process forked since: its pages are mapped there as they are here, so that no measurement pays for them.
+  void map_again() const;
+
   std::uint64_t events() const { return events_; }
   std::uint64_t value_bytes() const { return value_bytes_; }
 

@@ -37,7 +37,7 @@ Error system_error(const char* what) {
 Result<OwnProcess> OwnProcess::prepare(const Task& task) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return system_error("make a socket pair");
-  const int child = ::fork();
+  const pid_t child = ::fork();
   if (child < 0) return system_error("fork");
   if (child == 0) {
     ::close(ends[0]);

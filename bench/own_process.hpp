@@ -1,5 +1,5 @@
 // OwnProcess: runs a measurement in a process that has done nothing else before, as the service runs: heap and caches of
-// what was measured earlier change its speed by some percent and its memory by a quarter.
+// what was measured earlier change its speed by some percent and its memory by a fifth.
 #pragma once
 
 #include <functional>

@@ -39,7 +39,10 @@ Result<void> run(const Options& options) {
   std::vector<OwnProcess> services;
   for (int round = 0; round < options.rounds; ++round) {
     config.kafka.properties["group.id"] = "bench-" + std::to_string(round);
-    TRY_ASSIGN(auto service, OwnProcess::prepare([&] { return measure_service(*corpus, options, config, policy); }));
+    TRY_ASSIGN(auto service, OwnProcess::prepare([&] {
+      corpus->map_again();
+      return measure_service(*corpus, options, config, policy);
+    }));
     services.push_back(std::move(service));
   }
   Rounds rounds;

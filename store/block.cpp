@@ -211,7 +211,6 @@ void BlockEncoder::add(const Record& record, const Event* events, std::uint64_t 
   for (std::uint32_t i = 0; i < record.event_count; ++i) s.add_event(events[i]);
 }
 
-std::uint32_t BlockEncoder::records() const { return state_->header.records; }
 std::uint64_t BlockEncoder::body_bytes() const { return state_->header.body_bytes; }
 
 EncodedBlock BlockEncoder::finish() {

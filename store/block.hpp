@@ -39,7 +39,6 @@ class BlockEncoder {
   void begin(std::uint16_t log, std::uint64_t first_seq, std::uint64_t unit);
   /// Records in order of seq; the record's bytes and events must stay until finish().
   void add(const Record& record, const Event* events, std::uint64_t commit, std::uint32_t ordinal);
-  std::uint32_t records() const;
   std::uint64_t body_bytes() const;
   EncodedBlock finish();
 

@@ -17,8 +17,8 @@ void BlockPacker::plan(std::uint64_t unit, std::span<const std::uint32_t> record
   planned_.push_back({unit, records});
 }
 
-void BlockPacker::help(std::size_t index) {
-  Helper& helper = helpers_[index];
+void BlockPacker::help(std::size_t number) {
+  Helper& helper = helpers_[number];
   for (std::size_t next; (next = taken_.fetch_add(1)) < planned_.size();) {
     Planned& block = planned_[next];
     const Record& first = made_->records[block.records.front()];
@@ -30,7 +30,7 @@ void BlockPacker::help(std::size_t index) {
     }
     const EncodedBlock encoded = helper.encoder.finish();
     block.header = encoded.header;
-    block.helper = index;
+    block.helper = number;
     block.at = helper.bytes.size();
     block.raw_size = encoded.raw.size();
     block.cols_size = encoded.cols.size();

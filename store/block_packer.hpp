@@ -4,7 +4,9 @@
 
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "store/block.hpp"
@@ -14,16 +16,17 @@ namespace tidewaiter::store {
 
 class BlockPacker {
  public:
-  static constexpr std::size_t helpers = 2;
+  static constexpr std::size_t helper_count = 2;
 
   explicit BlockPacker(int zstd_level);
-  /// Owner only, as all but help(). Forgets the commit before; `made` and what is planned of it stay until the next begin().
+  /// Owner only, as all but help(). Forgets the commit before. `made`, and what is planned of it, must stay until all who
+  /// helped have returned.
   void begin(const Commit& made);
   /// The next block: `records`, at least one, are places in the commit, of one log and one erasure unit, with seqs that
   /// follow each other.
   void plan(std::uint64_t unit, std::span<const std::uint32_t> records);
-  /// Any thread, each with a number of its own below `helpers`. Returns when no block is left to take.
-  void help(std::size_t helper);
+  /// Any thread, each with a number of its own below `helper_count`. Returns when no block is left to take.
+  void help(std::size_t number);
   /// After all who helped have returned: in the order of planning. take(const BlockHeader&, raw, cols), views both.
   template <class Take>
   void each(Take take) const {
@@ -48,7 +51,7 @@ class BlockPacker {
   const Commit* made_ = nullptr;
   std::vector<Planned> planned_;
   std::atomic<std::size_t> taken_{0};
-  std::array<Helper, helpers> helpers_;
+  std::array<Helper, helper_count> helpers_;
 };
 
 }  // namespace tidewaiter::store

@@ -9,6 +9,7 @@
 #include "core/body.hpp"
 #include "core/check.hpp"
 #include "core/failpoint.hpp"
+#include "core/prefetch.hpp"
 #include "core/text.hpp"
 #include "store/log_state.hpp"
 #include "store/prefetch_records.hpp"

@@ -197,7 +197,10 @@ Result<CommitPtr> Log::append(std::unique_ptr<Batch> batch, std::vector<OwnRecor
   return state_->commit(std::move(batch), std::move(control), own, cursors, connector_counts, true);
 }
 
-Result<void> Log::settle() { return state_->settle(); }
+Result<void> Log::settle() {
+  TRY(state_->settle());
+  return state_->failed ? Result<void>(state_->failed_error()) : Result<void>();
+}
 
 Result<void> Log::put_cursors(const std::vector<CursorUpdate>& cursors) {
   if (state_->failed) return state_->failed_error();

@@ -141,7 +141,7 @@ class Log {
                            std::map<std::string, std::uint64_t> connector_counts = {});
 
   /// The same, but returns while the commit is still being written, so that the next one can be made meanwhile; any
-  /// other call waits for it. Nothing of it may be shown or acknowledged before settle() or the next append() is back:
+  /// other call that writes waits for it. Nothing of it may be shown or acknowledged before settle() or the next append() is back:
   /// their error, too, says that it did not happen.
   Result<CommitPtr> append(std::unique_ptr<Batch> batch, std::vector<OwnRecord> control, std::vector<OwnRecord> own,
                            std::vector<CursorUpdate> cursors,
@@ -165,7 +165,8 @@ class Log {
   const std::optional<Error>& head_files_error() const;
 
   /// Background duty, called when idle or between commits: one bounded step (some ms) of sealing the oldest full
-  /// segment, packing its small blocks and building its index. False when there was nothing to do.
+  /// segment, packing its small blocks and building its index. False when there was nothing to do. An append() may still be
+  /// on its way afterwards, and its error untold.
   Result<bool> seal_one_segment();
 
   /// Adds columns of the next version to all records of the event logs (column_versions.hpp); kinds, leaves and what was

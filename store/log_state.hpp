@@ -162,7 +162,7 @@ struct Log::State {
   std::vector<Hash> commitments, leaves;
   std::vector<std::vector<std::uint32_t>> records_by_log;
   BlockPacker packer;
-  HelperThread pack_thread{"pack"};
+  HelperThread pack_thread{"pack"};  // packs with the writer
 
   // The write that has begun or was last: one commit may be written while the next is made.
   std::unique_ptr<WriteBatch> flying_batch;

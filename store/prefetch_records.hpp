@@ -3,7 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <span>
+#include <string_view>
+#include <vector>
 
 #include "core/prefetch.hpp"
 #include "core/record.hpp"

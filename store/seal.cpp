@@ -69,16 +69,9 @@ Result<void> Log::State::pack_step(SealJob& job) {
   if (old.empty()) return fail(Code::corruption, "log " + infos[job.log].name + ": no block at " +
                                                       std::to_string(job.packed));
   const std::uint64_t end = old.back()->header.first_seq + old.back()->header.records;
-  // One more than there are: a version that was begun and not ended.
-  const std::size_t versions = column_versions.size() + 1;
-  for (const BlockPtr& block : old) {
-    batch->remove(Cf::raw, raw_key(job.log, block->header.first_seq));
-    for (std::size_t v = 0; v <= versions && v <= 255; ++v)
-      batch->remove(Cf::cols, cols_key(job.log, block->header.first_seq, static_cast<std::uint8_t>(v)));
-  }
-  repack(old, 0);
+  std::map<std::uint8_t, std::vector<BlockPtr>> by_version;  // all is read before the batch is touched
   for (const auto& later : job.later) {
-    std::vector<BlockPtr> blocks_of_version;
+    std::vector<BlockPtr>& blocks_of_version = by_version[later.first];
     TRY(blocks->each(job.log, job.packed, end, true,
                      [&](const BlockHeader&, const BlockStore::Range&,
                          const BlockStore::Decode& decode) -> Result<bool> {
@@ -87,8 +80,16 @@ Result<void> Log::State::pack_step(SealJob& job) {
                        return true;
                      },
                      later.first));
-    repack(blocks_of_version, later.first);
   }
+  // One more than there are: a version that was begun and not ended.
+  const std::size_t versions = column_versions.size() + 1;
+  for (const BlockPtr& block : old) {
+    batch->remove(Cf::raw, raw_key(job.log, block->header.first_seq));
+    for (std::size_t v = 0; v <= versions && v <= 255; ++v)
+      batch->remove(Cf::cols, cols_key(job.log, block->header.first_seq, static_cast<std::uint8_t>(v)));
+  }
+  repack(old, 0);
+  for (const auto& [version, blocks_of_version] : by_version) repack(blocks_of_version, version);
   job.packed = end;
   failpoint(Failpoint::pack_before_write);
   TRY(write_batch(false));
