@@ -238,9 +238,9 @@ class Reader {
     set_what(row, found, texts[3]);
     set_where(row, found);
     set_ids(row, found, texts);
-    const Text time = texts[5].empty() ? texts[4] : texts[5];
-    row.time_ns = number_of(time);
-    set_outcome(row, found, status, !texts[5].empty());
+    const bool ended = !texts[5].empty() && texts[5] != "0";  // 0 is protobuf's word for none
+    row.time_ns = number_of(ended ? texts[5] : texts[4]);
+    set_outcome(row, found, status, ended);
     return !texts[3].empty();
   }
 
@@ -328,7 +328,7 @@ class Reader {
     const Text http = found[status_code], error = found[error_type];
     row.outcome_code = first_of({found[guard_code], error, http});
     const Text judged = word_of(found[guard_action],
-                                {{"block", "denied"}, {"escalate", "pending"}, {"allow", "success"}, {"modify", "success"}},
+                                {{"block", "denied"}, {"escalate", "pending"}},
                                 word_of(found[guard_verdict], {{"deny", "denied"}, {"escalate", "pending"}}, ""));
     if (!judged.empty()) row.outcome = judged;
     else if (http == "401" || http == "403") row.outcome = "denied";
@@ -338,7 +338,7 @@ class Reader {
     else if (status.starts_with('1')) row.outcome = "success";
     else if (http.starts_with('4')) row.outcome = "failure";
     else if (http.starts_with('5')) row.outcome = "error";
-    else if (ended || http.starts_with('2') || http.starts_with('3')) row.outcome = "success";
+    else if (ended || http.starts_with('2') || http.starts_with('3') || !found[guard_action].empty()) row.outcome = "success";
   }
 
   Text lower(Text text) {
