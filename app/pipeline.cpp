@@ -31,10 +31,10 @@ constexpr std::int64_t backoff_max_ms = 10'000;
 constexpr std::int64_t vigil_retry_ns = 2'000'000'000;
 constexpr auto change_wait = std::chrono::seconds(10);  // until a verdict or a suppression is durable
 
-/// glibc keeps what threads free in each other's arenas: after bursts more than is in use. Given back beyond a quarter of a
-/// GiB, looked at once a second; below that it is what the next batches want.
+/// glibc keeps what threads free in each other's arenas: after bursts more than is in use. Given back beyond 96 MiB,
+/// looked at once a second; below that it is what the next batches want.
 void give_back_free_memory() {
-  constexpr std::size_t free_bytes_max = 256u << 20;
+  constexpr std::size_t free_bytes_max = 96u << 20;
   if (::mallinfo2().fordblks > free_bytes_max) ::malloc_trim(0);
 }
 
