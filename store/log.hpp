@@ -141,8 +141,8 @@ class Log {
                            std::map<std::string, std::uint64_t> connector_counts = {});
 
   /// The same, but returns while the commit is still being written, so that the next one can be made meanwhile; any
-  /// other call that writes waits for it. Nothing of it may be shown or acknowledged before settle() or the next append() is back:
-  /// their error, too, says that it did not happen.
+  /// other call that writes waits for it. Nothing of it may be shown or acknowledged before settle() or the next append()
+  /// is back: their error, too, says that it did not happen.
   Result<CommitPtr> append(std::unique_ptr<Batch> batch, std::vector<OwnRecord> control, std::vector<OwnRecord> own,
                            std::vector<CursorUpdate> cursors,
                            std::map<std::string, std::uint64_t> connector_counts = {});
