@@ -30,7 +30,7 @@ struct StoreConfig {
   std::int64_t checkpoint_interval_ms = 1000;
   std::int64_t flush_interval_ms = 50;
   std::uint64_t commit_bytes = 2 << 20;
-  std::uint64_t block_bytes_max = 256 << 10;
+  std::uint64_t block_bytes_max = 512 << 10;
   std::uint64_t segment_records = 262'144;
   std::uint64_t cache_bytes = 64 << 20;
   int zstd_level = 1;

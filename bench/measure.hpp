@@ -28,7 +28,7 @@ struct PrimitiveFigures {
   double copy = 0, extract = 0, hash = 0, compress = 0, write = 0, slots = 0;
   double fields = 0, keys = 0;        // per event
   double body_bytes = 0;              // per event
-  double ratio = 0;                   // raw : zstd-1 of 256 KiB blocks
+  double ratio = 0;                   // raw : zstd-1 of 512 KiB blocks
   double sum() const { return copy + extract + hash + compress + write + slots; }
 };
 Result<PrimitiveFigures> measure_primitives(const Corpus& corpus, const Options& options);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t slice_bytes = 48 << 20;
 constexpr std::size_t commit_bytes = 2 << 20;
-constexpr std::size_t block_bytes = 256 << 10;
+constexpr std::size_t block_bytes = 512 << 10;
 
 /// A part of the corpus laid out for the primitives: bodies side by side, and where the values lie in them.
 struct Slice {

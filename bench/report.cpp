@@ -39,7 +39,7 @@ constexpr PrimitiveRow primitive_rows[] = {
     {"memcpy", "the message into an arena", &PrimitiveFigures::copy},
     {"On-Demand", "the same fields", &PrimitiveFigures::extract},
     {"SHA-256", "salted body, leaf, node", &PrimitiveFigures::hash},
-    {"zstd 1", "256 KiB blocks of the bodies", &PrimitiveFigures::compress},
+    {"zstd 1", "512 KiB blocks of the bodies", &PrimitiveFigures::compress},
     {"write", "write and fdatasync per 2 MiB of bodies", &PrimitiveFigures::write},
     {"slots", "64-byte slots, 256 MiB table", &PrimitiveFigures::slots},
 };

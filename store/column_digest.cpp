@@ -44,7 +44,14 @@ char* put_event(char* to, const Event& event) {
 
 }  // namespace
 
+void ColumnDigest::begin() {
+  bytes_.clear();
+  records_ = 0;
+  starts_.clear();
+}
+
 void ColumnDigest::add(const Record& record, std::uint32_t ordinal, const Event* events) {
+  if (records_++ % run_records == 0) starts_.push_back(bytes_.size());
   bytes_.varint(record.seq);
   bytes_.varint(ordinal);
   bytes_.varint(zigzag(record.leader_epoch));
@@ -52,6 +59,21 @@ void ColumnDigest::add(const Record& record, std::uint32_t ordinal, const Event*
   bytes_.varint(record.event_count);
   for (const Event* event = events; event != events + record.event_count; ++event)
     bytes_.end_at(put_event(bytes_.grow(size_max(*event)), *event));
+}
+
+void ColumnDigest::add_jobs(std::vector<HashJob>& jobs, Hash* out) const {
+  for (std::size_t i = 0; i < starts_.size(); ++i) {
+    const std::size_t end = i + 1 < starts_.size() ? starts_[i + 1] : bytes_.size();
+    jobs.push_back({{}, bytes().substr(starts_[i], end - starts_[i]), out + i});
+  }
+}
+
+Hash ColumnDigest::commit_digest(Sha256& sha, std::span<const Hash> runs, std::uint64_t commit, std::int64_t time_ns) {
+  char end[varint_size_max + sizeof time_ns];
+  char* const to = put_varint(end, commit);
+  std::memcpy(to, &time_ns, sizeof time_ns);
+  const std::string_view hashes(reinterpret_cast<const char*>(runs.data()), runs.size() * sizeof(Hash));
+  return sha.digest(hashes, {end, static_cast<std::size_t>(to - end) + sizeof time_ns});
 }
 
 }  // namespace tidewaiter::store

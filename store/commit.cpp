@@ -188,30 +188,45 @@ std::vector<NewUnit> Log::State::assemble(Commit& made, std::unique_ptr<Batch> s
 
 // --- hash, pack ---
 
-/// Cuts the records of every log, whose seqs are set, into blocks.
-void Log::State::plan_blocks(const Commit& made, const std::vector<NewUnit>& units) {
-  packer.begin(made);
-  for (std::uint16_t id = 0; id < records_by_log.size(); ++id)
-    if (!records_by_log[id].empty()) plan_blocks_of(made, id, units);
+/// A part of the commit: the records of one log, whose seqs are set, by the erasure units that they lie in.
+void Log::State::plan_part(const Commit& made, std::uint16_t id, const std::vector<NewUnit>& units) {
+  std::span<const std::uint32_t> records = records_by_log[id];
+  char* salts = packer.begin_part(records);
+  std::uint64_t unit = state.logs[id].unit, seq = state.logs[id].tree.size;
+  const auto plan = [&](std::size_t count) {
+    if (count == 0) return;
+    make_salts(salt_keys[id], id, seq, count, salts);
+    plan_blocks(made, unit, records.first(count));
+    records = records.subspan(count);
+    salts += count * salt_size;
+    seq += count;
+  };
+  for (const NewUnit& next : units) {
+    if (next.log != id) continue;
+    plan(static_cast<std::size_t>(next.first_seq - seq));
+    unit = next.first_seq;
+    salt_keys[id] = next.key;
+  }
+  plan(records.size());
 }
 
-void Log::State::plan_blocks_of(const Commit& made, std::uint16_t id, const std::vector<NewUnit>& units) {
-  std::uint64_t unit = state.logs[id].unit;
-  auto next_unit = std::find_if(units.begin(), units.end(), [&](const NewUnit& u) { return u.log == id; });
-  const std::span<const std::uint32_t> records = records_by_log[id];
-  std::size_t from = 0, bytes = 0;
+/// As few blocks as the bound on their bytes allows, of about the same size.
+void Log::State::plan_blocks(const Commit& made, std::uint64_t unit, std::span<const std::uint32_t> records) {
+  std::uint64_t all = 0;
+  for (const std::uint32_t at : records) all += made.records[at].body.size();
+  const std::uint64_t enough = all / (all / options.block_bytes_max + 1);
+  std::uint64_t bytes = 0;
+  std::size_t from = 0;
   for (std::size_t at = 0; at < records.size(); ++at) {
-    const Record& record = made.records[records[at]];
-    const bool new_unit = next_unit != units.end() && next_unit->log == id && next_unit->first_seq == record.seq;
-    if (at > from && (new_unit || bytes + record.body.size() > options.block_bytes_max)) {
-      packer.plan(unit, records.subspan(from, at - from));
+    const std::uint64_t size = made.records[records[at]].body.size();
+    if (at > from && (bytes >= enough || bytes + size > options.block_bytes_max)) {
+      packer.plan(unit, at - from);
       from = at;
       bytes = 0;
     }
-    if (new_unit) unit = (next_unit++)->first_seq;
-    bytes += record.body.size();
+    bytes += size;
   }
-  packer.plan(unit, records.subspan(from));
+  packer.plan(unit, records.size() - from);
 }
 
 void Log::State::write_blocks() {
@@ -223,66 +238,13 @@ void Log::State::write_blocks() {
   });
 }
 
-/// `leaves` of one log's records and the digest of their columns, hashed side by side.
-void Log::State::hash_part(const Commit& made, const std::vector<std::uint32_t>& records, Hash& columns) {
-  digest.begin();
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    const Record& record = made.records[records[i]];
-    prefetch_ahead(made, records, i);
-    digest.add(record, records[i], made.events.data() + record.first_event);
-  }
-  commitments.resize(records.size());
-  leaves.resize(records.size());
-  hash_jobs.clear();
-  hash_jobs.push_back({{}, digest.commit_bytes(made.number, made.time_ns), &columns});
-  for (std::size_t i = 0; i < records.size(); ++i)
-    hash_jobs.push_back({{salts.data() + i * salt_size, salt_size}, made.records[records[i]].body, &commitments[i]});
-  hash_all(hash_jobs);
-
-  leaf_bytes_of_part.resize(records.size() * leaf_size_max);
-  hash_jobs.clear();
-  for (std::size_t i = 0; i < records.size(); ++i) {
-    TopicId own_topic;
-    char* place = leaf_bytes_of_part.data() + i * leaf_size_max;
-    const std::size_t size =
-        write_leaf(coordinates(made.records[records[i]], state.store_id, own_topic), commitments[i], place);
-    hash_jobs.push_back({{"\0", 1}, {place, size}, &leaves[i]});
-  }
-  hash_all(hash_jobs);
-}
-
-/// Salts of a part: units that begin in it change the key on the way.
-void Log::State::salt_part(std::uint16_t id, std::uint64_t first, std::uint64_t end,
-                           const std::vector<NewUnit>& units) {
-  salts.resize((end - first) * salt_size);
-  SaltKey key = salt_keys[id];
-  std::uint64_t from = first;
-  const auto until = [&](std::uint64_t to) {
-    if (to > from) make_salts(key, id, from, to - from, salts.data() + (from - first) * salt_size);
-    from = to;
-  };
-  for (const NewUnit& unit : units) {
-    if (unit.log != id) continue;
-    until(unit.first_seq);
-    key = unit.key;
-  }
-  until(end);
-  salt_keys[id] = key;
-}
-
-void Log::State::hash_parts(const Commit& made, const std::vector<NewUnit>& units) {
-  for (std::uint16_t id = 0; id < records_by_log.size(); ++id) {
-    const std::vector<std::uint32_t>& records = records_by_log[id];
-    if (records.empty()) continue;
-    LogState& log = state.logs[id];
-    salt_part(id, log.tree.size, log.tree.size + records.size(), units);
-    Hash columns;
-    hash_part(made, records, columns);
-    log.columns = ColumnDigest::chain(sha, log.columns, columns);
-    log.tree.append_all(leaves, [&](unsigned height, std::uint64_t index, const Hash& hash) {
-      batch->put(Cf::tree, tree_key(id, static_cast<std::uint8_t>(height), index), encode_hash(hash));
-    });
-  }
+void Log::State::append_part(const Commit& made, std::uint16_t id, std::size_t part) {
+  LogState& log = state.logs[id];
+  const Hash columns = ColumnDigest::commit_digest(sha, packer.column_runs(part), made.number, made.time_ns);
+  log.columns = ColumnDigest::chain(sha, log.columns, columns);
+  log.tree.append_all(packer.leaves(part), [&](unsigned height, std::uint64_t index, const Hash& hash) {
+    batch->put(Cf::tree, tree_key(id, static_cast<std::uint8_t>(height), index), encode_hash(hash));
+  });
 }
 
 void Log::State::write_parts(const Commit& made, const std::vector<NewUnit>& units, CommitEntry& entry) {
@@ -290,12 +252,13 @@ void Log::State::write_parts(const Commit& made, const std::vector<NewUnit>& uni
     if (!records_by_log[id].empty())
       entry.parts.push_back(
           {id, state.logs[id].tree.size, static_cast<std::uint32_t>(records_by_log[id].size())});
-  plan_blocks(made, units);
+  packer.begin(made, state.store_id);
+  for (const CommitEntry::Part& part : entry.parts) plan_part(made, part.log, units);
   const bool beside = made.records.size() >= packed_beside_records_min;
   if (beside) pack_thread.start([this] { packer.help(1); });
-  hash_parts(made, units);
   packer.help(0);
   if (beside) pack_thread.wait();
+  for (std::size_t part = 0; part < entry.parts.size(); ++part) append_part(made, entry.parts[part].log, part);
   write_blocks();
   for (const NewUnit& unit : units) state.logs[unit.log].unit = unit.first_seq;
   for (const NewUnit& unit : units)

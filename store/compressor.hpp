@@ -19,7 +19,7 @@ struct Tuning {
   int hash_log, match_bytes_min, stride;
 };
 /// Bodies are templated text: their matches are long.
-inline constexpr Tuning body_tuning{15, 7, 2};
+inline constexpr Tuning body_tuning{16, 7, 3};
 /// Columns are some tens of KiB, many of them random: a table that stays in the first-level cache finds what there is.
 inline constexpr Tuning column_tuning{10, 5, 3};
 

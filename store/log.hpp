@@ -65,7 +65,7 @@ struct Options {
   std::string head_file;                     // newest heads also here, outside the store directory; may be empty
   std::vector<KnownHead> known_heads;        // the store must extend those that are its own; others are passed over
   std::vector<KnownOffset> known_offsets;    // up to these a loss is accepted, if it is this store's
-  std::uint64_t block_bytes_max = 256 * 1024;
+  std::uint64_t block_bytes_max = 512 * 1024;
   std::uint64_t segment_records = 262'144;   // sealed, packed and indexed as one
   int zstd_level = 1;
   std::uint64_t cache_bytes = 64ull << 20;

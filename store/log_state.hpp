@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "store/block_packer.hpp"
+#include "store/commit_packer.hpp"
 #include "store/block_store.hpp"
 #include "store/column_digest.hpp"
 #include "store/column_versions.hpp"
@@ -78,12 +78,10 @@ struct Log::State {
                                 const std::vector<OwnRecord>& own);
   void number_records(Commit& made, CommitCounts& counts);
   void write_parts(const Commit& made, const std::vector<NewUnit>& units, CommitEntry& entry);
-  void plan_blocks(const Commit& made, const std::vector<NewUnit>& units);
-  void plan_blocks_of(const Commit& made, std::uint16_t id, const std::vector<NewUnit>& units);
-  void hash_parts(const Commit& made, const std::vector<NewUnit>& units);
+  void plan_part(const Commit& made, std::uint16_t id, const std::vector<NewUnit>& units);
+  void plan_blocks(const Commit& made, std::uint64_t unit, std::span<const std::uint32_t> records);
+  void append_part(const Commit& made, std::uint16_t id, std::size_t part);
   void write_blocks();
-  void salt_part(std::uint16_t id, std::uint64_t first, std::uint64_t end, const std::vector<NewUnit>& units);
-  void hash_part(const Commit& made, const std::vector<std::uint32_t>& records, Hash& columns);
   void add_counts(const CommitCounts& counts, const std::map<std::string, std::uint64_t>& connectors);
   Result<void> write_without_commit(const CommitCounts& counts,
                                     const std::map<std::string, std::uint64_t>& connectors);
@@ -154,15 +152,10 @@ struct Log::State {
 
   // Memory that is reused from commit to commit.
   Sha256 sha;
-  ColumnDigest digest;
   std::unique_ptr<WriteBatch> batch;  // in the making
-  std::string salts;
-  std::vector<char> leaf_bytes_of_part;
-  std::vector<HashJob> hash_jobs;
-  std::vector<Hash> commitments, leaves;
   std::vector<std::vector<std::uint32_t>> records_by_log;
-  BlockPacker packer;
-  HelperThread pack_thread{"pack"};  // packs with the writer
+  CommitPacker packer;
+  HelperThread pack_thread{"pack"};  // helps the writer
 
   // The write that has begun or was last: one commit may be written while the next is made.
   std::unique_ptr<WriteBatch> flying_batch;

@@ -8,6 +8,8 @@ namespace tidewaiter::store {
 namespace {
 
 constexpr std::uint8_t format_version = 1;
+/// Of the state. In 1, the column digest of a commit was one hash over all of its records.
+constexpr std::uint8_t state_version = 2;
 constexpr std::size_t checksum_size = 8;
 
 Error wrong(const char* what) { return fail(Code::corruption, std::string(what) + " cannot be decoded"); }
@@ -75,7 +77,8 @@ LogState get_log(ByteReader& in) {
 }  // namespace
 
 std::string encode_state(const StoreState& state) {
-  Bytes out = start();
+  Bytes out;
+  out.u8(state_version);
   out.string(state.store_id);
   out.varint(state.generation);
   out.varint(state.segment_records);
@@ -95,7 +98,11 @@ std::string encode_state(const StoreState& state) {
 
 Result<StoreState> decode_state(std::string_view stored) {
   TRY_ASSIGN(const std::string_view bytes, without_checksum(stored));
-  ByteReader in = open_value(bytes);
+  ByteReader in(bytes);
+  const std::uint8_t version = in.u8();
+  if (in.ok() && version != state_version)
+    return fail(Code::invalid_argument, "the store has format " + std::to_string(version) + ", this version of tidewaiter reads " +
+                                        std::to_string(state_version) + ": read it with the version that wrote it");
   StoreState state;
   state.store_id = in.string();
   state.generation = static_cast<std::uint32_t>(in.varint());

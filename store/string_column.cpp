@@ -1,6 +1,7 @@
 #include "store/string_column.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "store/int_column.hpp"
@@ -8,15 +9,20 @@
 namespace tidewaiter::store {
 namespace {
 
-enum Form : std::uint8_t { dictionary, plain, hexadecimal };
+enum Written : std::uint8_t { dictionary, plain, hexadecimal, heads };
 
-/// Both written so that the compiler makes vector code of them.
+bool is_digit(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
+/// These are written so that the compiler makes vector code of them.
 bool is_hex(std::string_view text) {
   unsigned wrong = 0;
-  for (const char c : text) {
-    const auto b = static_cast<unsigned char>(c);
-    wrong |= static_cast<unsigned>(!((b >= '0' && b <= '9') || (b >= 'a' && b <= 'f')));
-  }
+  for (const char c : text) wrong |= static_cast<unsigned>(!is_digit(c));
+  return wrong == 0;
+}
+constexpr std::size_t hex_step = 16;  // digits of many an identifier and hash, bytes of a vector
+bool is_hex_step(const char* text) {
+  unsigned char wrong = 0;
+  for (std::size_t i = 0; i < hex_step; ++i)
+    wrong = static_cast<unsigned char>(wrong | static_cast<unsigned char>(!is_digit(text[i])));
   return wrong == 0;
 }
 std::uint8_t digit(char c) { return static_cast<std::uint8_t>((c & 15) + (c >> 6) * 9); }
@@ -50,12 +56,13 @@ bool cut(std::string_view bytes, const std::vector<std::uint64_t>& lengths, std:
   return bytes.empty();
 }
 
+constexpr std::uint64_t bytes_max = std::uint64_t{1} << 32;
+
 bool get_lengths(ByteReader& in, std::vector<std::uint64_t>& lengths, std::size_t count, std::uint64_t& sum) {
-  constexpr std::uint64_t length_max = std::uint64_t{1} << 32;
   if (!get_ints(in, count, lengths)) return false;
   sum = 0;
   for (const std::uint64_t length : lengths) {
-    if (length > length_max) return false;
+    if (length > bytes_max) return false;
     sum += length;
   }
   return true;
@@ -111,9 +118,33 @@ bool get_dictionary(ByteReader& in, std::size_t count, StringIds& out) {
   }
 }
 
-/// The forms without a dictionary.
+/// Each head and its digits, put together.
+bool get_heads(ByteReader& in, ByteReader& uncompressed, std::vector<std::string_view>& out, UnpackedBytes& unpacked) {
+  thread_local StringIds of_heads;
+  thread_local std::vector<std::uint64_t> lengths;
+  std::uint64_t digits = 0;
+  if (!get_dictionary(in, out.size(), of_heads) || !get_lengths(in, lengths, out.size(), digits)) return false;
+  const std::string_view packed = uncompressed.bytes((digits + 1) / 2);
+  if (!uncompressed.ok()) return false;
+  std::uint64_t size = digits;
+  for (const std::uint32_t id : of_heads.ids) size += of_heads.entries[id].size();
+  if (size > bytes_max) return false;
+  std::string_view left = get_hex(packed, digits, unpacked);
+  char* place = unpacked.emplace_back(new char[size + 1]).get();
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const std::string_view head = of_heads.entries[of_heads.ids[i]];
+    char* const end = copy_text(copy_text(place, head.data(), head.size()), left.data(), lengths[i]);
+    left.remove_prefix(lengths[i]);
+    out[i] = {place, static_cast<std::size_t>(end - place)};
+    place = end;
+  }
+  return left.empty();
+}
+
+/// The forms without a dictionary of whole values.
 bool get_values(std::uint8_t form, ByteReader& in, ByteReader& uncompressed, std::vector<std::string_view>& out,
                 UnpackedBytes& unpacked) {
+  if (form == heads) return get_heads(in, uncompressed, out, unpacked);
   thread_local std::vector<std::uint64_t> lengths;
   std::uint64_t sum = 0;
   if ((form != plain && form != hexadecimal) || !get_lengths(in, lengths, out.size(), sum)) return false;
@@ -127,18 +158,47 @@ bool get_values(std::uint8_t form, ByteReader& in, ByteReader& uncompressed, std
 
 }  // namespace
 
+std::size_t StringColumnWriter::hex_tail(std::string_view value) {
+  std::size_t left = value.size();
+  while (left >= hex_step && is_hex_step(value.data() + left - hex_step)) left -= hex_step;
+  while (left > 0 && is_digit(value[left - 1])) --left;
+  return value.size() - left;
+}
+
+/// Of plain values, by the first few: what stands before at least 8 digits is often the same.
+bool StringColumnWriter::heads_repeat() const {
+  constexpr std::size_t looked_at = 16;
+  std::array<std::string_view, looked_at> seen;
+  std::size_t found = 0;
+  std::string_view bytes = bytes_.view();
+  for (std::size_t i = 0; i < std::min(looked_at, lengths_.size()); ++i) {
+    const std::string_view value = bytes.substr(0, lengths_[i]);
+    bytes.remove_prefix(lengths_[i]);
+    const std::size_t digits = hex_tail(value);
+    if (digits >= 8) seen[found++] = value.substr(0, value.size() - digits);
+  }
+  const auto end = seen.begin() + static_cast<std::ptrdiff_t>(found);
+  std::sort(seen.begin(), end);
+  return found >= looked_at * 3 / 4 && std::adjacent_find(seen.begin(), end) != end;
+}
+
 void StringColumnWriter::begin() {
-  if (values_ >= 64) pays_ = plain_ ? pays_ : entries_ * 2 < values_;
-  plain_ = !pays_ && ++blocks_ % 16 != 0;
+  if (values_ >= 64) {
+    const bool few = entries_ * 2 < values_;
+    if (form_ == Form::dictionary) repeats_ = few;
+    if (form_ == Form::heads) heads_repeat_ = few;
+  }
+  form_ = repeats_ || ++blocks_ % 16 == 0 ? Form::dictionary : heads_repeat_ ? Form::heads : Form::plain;
   ++epoch_;
   ids_.clear();
   lengths_.clear();
   bytes_.clear();
+  digits_.clear();
   entries_ = values_ = 0;
 }
 
 void StringColumnWriter::finish(Bytes& out, Bytes& uncompressed) {
-  if (plain_) {
+  if (form_ == Form::plain) {
     const bool hex = is_hex(bytes_.view());
     out.u8(hex ? hexadecimal : plain);
     put_ints(out, lengths_, IntHint::plain);
@@ -146,9 +206,10 @@ void StringColumnWriter::finish(Bytes& out, Bytes& uncompressed) {
       put_hex(uncompressed, bytes_.view());
     else
       out.bytes(bytes_.view());
+    heads_repeat_ = !hex && heads_repeat();
     return;
   }
-  out.u8(dictionary);
+  out.u8(form_ == Form::heads ? heads : dictionary);
   out.varint(entries_);
   out.bytes(bytes_.view());
   const std::uint8_t width = id_width(entries_);
@@ -156,6 +217,9 @@ void StringColumnWriter::finish(Bytes& out, Bytes& uncompressed) {
   if (width == 1) put_ids<std::uint8_t>(out, ids_);
   if (width == 2) put_ids<std::uint16_t>(out, ids_);
   if (width == 4) put_ids<std::uint32_t>(out, ids_);
+  if (form_ != Form::heads) return;
+  put_ints(out, lengths_, IntHint::plain);
+  put_hex(uncompressed, digits_.view());
 }
 
 bool get_strings(ByteReader& in, ByteReader& uncompressed, std::size_t count, std::vector<std::string_view>& out,

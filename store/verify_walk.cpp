@@ -115,6 +115,8 @@ class Walk {
   std::uint64_t commit_ = 0, commit_first_ = 0, last_ordinal_ = 0;  // of the commit being walked; 0 = none
   std::int64_t commit_time_ns_ = 0;
   ColumnDigest digest_;
+  std::vector<HashJob> jobs_;
+  std::vector<Hash> runs_;
   Hash chain_{};
   std::size_t next_columns_ = 0;
   std::uint64_t columns_from_ = 0;  // where the chain began
@@ -352,7 +354,11 @@ void Walk::end_commit() {
   if (!entry_agrees(commit_, tree_.size - commit_first_))
     context_.find(log_, commit_first_, tree_.size, "commits",
                   "the blocks put these records into commit " + std::to_string(commit_) + ", and its entry does not");
-  chain_ = ColumnDigest::chain(sha_, chain_, digest_.commit_digest(sha_, commit_, commit_time_ns_));
+  jobs_.clear();
+  runs_.resize(digest_.runs());
+  digest_.add_jobs(jobs_, runs_.data());
+  hash_all(jobs_);
+  chain_ = ColumnDigest::chain(sha_, chain_, ColumnDigest::commit_digest(sha_, runs_, commit_, commit_time_ns_));
   commit_ = 0;
 }
 

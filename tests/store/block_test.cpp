@@ -144,6 +144,38 @@ TEST(StringColumn, dictionary_plain_and_hexadecimal_forms_give_every_value_back)
   }
 }
 
+TEST(StringColumn, heads_that_repeat_stand_apart_from_the_digits_behind_them) {
+  std::mt19937_64 random(3);
+  StringColumnWriter writer;
+  int of_heads = 0;
+  for (int block = 0; block < 64; ++block) {
+    writer.begin();
+    std::deque<std::string> values;
+    for (std::uint64_t i = 0; i < 300; ++i) {
+      std::string text = random() % 40 == 0 ? "" : "/apps/face" + std::to_string(random() % 7) + " ";
+      for (std::uint64_t j = 0, size = block % 3 == 0 ? random() % 70 : 16; j < size; ++j)
+        text += "0123456789abcdef"[random() % 16];
+      values.push_back(text);
+      writer.add(values.back());
+    }
+    Bytes out, uncompressed;
+    writer.finish(out, uncompressed);
+    const bool heads = out.view()[0] == 3;
+    of_heads += heads;
+    if (heads) {
+      EXPECT_LT(out.size(), 300u * 3) << "heads once, ids and lengths";
+    }
+    ByteReader in(out.view()), rest(uncompressed.view());
+    std::vector<std::string_view> back;
+    UnpackedBytes unpacked;
+    ASSERT_TRUE(get_strings(in, rest, values.size(), back, unpacked));
+    ASSERT_TRUE(in.done());
+    ASSERT_TRUE(rest.done());
+    for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(back[i], values[i]);
+  }
+  EXPECT_GE(of_heads, 50) << "all but the first two and every sixteenth";
+}
+
 TEST(IntervalSet, agrees_with_a_set_of_numbers) {
   std::mt19937_64 random(4);
   for (int round = 0; round < 200; ++round) {

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
+#include "store/block.hpp"
+#include "store/db.hpp"
+#include "store/keys.hpp"
 #include "store/snapshot_value.hpp"
 #include "store/state.hpp"
 #include "tests/store/samples.hpp"
@@ -10,6 +15,8 @@ namespace tidewaiter::store {
 namespace {
 
 using namespace samples;
+
+constexpr std::uint16_t first_event_log = 5;
 
 #define ASSERT_OK(result) ASSERT_TRUE(result) << (result).error().message
 
@@ -46,6 +53,31 @@ TEST(Log, a_commit_reads_back_from_the_store_as_followers_saw_it_live) {
       ASSERT_EQ(describe(*commit, bodies), describe(**stored, bodies));
     }
   EXPECT_EQ(log->last_commit(), live.back()->number);
+}
+
+TEST(Log, a_commit_is_cut_into_few_blocks_of_about_one_size) {
+  TemporaryDirectory directory;
+  Metrics metrics;
+  Options o = options(directory);
+  o.block_bytes_max = 8192;
+  auto log = open(o, metrics);
+  ASSERT_OK(log->commit(offsets(0, 200), {}, {}, {}));  // some 18 KB of bodies in the event log
+  log.reset();
+  auto db = Db::open_secondary({o.directory, false, nullptr});
+  ASSERT_OK(db);
+  std::vector<std::uint64_t> sizes;
+  const auto it = (*db)->iterate(Cf::cols);
+  for (it->seek(cols_key(first_event_log, 0)); it->valid(); it->next()) {
+    auto header = read_block_header(it->value());
+    ASSERT_OK(header);
+    if (header->log == first_event_log) sizes.push_back(header->body_bytes);
+  }
+  const std::uint64_t all = std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0});
+  ASSERT_EQ(sizes.size(), all / o.block_bytes_max + 1);
+  for (const std::uint64_t size : sizes) {
+    EXPECT_LE(size, o.block_bytes_max);
+    EXPECT_GT(size, all / sizes.size() * 9 / 10);
+  }
 }
 
 TEST(Log, a_redelivery_of_what_is_just_being_written_is_a_duplicate) {
