@@ -163,7 +163,12 @@ Alert volume_alert(const Volume::Finding& finding, const Names& names) {
   add_statistics(alert, finding.p_value, finding.rate_per_day, finding.score, finding.calibration);
   explanation.text("parent", new_edge ? "the principal's other destinations" : "none");
   explanation.count("events", window.events);
-  if (finding.stretch) explanation.count("high_windows_of_5_min", window.high_windows);
+  if (finding.stretch || finding.high_score > 0) explanation.count("high_windows_of_5_min", window.high_windows);
+  if (finding.high_score > 0) {
+    explanation.number("high_windows_nats", finding.high_nats);
+    explanation.number("high_windows_nats_expected", finding.high_expected);
+    explanation.number("high_windows_score", finding.high_score);
+  }
   if (window.explained > 0) explanation.count("bytes_alerted_elsewhere", window.explained);
   if (finding.shock > 1.01) explanation.number("shared_by_role_factor", finding.shock);
   return alert;

@@ -59,4 +59,34 @@ double Ramp::residual_at(double wanted, double days) const {
   return high;
 }
 
+namespace {
+
+constexpr double unit = 64, usual_prior = 6, usual_step_min = 0.04, usual_min = 1, winsor_roots = 3;
+constexpr double highs_kept = 0.7, highs_of_day_max = 15, highs_max = 30;
+
+std::uint16_t to_q6(double nats) { return static_cast<std::uint16_t>(std::lround(std::clamp(nats * unit, 0.0, 65535.0))); }
+double exponent(double nats, double expected) {
+  const double root = std::sqrt(nats) - std::sqrt(expected);
+  return root > 1 ? std::min(root * root, highs_of_day_max) : 0;
+}
+
+}  // namespace
+
+double HighDays::usual() const { return usual_q6 == 0 ? usual_prior : std::max(usual_q6 / unit, usual_min); }
+
+bool HighDays::shows(double nats, double expected) { return exponent(nats, expected) > 0; }
+
+double HighDays::sum(double nats, double expected) const {
+  return std::min(highs_kept * evidence_q6 / unit + exponent(nats, expected), highs_max);
+}
+
+void HighDays::keep(double sum) { evidence_q6 = to_q6(sum); }
+
+void HighDays::learn(double nats, double days) {
+  const double before = usual_q6 == 0 ? usual_prior : usual_q6 / unit;
+  const double limit = usual() + winsor_roots * std::sqrt(usual());
+  const double after = before + std::max(1 / (days + 3), usual_step_min) * (std::min(nats, limit) - before);
+  usual_q6 = std::max<std::uint16_t>(to_q6(after), 1);
+}
+
 }  // namespace tidewaiter::detect

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 
 namespace tidewaiter::detect {
 
@@ -29,6 +30,26 @@ struct Ramp {
   void restart() { evidence = {}; }
   /// The residual at which score() is `wanted` today.
   double residual_at(double wanted, double days) const;
+};
+
+/// Days of which more windows of 5 minutes are high than usual: what a day's sum does not show while a large transfer of
+/// another day outweighs it. S = what the scores of a day's windows have beyond 2 nats, each at most 7, together. Scores of
+/// ordinary windows are exponential, so S is a compound Poisson sum; with mean m, P(S >= s) <= exp(-(sqrt s - sqrt m)^2)
+/// (Chernoff 1952). m is the series' own mean of days, times the factor by which the role's other members exceed theirs. The
+/// exponent, where it is above 1 and winsorised at 15, is summed over days, of which 70 % are kept from day to day. Three
+/// quarters of the sum count beside Ramp::score(): in part a day says both of the same bytes.
+struct HighDays {
+  std::uint16_t usual_q6, evidence_q6;  // m (0 = nothing learnt) and the sum of exponents, in 1/64 nats
+
+  double usual() const;
+  /// The sum of exponents with a day of so many nats, of which `expected` are usual today.
+  double sum(double nats, double expected) const;
+  static bool shows(double nats, double expected);
+  static double weight(double sum) { return 0.75 * sum; }
+  void keep(double sum);
+  /// A day that is none of rest; `days` learnt before.
+  void learn(double nats, double days);
+  void restart() { evidence_q6 = 0; }
 };
 
 }  // namespace tidewaiter::detect

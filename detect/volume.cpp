@@ -24,6 +24,7 @@ constexpr double season_min = -0.5, season_max = 1.5;
 constexpr double activity_min = 0.2;
 constexpr double learnt_beyond_bar_nats = 3;
 constexpr std::uint32_t common_members = 8;                    // days
+constexpr double high_usual_winsor = 5;                        // of a day's high windows, for what others have in common
 constexpr std::size_t windows_ahead = 8;                       // whose lines are asked for
 
 double log_bytes(std::uint64_t bytes) { return std::log1p(static_cast<double>(bytes)); }
@@ -195,7 +196,7 @@ void Volume::collect(const WindowTable::Group& group, std::size_t scale) {
   if (std::exchange(middle_s_, middle_s) != middle_s) features_ = Season::features(middle_s);
   for (std::uint32_t slot = group.head; slot != WindowTable::none; slot = windows_.next(slot)) {
     if (judged_.size() < 2 * windows_ahead) windows_.prefetch_slot(slot);
-    judged_.push_back({slot, 0, 0, 0, 0, 0});
+    judged_.push_back({slot, 0, 0, 0, 0, 0, 0, 0});
   }
   for (std::size_t i = 0; i < std::min(judged_.size(), windows_ahead); ++i) prefetch_judgement(windows_.at(judged_[i].slot));
   for (std::size_t i = 0; i < judged_.size(); ++i) {
@@ -220,9 +221,13 @@ void Volume::place(Judged& judged, std::size_t scale) {
   judged.x = log_bytes(judged.bytes);
   judged.season = role.season;
   const auto [series, inserted] = series_.find_or_insert(window.series, window.quota);
-  if (inserted) series->first_s = window.start_s;
+  if (inserted) series->first_s = static_cast<std::uint32_t>(window.start_s);
   series->last_s = static_cast<std::uint32_t>(window.start_s);
   const Scale& own = series->scale[scale];
+  if (scale == day_scale && window.kind == SeriesKind::pair && own.windows >= warm_windows[scale]) {
+    judged.high_usual = series->highs.usual();
+    judged.high_nats = std::min(double{window.high_nats}, high_usual_winsor * (judged.high_usual + 1));
+  }
   if (own.windows < warm_windows[scale] / 2) return;
   const double season = judged.season * (1 + double{own.amplitude});
   judged.deviation = std::clamp(judged.x - season - double{own.level}, -clip_nats, clip_nats);
@@ -284,7 +289,7 @@ Volume::Expectation Volume::expect(const Window& window, const Series& series, c
 void Volume::judge(const Judged& judged, std::size_t scale, std::vector<Finding>& out) {
   Window& window = windows_.at(judged.slot);
   const auto [series, inserted] = series_.find_or_insert(window.series, window.quota);
-  if (inserted) series->first_s = window.start_s;
+  if (inserted) series->first_s = static_cast<std::uint32_t>(window.start_s);
   Series* const pool = series_.find(pool_key(window));
   const Expectation expected = expect(window, *series, pool, scale);
   Standing at;
@@ -311,6 +316,10 @@ void Volume::judge(const Judged& judged, std::size_t scale, std::vector<Finding>
   }
   if (window.kind == SeriesKind::pair && scale == hour_scale && parts_.scales && !expected.from_pool)
     hot = judge_stretch(window, judged, *series, expected, at, hot, out) || hot;
+  if (hot && scale != day_scale) {  // told: no news for the day
+    window.high_nats = 0;
+    window.high_windows = 0;
+  }
   if (scale == day_scale && parts_.scales && !expected.from_pool) hot = judge_ramp(window, judged, *series, expected, at, hot, out) || hot;
   learn_window(window, judged, at, series, pool, scale, hot && parts_.winsorising);
 }
@@ -410,7 +419,6 @@ void Volume::roll_up(const Window& window) {
     longer->key = key;
     longer->scale = scale;
     longer->start_s = start_s;
-    if (scale != hour_scale) longer->high_windows = 0;
     return;
   }
   longer->high_nats += window.high_nats;

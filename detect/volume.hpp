@@ -14,7 +14,8 @@
 //         P(r > q + y) = 0.2 * active * (1 + y / (m k))^-k,  k = prior weight + excesses seen
 // The season of a role is scaled by an amplitude of the series' own (0 to 1), so who works while its role rests is no
 // surprise. Days are also judged together (ramp.hpp): r against the level, a mean that takes 50 days to follow and is
-// winsorised harder while a ramp is under way, less what the role's other series have in common; a finding restarts it.
+// winsorised harder while a ramp is under way, less what the role's other series have in common; a finding restarts it. Of
+// pairs, days with more high windows of 5 min than usual count towards it (HighDays).
 // Of pairs an hour is judged by its windows of 5 min together as well (a stretch): the sum of what their scores have beyond
 // 2 nats, each winsorised at 7 beyond, so that it takes more than one. That is a cumulative sum of scores
 // (CUSUM, Page 1954) cut at hours; how often such sums come up is counted like all else.
@@ -60,6 +61,7 @@ class Volume {
     bool ramp = false;               // the last of days that together are more than usual, none of them by itself
     bool from_pool = false;          // a new destination, judged by the principal's others
     double shock = 0;                // factor that the role's members share in this window
+    double high_nats = 0, high_expected = 0, high_score = 0;  // ramps of pairs: of the day's high windows; their part of the score
   };
 
   /// In two steps, some events apart: the second needs what the first asked for.
@@ -105,10 +107,10 @@ class Volume {
   };
   struct alignas(64) Series {
     Key key;
-    std::int64_t first_s;
-    std::uint32_t last_s;
+    std::uint32_t first_s, last_s;
     std::uint16_t quota;
     std::uint16_t stretch_run;  // as in Scale, in 1/64 nats
+    HighDays highs;             // of pairs
     Scale scale[scales];
     Ramp ramp;        // of days
     float ramp_run;
@@ -120,6 +122,7 @@ class Volume {
     std::uint64_t bytes;
     double x, season;  // of these bytes; the role's
     double deviation;  // of the member's own level, clipped
+    double high_nats, high_usual;  // of days of pairs: of high windows, winsorised; what is usual
   };
   struct RoleSum {
     Key role;
@@ -162,6 +165,11 @@ class Volume {
   /// The same for the windows of 5 min of this hour together.
   bool judge_stretch(const Window& window, const Judged& judged, Series& series, const Expectation& expected,
                      const Standing& at, bool told, std::vector<Finding>& out);
+  /// What the high windows of this day of a pair and those of the days before add to the score of a ramp; keeps it.
+  struct Highs {
+    double nats, expected, score;
+  };
+  Highs add_highs(const Window& window, const Judged& judged, Series& series) const;
   static bool rests(const Judged& judged, const Standing& at);
   /// How rare a score is and from where it would be an alert. Learns it; `run`: see Scale.
   Rarity rarity(TailCalibrator& tail, double score, double rate_max, float& run, std::int64_t time_ns) const;
@@ -175,6 +183,8 @@ class Volume {
   double common_of(const Judged& judged) const;
   /// Of a pair: how much more than usual the pairs of the role's other principals send in this window, 0 or more.
   double shock_of_others(const Judged& judged, const Window& window, std::size_t scale);
+  /// Of a day of a pair: the factor by which these others have more high windows than usual, 1 or more.
+  double high_factor_of_others(const Judged& judged, const Window& window) const;
   double level_clip(const Series& series, std::size_t scale) const;
   void learn(Scale& state, double r, double x, double prior_excess, double level_reach, std::size_t scale, bool hot);
   void learn_seasons(std::size_t scale);

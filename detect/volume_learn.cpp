@@ -20,7 +20,7 @@ void Volume::learn_window(const Window& window, const Judged& judged, const Stan
                           std::size_t scale, bool hot) {
   if (pool == nullptr) {
     pool = series_.find_or_insert(pool_key(window), window.quota).slot;
-    pool->first_s = window.start_s;
+    pool->first_s = static_cast<std::uint32_t>(window.start_s);
     own = series_.find(window.series);
   }
   pool->last_s = static_cast<std::uint32_t>(window.start_s);
@@ -31,6 +31,9 @@ void Volume::learn_window(const Window& window, const Judged& judged, const Stan
   const double off = std::clamp(at.x - at.season - double{state.level}, -clip_nats, clip_nats);
   const bool rest = scale == day_scale && state.windows > 0 && rests(judged, at);
   if (state.windows >= warm_windows[scale]) {
+    // Before, its windows of 5 min are not known either, and none of them is high.
+    if (scale == day_scale && window.kind == SeriesKind::pair && !rest)
+      own->highs.learn(double{window.high_nats}, double{state.windows} - warm_windows[scale]);
     const double step = amplitude_step * step_min[scale] * judged.season / (judged.season * judged.season + 0.25);
     state.amplitude = static_cast<float>(std::clamp(double{state.amplitude} + step * off, -1.0, 0.0));
   }

@@ -13,6 +13,7 @@ using namespace volume_model;
 constexpr double regular_spread = 0.5, regular_activity = 0.6;
 constexpr double rest_nats = -0.7;  // on a day of rest what little is sent tells nothing of the level
 constexpr double run_steps_per_nat = 64;
+constexpr double high_prior_nats = 20;  // that say that others have nothing in common
 
 }  // namespace
 
@@ -22,7 +23,9 @@ bool Volume::judge_ramp(const Window& window, const Judged& judged, Series& seri
   if (window.kind == SeriesKind::app || own.windows < warm_windows[day_scale] || rests(judged, at)) return false;
   const double r = at.x - at.season - double{own.level} - at.common, days = double{own.windows};
   const Ramp until_now = series.ramp;
-  const double score = until_now.score(r, days), spread = until_now.spread_after(days);
+  const double spread = until_now.spread_after(days);
+  const Highs highs = add_highs(window, judged, series);
+  const double score = until_now.score(r, days) + highs.score;
   series.ramp.learn(r, days);
   const bool regular = spread <= regular_spread && at.active >= regular_activity;
   const std::size_t ramp_class = window.kind == SeriesKind::principal ? 0 : regular ? 1 : 2;
@@ -40,16 +43,41 @@ bool Volume::judge_ramp(const Window& window, const Judged& judged, Series& seri
   Finding& finding = out.emplace_back(find(window, expected, at, rare.bar));
   const double base = double{own.level} + at.season + at.common;
   finding.ramp = true;
+  finding.high_nats = highs.nats;
+  finding.high_expected = highs.expected;
+  finding.high_score = highs.score;
   weigh(finding, tail, score, rare, rate_max);
   finding.expected = std::expm1(base);
   finding.upper = std::max(finding.expected, std::expm1(base + 2.33 * spread));
   finding.shock = std::exp(at.common);
-  const double least = std::expm1(base + std::max(spread, until_now.residual_at(rare.bar, days)));
+  const double least = std::expm1(base + std::max(spread, until_now.residual_at(rare.bar - highs.score, days)));
   finding.not_below = std::min(std::max(least, bytes_min_), static_cast<double>(window.net_bytes()));
   if (rare.rate >= rate_max) return false;
   series.ramp.restart();
+  series.highs.restart();
   series.ramp_run = 0;
   return rare.rate < rate_max * hot_;
+}
+
+Volume::Highs Volume::add_highs(const Window& window, const Judged& judged, Series& series) const {
+  if (window.kind != SeriesKind::pair) return {};
+  const double nats = double{window.high_nats};
+  double expected = series.highs.usual();
+  if (HighDays::shows(nats, expected)) expected *= high_factor_of_others(judged, window);
+  const double sum = series.highs.sum(nats, expected);
+  series.highs.keep(sum);
+  return {nats, expected, HighDays::weight(sum)};
+}
+
+// As shock_of_others(): few days show.
+double Volume::high_factor_of_others(const Judged& judged, const Window& window) const {
+  double nats = high_prior_nats, usual = high_prior_nats;
+  for (const Judged& other : judged_) {
+    if (other.role != judged.role || windows_.at(other.slot).principal == window.principal) continue;
+    nats += other.high_nats;
+    usual += other.high_usual;
+  }
+  return std::max(1.0, nats / usual);
 }
 
 bool Volume::rests(const Judged& judged, const Standing& at) { return judged.season + at.common < rest_nats; }

@@ -69,6 +69,90 @@ TEST(Ramp, the_residual_that_would_have_been_fine_is_just_below_the_bar) {
   EXPECT_LT(ramp.score(needed - 0.01, 30), 5);
 }
 
+TEST(HighDays, a_day_of_ordinary_windows_says_no_more_than_its_chance) {
+  Normal noise;
+  HighDays highs{};
+  const double mean = 5;
+  const auto of_day = [&] {  // a compound Poisson sum of exponentials
+    double nats = 0, left = mean;
+    while ((left += std::log(noise.uniform())) > 0) nats -= std::log(noise.uniform());
+    return nats;
+  };
+  for (int day = 0; day < 200; ++day) highs.learn(of_day(), day);
+  EXPECT_NEAR(highs.usual(), mean, 1.5);
+  const int days = 200'000;
+  for (const double wanted : {2.0, 4.0, 6.0}) {
+    int high = 0;
+    for (int day = 0; day < days; ++day) high += highs.sum(of_day(), mean) >= wanted;
+    EXPECT_LE(high, days * std::exp(-wanted)) << "Chernoff (1952), " << wanted;
+    EXPECT_GT(high, 0) << wanted;
+  }
+}
+
+TEST(HighDays, one_day_is_winsorised_days_add_up_and_are_forgotten) {
+  HighDays highs{};
+  EXPECT_EQ(highs.sum(1000, 5), 15);
+  highs.keep(highs.sum(1000, 5));
+  EXPECT_NEAR(highs.sum(1000, 5), 15 + 0.7 * 15, 0.1);
+  for (int day = 0; day < 10; ++day) highs.keep(highs.sum(5, 5));
+  EXPECT_LT(highs.sum(5, 5), 1);
+}
+
+/// Twelve principals of a role send to a host each, every half hour of ten, and once a day far more, by which the days differ;
+/// for three days from day 28 on `rising` of them send eight times more, each four times as much as usual. The ramps found
+/// on these days.
+std::vector<Volume::Finding> ramps_of(std::uint64_t rising) {
+  Names names(1 << 20);
+  Volume volume(64 << 20, 0.3, 1e6, names);
+  Normal noise;
+  std::vector<Volume::Finding> out;
+  const Record record;
+  const auto send = [&](std::uint64_t who, std::int64_t time, double bytes) {
+    Event event;
+    event.set(Num::time, static_cast<std::uint64_t>(time));
+    event.set(Num::bytes_out, static_cast<std::uint64_t>(bytes));
+    event.set(Num::direction, static_cast<std::uint64_t>(Direction::egress));
+    event.set(Str::dst_host, "api.example");
+    EventKeys keys;
+    keys.tenant = 1;
+    keys.role = 2;
+    keys.principal = 1000 + who;
+    keys.destination = 2000 + who;
+    keys.quota = 1;
+    volume.observe(keys, {&event, &record, 0, false}, out);
+  };
+  for (std::int64_t today = 0; today < 31; ++today) {
+    if (today == 28) out.clear();
+    for (std::int64_t at = 0; at < 20; ++at) {
+      const std::int64_t time = monday + today * day + 8 * hour + at * 30 * minute;
+      for (std::uint64_t who = 0; who < 12; ++who) {
+        send(who, time, 2e5 * std::exp(noise.next(0.45)));
+        if (at == 17) send(who, time + 10 * minute, 4e6 * std::exp(noise.next(0.8)));
+        if (today >= 28 && who < rising && at % 2 == 0 && at < 16) send(who, time + 15 * minute, 8e5);
+      }
+      volume.close(time - minute, out);
+    }
+  }
+  volume.close(monday + 33 * day, out);
+  std::erase_if(out, [](const Volume::Finding& finding) { return !finding.ramp; });
+  return out;
+}
+
+TEST(HighDays, make_a_ramp_of_days_on_which_many_transfers_are_larger_and_none_of_them_is_rare) {
+  const std::vector<Volume::Finding> found = ramps_of(1);
+  ASSERT_FALSE(found.empty());
+  const Volume::Finding& first = found.front();
+  EXPECT_EQ(first.window.principal, 1000u);
+  EXPECT_LE(first.window.start_s, (monday + 29 * day) / 1'000'000'000) << "on the second day at the latest";
+  EXPECT_GT(first.high_score, 3);
+  EXPECT_GT(first.high_nats, 2 * first.high_expected);
+  EXPECT_LT(first.not_below, static_cast<double>(first.window.bytes));
+}
+
+TEST(HighDays, of_a_whole_role_are_nobodys) {
+  for (const Volume::Finding& finding : ramps_of(12)) EXPECT_LT(finding.high_score, 3) << finding.high_nats;
+}
+
 /// Twelve principals of a role send to two hosts each, ten times a day; on top of what one of them sends come `growth`
 /// more per day for 30 days from day 14 on, then five times its day within half an hour. The first finding after that.
 Volume::Finding export_after(double growth) {
