@@ -32,17 +32,36 @@ TEST(Level, what_comes_every_day_is_nothing) {
 
 TEST(Level, a_level_at_the_wrong_time_of_day_is_found_within_the_range) {
   Level level(288), without(0);
-  settle(level, 10 * 288);
-  settle(without, 10 * 288);
+  settle(level, 10 * 288 + 204);
+  settle(without, 10 * 288 + 204);
   double found = 0, found_without = 0;
-  // At the hour of the trough the value of the crest.
-  for (int i = 0; i < 10; ++i) {
-    const int row = 10 * 288 + 216 + i;
-    found = std::max(found, level.observe(wave(row) + 9));
-    found_without = std::max(found_without, without.observe(wave(row) + 9));
+  // At the hour of the trough the value of the crest, by and by.
+  for (int i = 0; i < 24; ++i) {
+    const int row = 10 * 288 + 204 + i;
+    const double value = wave(row) + std::min(0.6 * i, 9.0);
+    found = std::max(found, level.observe(value));
+    found_without = std::max(found_without, without.observe(value));
   }
   EXPECT_GT(found, 0.3);
   EXPECT_LT(found_without, found / 2);
+}
+
+TEST(Level, a_step_is_compared_with_the_steps_of_most_rows_whatever_single_ones_were) {
+  Level level(0);
+  const auto at = [](int row) { return std::sin(row * 1.7); };  // steps of up to 1.5
+  for (int i = 0; i < 5000; ++i) level.observe(at(i));
+  for (int spike = 0; spike < 4; ++spike) {
+    EXPECT_GT(level.observe(at(0) - 6), 0.4) << spike;  // within the range after the first
+    level.observe(at(0));  // back again
+    for (int i = 1; i < 1000; ++i) EXPECT_LT(level.observe(at(i)), 0.4) << spike << " " << i;
+  }
+}
+
+TEST(Level, in_its_first_rows_a_series_scores_little) {
+  Level level(0);
+  double highest = 0;
+  for (int i = 0; i < 12; ++i) highest = std::max(highest, level.observe(i % 5));
+  EXPECT_LT(highest, 0.1);
 }
 
 TEST(Level, one_shift_is_told_once) {
