@@ -24,10 +24,11 @@ TEST(Series, a_line_per_row_with_a_score_and_both_kinds_of_time) {
     std::ifstream file(options.out);
     return (std::ostringstream() << file.rdbuf()).str();
   };
+  // One row is known of 288: a score of (1 / 288) / (1 + 1 / 288).
   EXPECT_EQ(scores("timestamp,value\n2014-04-01 00:00:00,1\n2014-04-01 00:05:00,3\n2014-04-01 00:10:00,nan\n"),
-            "timestamp,value,anomaly_score\n2014-04-01 00:00:00,1,0\n2014-04-01 00:05:00,3,0.5\n2014-04-01 00:10:00,nan,0\n");
+            "timestamp,value,anomaly_score\n2014-04-01 00:00:00,1,0\n2014-04-01 00:05:00,3,0.00346021\n2014-04-01 00:10:00,nan,0\n");
   EXPECT_EQ(scores("value,timestamp\n1,1700000000\n3,1700000300\nnan,1700000600\n"),
-            "timestamp,value,anomaly_score\n1700000000,1,0\n1700000300,3,0.5\n1700000600,nan,0\n");
+            "timestamp,value,anomaly_score\n1700000000,1,0\n1700000300,3,0.00346021\n1700000600,nan,0\n");
   EXPECT_THAT(scores("timestamp,value\n2014-04-01 00:00:00,much\n"), testing::HasSubstr("line 2: value 'much'"));
   EXPECT_THAT(scores("timestamp,value\nyesterday,1\n"), testing::HasSubstr("line 2: timestamp 'yesterday'"));
   std::filesystem::remove_all(folder);
