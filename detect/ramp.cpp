@@ -74,8 +74,6 @@ double exponent(double nats, double expected) {
 
 double HighDays::usual() const { return usual_q6 == 0 ? usual_prior : std::max(usual_q6 / unit, usual_min); }
 
-bool HighDays::shows(double nats, double expected) { return exponent(nats, expected) > 0; }
-
 double HighDays::sum(double nats, double expected) const {
   return std::min(highs_kept * evidence_q6 / unit + exponent(nats, expected), highs_max);
 }

@@ -36,7 +36,7 @@ struct Ramp {
 /// another day outweighs it. S = what the scores of a day's windows have beyond 2 nats, each at most 7, together. Scores of
 /// ordinary windows are exponential, so S is a compound Poisson sum; with mean m, P(S >= s) <= exp(-(sqrt s - sqrt m)^2)
 /// (Chernoff 1952). m is the series' own mean of days, times the factor by which the role's other members exceed theirs. The
-/// exponent, where it is above 1 and winsorised at 15, is summed over days, of which 70 % are kept from day to day. Three
+/// exponent, where it is above 1 and winsorised at 15, is summed over days, of which 70 % are kept from day to day, up to 30. Three
 /// quarters of the sum count beside Ramp::score(): in part a day says both of the same bytes.
 struct HighDays {
   std::uint16_t usual_q6, evidence_q6;  // m (0 = nothing learnt) and the sum of exponents, in 1/64 nats
@@ -44,7 +44,6 @@ struct HighDays {
   double usual() const;
   /// The sum of exponents with a day of so many nats, of which `expected` are usual today.
   double sum(double nats, double expected) const;
-  static bool shows(double nats, double expected);
   static double weight(double sum) { return 0.75 * sum; }
   void keep(double sum);
   /// A day that is none of rest; `days` learnt before.

@@ -24,7 +24,6 @@ constexpr double season_min = -0.5, season_max = 1.5;
 constexpr double activity_min = 0.2;
 constexpr double learnt_beyond_bar_nats = 3;
 constexpr std::uint32_t common_members = 8;                    // days
-constexpr double high_usual_winsor = 5;                        // of a day's high windows, for what others have in common
 constexpr std::size_t windows_ahead = 8;                       // whose lines are asked for
 
 double log_bytes(std::uint64_t bytes) { return std::log1p(static_cast<double>(bytes)); }
@@ -191,12 +190,14 @@ void Volume::collect(const WindowTable::Group& group, std::size_t scale) {
   judged_.clear();
   sums_.clear();
   sums_index_.clear();
+  highs_.clear();
+  highs_index_.clear();
   roles_.clear();
   const double middle_s = static_cast<double>(group.end_s()) - static_cast<double>(scale_s[scale]) / 2;
   if (std::exchange(middle_s_, middle_s) != middle_s) features_ = Season::features(middle_s);
   for (std::uint32_t slot = group.head; slot != WindowTable::none; slot = windows_.next(slot)) {
     if (judged_.size() < 2 * windows_ahead) windows_.prefetch_slot(slot);
-    judged_.push_back({slot, 0, 0, 0, 0, 0, 0, 0});
+    judged_.push_back({slot, 0, 0, 0, 0, 0, 0});
   }
   for (std::size_t i = 0; i < std::min(judged_.size(), windows_ahead); ++i) prefetch_judgement(windows_.at(judged_[i].slot));
   for (std::size_t i = 0; i < judged_.size(); ++i) {
@@ -212,7 +213,7 @@ void Volume::place(Judged& judged, std::size_t scale) {
   if (at == KeyIndex::none) {
     at = static_cast<std::uint32_t>(sums_.size());
     const double season = seasons_.of(combine(window.role, scale)).at(features_);
-    sums_.push_back({window.role, std::clamp(season, season_min, season_max), 0, 0, 0});
+    sums_.push_back({window.role, std::clamp(season, season_min, season_max), 0, 0, 0, {}});
     sums_index_.insert(window.role, at);
   }
   RoleSum& role = sums_[at];
@@ -224,10 +225,7 @@ void Volume::place(Judged& judged, std::size_t scale) {
   if (inserted) series->first_s = static_cast<std::uint32_t>(window.start_s);
   series->last_s = static_cast<std::uint32_t>(window.start_s);
   const Scale& own = series->scale[scale];
-  if (scale == day_scale && window.kind == SeriesKind::pair && own.windows >= warm_windows[scale]) {
-    judged.high_usual = series->highs.usual();
-    judged.high_nats = std::min(double{window.high_nats}, high_usual_winsor * (judged.high_usual + 1));
-  }
+  if (scale == day_scale && window.kind == SeriesKind::pair) count_highs(judged, window, *series, role);
   if (own.windows < warm_windows[scale] / 2) return;
   const double season = judged.season * (1 + double{own.amplitude});
   judged.deviation = std::clamp(judged.x - season - double{own.level}, -clip_nats, clip_nats);

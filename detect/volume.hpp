@@ -118,17 +118,22 @@ class Volume {
   };
   struct Judged {
     std::uint32_t slot;
-    std::uint32_t role;  // in sums_
+    std::uint32_t role;         // in sums_
+    std::uint32_t high_of = 0;  // in highs_, of pairs: what its principal has
     std::uint64_t bytes;
     double x, season;  // of these bytes; the role's
     double deviation;  // of the member's own level, clipped
-    double high_nats, high_usual;  // of days of pairs: of high windows, winsorised; what is usual
+  };
+  /// Of high windows of days of pairs, winsorised; and what is usual.
+  struct HighSum {
+    double nats = 0, usual = 0;
   };
   struct RoleSum {
     Key role;
     double season;
     double sum, seasonal;  // of deviations, and of what the season should have said
     std::uint32_t members;
+    HighSum highs;
   };
   struct Expectation {
     double quantile, excess, weight;
@@ -184,7 +189,8 @@ class Volume {
   /// Of a pair: how much more than usual the pairs of the role's other principals send in this window, 0 or more.
   double shock_of_others(const Judged& judged, const Window& window, std::size_t scale);
   /// Of a day of a pair: the factor by which these others have more high windows than usual, 1 or more.
-  double high_factor_of_others(const Judged& judged, const Window& window) const;
+  double high_factor_of_others(const Judged& judged) const;
+  void count_highs(Judged& judged, const Window& window, const Series& series, RoleSum& role);
   double level_clip(const Series& series, std::size_t scale) const;
   void learn(Scale& state, double r, double x, double prior_excess, double level_reach, std::size_t scale, bool hot);
   void learn_seasons(std::size_t scale);
@@ -208,6 +214,8 @@ class Volume {
   std::vector<Judged> judged_;
   std::vector<RoleSum> sums_;
   KeyIndex sums_index_;
+  std::vector<HighSum> highs_;  // by principal and role
+  KeyIndex highs_index_;
   std::vector<std::uint32_t> roles_;  // those of sums_ with members, in the order of the first ones
   std::vector<std::pair<Key, double>> others_;  // principals of one role, deviations
   double middle_s_ = -1;

@@ -13,7 +13,8 @@ using namespace volume_model;
 constexpr double regular_spread = 0.5, regular_activity = 0.6;
 constexpr double rest_nats = -0.7;  // on a day of rest what little is sent tells nothing of the level
 constexpr double run_steps_per_nat = 64;
-constexpr double high_prior_nats = 20;  // that say that others have nothing in common
+constexpr double high_prior_nats = 20;   // that say that others have nothing in common
+constexpr double high_usual_winsor = 5;  // of one pair, in what others have in common
 
 }  // namespace
 
@@ -62,22 +63,32 @@ bool Volume::judge_ramp(const Window& window, const Judged& judged, Series& seri
 Volume::Highs Volume::add_highs(const Window& window, const Judged& judged, Series& series) const {
   if (window.kind != SeriesKind::pair) return {};
   const double nats = double{window.high_nats};
-  double expected = series.highs.usual();
-  if (HighDays::shows(nats, expected)) expected *= high_factor_of_others(judged, window);
+  const double expected = series.highs.usual() * high_factor_of_others(judged);
   const double sum = series.highs.sum(nats, expected);
   series.highs.keep(sum);
   return {nats, expected, HighDays::weight(sum)};
 }
 
-// As shock_of_others(): few days show.
-double Volume::high_factor_of_others(const Judged& judged, const Window& window) const {
-  double nats = high_prior_nats, usual = high_prior_nats;
-  for (const Judged& other : judged_) {
-    if (other.role != judged.role || windows_.at(other.slot).principal == window.principal) continue;
-    nats += other.high_nats;
-    usual += other.high_usual;
+void Volume::count_highs(Judged& judged, const Window& window, const Series& series, RoleSum& role) {
+  const Key key = combine(window.role, window.principal);
+  judged.high_of = highs_index_.find(key);
+  if (judged.high_of == KeyIndex::none) {
+    judged.high_of = static_cast<std::uint32_t>(highs_.size());
+    highs_.emplace_back();
+    highs_index_.insert(key, judged.high_of);
   }
-  return std::max(1.0, nats / usual);
+  if (series.scale[day_scale].windows < warm_windows[day_scale]) return;
+  const double usual = series.highs.usual();
+  const double nats = std::min(double{window.high_nats}, high_usual_winsor * (usual + 1));
+  for (HighSum* sum : {&highs_[judged.high_of], &role.highs}) {
+    sum->nats += nats;
+    sum->usual += usual;
+  }
+}
+
+double Volume::high_factor_of_others(const Judged& judged) const {
+  const HighSum &all = sums_[judged.role].highs, &own = highs_[judged.high_of];
+  return std::max(1.0, (high_prior_nats + all.nats - own.nats) / (high_prior_nats + all.usual - own.usual));
 }
 
 bool Volume::rests(const Judged& judged, const Standing& at) { return judged.season + at.common < rest_nats; }

@@ -210,11 +210,12 @@ void Log::State::plan_part(const Commit& made, std::uint16_t id, const std::vect
   plan(records.size());
 }
 
-/// As few blocks as the bound on their bytes allows, of about the same size.
+/// About as few blocks as the bound on their bytes allows, of about the same size.
 void Log::State::plan_blocks(const Commit& made, std::uint64_t unit, std::span<const std::uint32_t> records) {
   std::uint64_t all = 0;
   for (const std::uint32_t at : records) all += made.records[at].body.size();
-  const std::uint64_t enough = all / (all / options.block_bytes_max + 1);
+  const std::uint64_t pieces = (all + options.block_bytes_max - 1) / options.block_bytes_max;
+  const std::uint64_t enough = (all + pieces - 1) / pieces;
   std::uint64_t bytes = 0;
   std::size_t from = 0;
   for (std::size_t at = 0; at < records.size(); ++at) {

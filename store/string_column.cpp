@@ -118,7 +118,8 @@ bool get_dictionary(ByteReader& in, std::size_t count, StringIds& out) {
   }
 }
 
-/// Each head and its digits, put together.
+/// Each head and its digits, put together. A head is stored once and read many times: beyond this, no store wrote it.
+constexpr std::uint64_t heads_bytes_max = std::uint64_t{1} << 30;
 bool get_heads(ByteReader& in, ByteReader& uncompressed, std::vector<std::string_view>& out, UnpackedBytes& unpacked) {
   thread_local StringIds of_heads;
   thread_local std::vector<std::uint64_t> lengths;
@@ -128,8 +129,9 @@ bool get_heads(ByteReader& in, ByteReader& uncompressed, std::vector<std::string
   if (!uncompressed.ok()) return false;
   std::uint64_t size = digits;
   for (const std::uint32_t id : of_heads.ids) size += of_heads.entries[id].size();
-  if (size > bytes_max) return false;
-  std::string_view left = get_hex(packed, digits, unpacked);
+  if (size > heads_bytes_max) return false;
+  UnpackedBytes unpacked_digits;
+  std::string_view left = get_hex(packed, digits, unpacked_digits);
   char* place = unpacked.emplace_back(new char[size + 1]).get();
   for (std::size_t i = 0; i < out.size(); ++i) {
     const std::string_view head = of_heads.entries[of_heads.ids[i]];

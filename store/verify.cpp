@@ -48,7 +48,7 @@ Result<View> open_view(const std::string& directory) {
       view.state = std::move(*state);
       TRY_ASSIGN(const bool whole, is_whole(*view.db, view.state));
       if (whole || late) return view;
-    } else if (late) {
+    } else if (late || state.error().code == Code::invalid_argument) {  // another format does not become whole by waiting
       return std::move(state).error();
     }
     std::this_thread::sleep_for(retry_after);

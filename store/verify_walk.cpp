@@ -4,6 +4,7 @@
 #include <atomic>
 #include <limits>
 #include <optional>
+#include <new>
 #include <thread>
 
 #include "core/text.hpp"
@@ -249,7 +250,14 @@ void Walk::process(Job& job) const {
 void Walk::process(std::vector<Job>& jobs) const {
   std::atomic<std::size_t> next{0};
   const auto work = [&] {
-    for (std::size_t i = next.fetch_add(1); i < jobs.size(); i = next.fetch_add(1)) process(jobs[i]);
+    for (std::size_t i = next.fetch_add(1); i < jobs.size(); i = next.fetch_add(1)) {
+      try {
+        process(jobs[i]);
+      } catch (const std::bad_alloc&) {  // forged columns can claim more than any machine has
+        jobs[i].place = "cols";
+        jobs[i].wrong = "the block asks for more memory than there is";
+      }
+    }
   };
   std::vector<std::thread> helpers;
   const std::size_t threads = std::min<std::size_t>(context_.request.threads, jobs.size());

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <sys/stat.h>
 
+#include <fstream>
+
 #include <nlohmann/json.hpp>
 
 #include "app/config.hpp"
@@ -40,6 +42,32 @@ TEST(Init, what_it_writes_passes_check_config) {
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->store.signing_key_file, folder.file("tidewaiter.key"));
   EXPECT_EQ(config->policy_file, folder.file("policy.yaml"));
+}
+
+TEST(Init, what_is_commented_out_of_the_store_is_its_default) {
+  const Folder folder;
+  ASSERT_EQ(init(folder), 0);
+  std::ifstream written(folder.file("tidewaiter.yaml"));
+  std::string text, line;
+  int uncommented = 0;
+  for (bool store = false; std::getline(written, line); text += line + "\n") {
+    if (!line.empty() && line[0] != ' ' && line[0] != '#') store = line == "store:";
+    if (store && line.starts_with("  # ") && line.find("_") != line.npos && line.find(": ") < line.find(' ', 4)) {
+      line.erase(2, 2);
+      ++uncommented;
+    }
+  }
+  EXPECT_EQ(uncommented, 7);
+  const auto config = load_config(folder.write("all.yaml", text));
+  ASSERT_TRUE(config) << config.error().message;
+  const StoreConfig defaults;
+  EXPECT_EQ(config->store.checkpoint_interval_ms, defaults.checkpoint_interval_ms);
+  EXPECT_EQ(config->store.flush_interval_ms, defaults.flush_interval_ms);
+  EXPECT_EQ(config->store.commit_bytes, defaults.commit_bytes);
+  EXPECT_EQ(config->store.block_bytes_max, defaults.block_bytes_max);
+  EXPECT_EQ(config->store.segment_records, defaults.segment_records);
+  EXPECT_EQ(config->store.cache_bytes, defaults.cache_bytes);
+  EXPECT_EQ(config->store.zstd_level, defaults.zstd_level);
 }
 
 TEST(CheckConfig, judges_the_tables_of_users_behind_the_file_and_its_policy) {

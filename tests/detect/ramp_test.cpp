@@ -94,8 +94,13 @@ TEST(HighDays, one_day_is_winsorised_days_add_up_and_are_forgotten) {
   EXPECT_EQ(highs.sum(1000, 5), 15);
   highs.keep(highs.sum(1000, 5));
   EXPECT_NEAR(highs.sum(1000, 5), 15 + 0.7 * 15, 0.1);
+  for (int day = 0; day < 9; ++day) highs.keep(highs.sum(1000, 5));
+  EXPECT_EQ(highs.sum(1000, 5), 30) << "there is an end to it";
   for (int day = 0; day < 10; ++day) highs.keep(highs.sum(5, 5));
   EXPECT_LT(highs.sum(5, 5), 1);
+  highs.keep(highs.sum(1000, 5));
+  highs.restart();
+  EXPECT_EQ(highs.sum(1000, 5), 15);
 }
 
 /// Twelve principals of a role send to a host each, every half hour of ten, and once a day far more, by which the days differ;

@@ -172,8 +172,49 @@ TEST(StringColumn, heads_that_repeat_stand_apart_from_the_digits_behind_them) {
     ASSERT_TRUE(in.done());
     ASSERT_TRUE(rest.done());
     for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(back[i], values[i]);
+    ByteReader again(out.view()), rest_again(uncompressed.view());
+    StringIds ids;
+    ASSERT_TRUE(get_string_ids(again, rest_again, values.size(), ids, unpacked));
+    for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(ids.entries[ids.ids[i]], values[i]);
   }
   EXPECT_GE(of_heads, 50) << "all but the first two and every sixteenth";
+}
+
+TEST(StringColumn, heads_that_no_store_wrote_are_refused) {
+  const auto read = [](const Bytes& column, std::string_view digits, std::size_t count) {
+    ByteReader in(column.view()), rest(digits);
+    std::vector<std::string_view> back;
+    UnpackedBytes unpacked;
+    const bool is_read = get_strings(in, rest, count, back, unpacked);
+    ByteReader again(column.view()), rest_again(digits);
+    StringIds ids;
+    EXPECT_EQ(get_string_ids(again, rest_again, count, ids, unpacked), is_read);
+    return is_read;
+  };
+  // Two values of two heads; each has `lengths[i]` digits.
+  const auto column = [](std::uint64_t entries, std::uint8_t width, std::uint8_t last_id, std::vector<std::uint64_t> lengths,
+                         std::string_view head = "/a ") {
+    Bytes out;
+    out.u8(3);
+    out.varint(entries);
+    for (std::uint64_t i = 0; i < entries; ++i) out.string(head);
+    out.u8(width);
+    if (width != 0) {
+      out.u8(0);
+      out.u8(last_id);
+    }
+    put_ints(out, lengths, IntHint::plain);
+    return out;
+  };
+  EXPECT_TRUE(read(column(2, 1, 1, {2, 2}), "\x12\x34", 2));
+  EXPECT_TRUE(read(column(2, 1, 1, {0, 0}), "", 2));
+  EXPECT_FALSE(read(column(0, 1, 0, {2, 2}), "\x12\x34", 2)) << "no entries";
+  EXPECT_FALSE(read(column(2, 1, 2, {2, 2}), "\x12\x34", 2)) << "an entry that is not there";
+  EXPECT_FALSE(read(column(2, 3, 1, {2, 2}), "\x12\x34", 2)) << "a width of three";
+  EXPECT_FALSE(read(column(2, 1, 1, {2, 2}), "\x12", 2)) << "a byte of digits is missing";
+  EXPECT_FALSE(read(column(2, 1, 1, {2, (std::uint64_t{1} << 32) + 1}), "\x12\x34", 2)) << "more digits than there can be";
+  EXPECT_FALSE(read(column(1, 0, 0, std::vector<std::uint64_t>(20'000), std::string(65'535, 'h')), "", 20'000))
+      << "a head of 64 KiB for each of 20,000 values";
 }
 
 TEST(IntervalSet, agrees_with_a_set_of_numbers) {
