@@ -38,6 +38,10 @@ void give_back_free_memory() {
   if (::mallinfo2().fordblks > free_bytes_max) ::malloc_trim(0);
 }
 
+/// What one thread allocates another frees: a batch goes through four. With an arena for each, all of them keep the highest
+/// they ever had, 75 MB more than three arenas from a broker.
+void share_arenas() { ::mallopt(M_ARENA_MAX, 3); }
+
 bool is_store(const std::string& directory) {
   std::error_code ignored;
   return std::filesystem::exists(directory + "/CURRENT", ignored);
@@ -235,6 +239,7 @@ Pipeline::Pipeline(PipelineConfig config, const Clock& clock, Metrics& metrics)
 Pipeline::~Pipeline() { stop(); }
 
 Result<void> Pipeline::start() {
+  share_arenas();
   if (auto begun = state_->begin_life(); !begun) {
     if (begun.error().code != Code::disk || !is_store(state_->config.store.directory)) return begun;
     state_->pause(begun.error());

@@ -56,7 +56,7 @@ Result<bool> Log::State::has_small_blocks(const SealJob& job) {
 Result<void> Log::State::pack_step(SealJob& job) {
   std::vector<BlockPtr> old;
   std::uint64_t bytes = 0;
-  const auto enough = [&] { return bytes >= 16 * options.block_bytes_max; };
+  const auto enough = [&] { return bytes >= 8 * options.block_bytes_max; };
   TRY(blocks->each(job.log, job.packed, job.end, true,
                    [&](const BlockHeader& header, const BlockStore::Range&,
                        const BlockStore::Decode& decode) -> Result<bool> {
