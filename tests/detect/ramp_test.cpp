@@ -15,6 +15,23 @@ struct Normal {
   double next(double spread) { return spread * std::sqrt(-2 * std::log(uniform())) * std::cos(2 * std::acos(-1.0) * uniform()); }
 };
 
+/// Principal 1000 + `who` of one role sends so many bytes.
+void observe(Volume& volume, std::uint64_t who, Key destination, std::int64_t time_ns, double bytes, std::vector<Volume::Finding>& out) {
+  const Record record;
+  Event event;
+  event.set(Num::time, static_cast<std::uint64_t>(time_ns));
+  event.set(Num::bytes_out, static_cast<std::uint64_t>(bytes));
+  event.set(Num::direction, static_cast<std::uint64_t>(Direction::egress));
+  event.set(Str::dst_host, "api.example");
+  EventKeys keys;
+  keys.tenant = 1;
+  keys.role = 2;
+  keys.principal = 1000 + who;
+  keys.destination = destination;
+  keys.quota = 1;
+  volume.observe(keys, {&event, &record, 0, false}, out);
+}
+
 TEST(Ramp, quiet_days_reach_a_score_no_more_often_than_its_e_value_allows) {
   Normal noise;
   const int series = 3000, days = 60;
@@ -111,21 +128,7 @@ std::vector<Volume::Finding> ramps_of(std::uint64_t rising) {
   Volume volume(64 << 20, 0.3, 1e6, names);
   Normal noise;
   std::vector<Volume::Finding> out;
-  const Record record;
-  const auto send = [&](std::uint64_t who, std::int64_t time, double bytes) {
-    Event event;
-    event.set(Num::time, static_cast<std::uint64_t>(time));
-    event.set(Num::bytes_out, static_cast<std::uint64_t>(bytes));
-    event.set(Num::direction, static_cast<std::uint64_t>(Direction::egress));
-    event.set(Str::dst_host, "api.example");
-    EventKeys keys;
-    keys.tenant = 1;
-    keys.role = 2;
-    keys.principal = 1000 + who;
-    keys.destination = 2000 + who;
-    keys.quota = 1;
-    volume.observe(keys, {&event, &record, 0, false}, out);
-  };
+  const auto send = [&](std::uint64_t who, std::int64_t time, double bytes) { observe(volume, who, 2000 + who, time, bytes, out); };
   for (std::int64_t today = 0; today < 31; ++today) {
     if (today == 28) out.clear();
     for (std::int64_t at = 0; at < 20; ++at) {
@@ -165,21 +168,9 @@ Volume::Finding export_after(double growth) {
   Volume volume(64 << 20, 5, 1e6, names);
   Normal noise;
   std::vector<Volume::Finding> out;
-  const Record record;
   const std::int64_t start = monday;
   const auto send = [&](std::uint64_t who, std::uint64_t host, std::int64_t time, double bytes) {
-    Event event;
-    event.set(Num::time, static_cast<std::uint64_t>(time));
-    event.set(Num::bytes_out, static_cast<std::uint64_t>(bytes));
-    event.set(Num::direction, static_cast<std::uint64_t>(Direction::egress));
-    event.set(Str::dst_host, "api.example");
-    EventKeys keys;
-    keys.tenant = 1;
-    keys.role = 2;
-    keys.principal = 1000 + who;
-    keys.destination = 2000 + 10 * who + host;
-    keys.quota = 1;
-    volume.observe(keys, {&event, &record, 0, false}, out);
+    observe(volume, who, 2000 + 10 * who + host, time, bytes, out);
   };
   for (std::int64_t today = 0; today < 45; ++today) {
     const double factor = today < 14 || today >= 44 ? 1 : std::pow(1 + growth, static_cast<double>(today - 13));

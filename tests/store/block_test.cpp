@@ -117,6 +117,21 @@ TEST(IntColumn, every_hint_gives_every_value_back) {
   }
 }
 
+/// The column reads back as these values, both ways.
+void expect_back(const std::deque<std::string>& values, const Bytes& column, const Bytes& uncompressed) {
+  ByteReader in(column.view()), rest(uncompressed.view());
+  std::vector<std::string_view> back;
+  UnpackedBytes unpacked;
+  ASSERT_TRUE(get_strings(in, rest, values.size(), back, unpacked));
+  ASSERT_TRUE(in.done());
+  ASSERT_TRUE(rest.done());
+  for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(back[i], values[i]);
+  ByteReader again(column.view()), rest_again(uncompressed.view());
+  StringIds ids;
+  ASSERT_TRUE(get_string_ids(again, rest_again, values.size(), ids, unpacked));
+  for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(ids.entries[ids.ids[i]], values[i]);
+}
+
 TEST(StringColumn, dictionary_plain_and_hexadecimal_forms_give_every_value_back) {
   std::mt19937_64 random(2);
   StringColumnWriter writer;
@@ -134,13 +149,7 @@ TEST(StringColumn, dictionary_plain_and_hexadecimal_forms_give_every_value_back)
     }
     Bytes out, uncompressed;
     writer.finish(out, uncompressed);
-    ByteReader in(out.view()), rest(uncompressed.view());
-    std::vector<std::string_view> back;
-    UnpackedBytes unpacked;
-    ASSERT_TRUE(get_strings(in, rest, values.size(), back, unpacked));
-    ASSERT_TRUE(in.done());
-    ASSERT_TRUE(rest.done());
-    for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(back[i], values[i]);
+    ASSERT_NO_FATAL_FAILURE(expect_back(values, out, uncompressed));
   }
 }
 
@@ -165,17 +174,7 @@ TEST(StringColumn, heads_that_repeat_stand_apart_from_the_digits_behind_them) {
     if (heads) {
       EXPECT_LT(out.size(), 300u * 3) << "heads once, ids and lengths";
     }
-    ByteReader in(out.view()), rest(uncompressed.view());
-    std::vector<std::string_view> back;
-    UnpackedBytes unpacked;
-    ASSERT_TRUE(get_strings(in, rest, values.size(), back, unpacked));
-    ASSERT_TRUE(in.done());
-    ASSERT_TRUE(rest.done());
-    for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(back[i], values[i]);
-    ByteReader again(out.view()), rest_again(uncompressed.view());
-    StringIds ids;
-    ASSERT_TRUE(get_string_ids(again, rest_again, values.size(), ids, unpacked));
-    for (std::size_t i = 0; i < values.size(); ++i) ASSERT_EQ(ids.entries[ids.ids[i]], values[i]);
+    ASSERT_NO_FATAL_FAILURE(expect_back(values, out, uncompressed));
   }
   EXPECT_GE(of_heads, 50) << "all but the first two and every sixteenth";
 }
