@@ -39,7 +39,7 @@ void give_back_free_memory() {
 }
 
 /// What one thread allocates another frees: a batch goes through four. With an arena for each, all of them keep the highest
-/// they ever had, 75 MB more than three arenas from a broker.
+/// they ever had: from a broker 567 to 666 MB in all, with three arenas 540 to 607.
 void share_arenas() { ::mallopt(M_ARENA_MAX, 3); }
 
 bool is_store(const std::string& directory) {
