@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::uint64_t memory_min = 16ull << 20;
 constexpr std::string_view magic = "tidewaiter-detect";
-constexpr std::uint32_t snapshot_version = 20;
+constexpr std::uint32_t snapshot_version = 21;
 constexpr std::size_t block_events = 16;  // hashed and prefetched before they are judged: few enough for the first-level cache
 
 // Shares of the memory bound and of the false alerts; the latter add up to 0.96: nobody needs what stretches do not any more.

@@ -54,11 +54,12 @@ double RoleClock::Role::busy_min(std::int64_t from_ns, std::int64_t to_ns) const
   return busy;
 }
 
-double RoleClock::Role::shock(std::size_t scale, double own, double own_usual) const {
-  const double others = std::max(0.0, double{counts[scale]} - own);
-  const double usually = std::max(0.0, double{usual[scale]} - own_usual);
-  const double surely = others - std::sqrt(usually);  // what chance brings is no shock
-  return std::max(1.0, (surely + shock_events) / (usually + shock_events));
+Scales RoleClock::Role::shock(const Scales& own, const Scales& own_usual) const {
+  const Scales others = at_least(scales_of(counts) - own, 0);
+  const Scales usually = at_least(scales_of(usual) - own_usual, 0);
+  Scales by_chance;
+  for (std::size_t i = 0; i < 4; ++i) by_chance[i] = std::sqrt(usually[i]);
+  return at_least((others - by_chance + shock_events) / (usually + shock_events), 1);  // what chance brings is no shock
 }
 
 RoleClock::Role& RoleClock::at(Key key, std::uint16_t quota, std::int64_t time_ns) {

@@ -17,6 +17,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 
 #include "detect/slot_table.hpp"
 
@@ -28,6 +29,18 @@ inline constexpr std::array<double, rate_scales> rate_half_life_min = {1, 4, 16}
 /// Minutes that an exponential window is worth: it holds so many times the rate.
 inline constexpr std::array<double, rate_scales> rate_window_min = {1 / 0.6931471805599453, 4 / 0.6931471805599453,
                                                                     16 / 0.6931471805599453};
+
+/// A value per scale, in one vector register (an extension that GCC and Clang share). The fourth lane is idle.
+typedef double Scales __attribute__((vector_size(4 * sizeof(double))));
+inline constexpr Scales rate_windows_min = {rate_window_min[0], rate_window_min[1], rate_window_min[2], 1};
+/// The idle lane is the float that follows.
+inline Scales scales_of(const float (&values)[rate_scales]) {
+  typedef float Narrow __attribute__((vector_size(4 * sizeof(float))));
+  Narrow narrow;
+  std::memcpy(&narrow, values, sizeof narrow);
+  return __builtin_convertvector(narrow, Scales);
+}
+inline Scales at_least(const Scales& values, double least) { return values < least ? least + Scales{} : values; }
 
 /// Weights that remain after some minutes, per scale.
 inline std::array<float, rate_scales> rate_decay(double elapsed_min) {
@@ -46,10 +59,10 @@ class RoleClock {
     std::int64_t last_ns;
     std::int64_t hour;               // since 1970, of the events being counted
     float counted;                   // in that hour
-    float norm;                      // 1 / mean of expected[]
-    float counts[rate_scales];       // decayed
-    float usual[rate_scales];        // what the season makes of them
     std::uint16_t quota, first_hour; // first_hour: whether `hour` was begun in its middle
+    float counts[rate_scales];       // decayed
+    float norm;                      // 1 / mean of expected[]
+    float usual[rate_scales];        // what the season makes of them
     float mean;                      // events per hour, over the week
     std::uint8_t weeks[hours];       // learnt, of each hour of the week
     float means[hours];
@@ -60,8 +73,8 @@ class RoleClock {
     double season(std::int64_t time_ns) const;
     /// Busy minutes between two times, `from` first.
     double busy_min(std::int64_t from_ns, std::int64_t to_ns) const;
-    /// Factor that the others of the role have in common now, at least 1.
-    double shock(std::size_t scale, double own, double own_usual) const;
+    /// Factors that the others of the role have in common now, at least 1.
+    Scales shock(const Scales& own, const Scales& own_usual) const;
     bool warm() const { return mean > 0; }
 
    private:

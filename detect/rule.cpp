@@ -82,20 +82,38 @@ bool joined_matches(std::string_view pattern, const Joined& text) {
   return glob_matches_text(pattern, text);
 }
 
+/// The scopes of a list, one after the other; what they are made of is seen on the way.
+struct Scope {
+  std::string_view text;
+  bool pattern = false;  // has `*` or `?`
+  bool joined = false;   // has `:` or `/`
+};
+Scope take_scope(std::string_view& list) {
+  Scope scope;
+  std::size_t end = 0;
+  for (; end < list.size() && list[end] != ' ' && list[end] != ','; ++end) {
+    const char c = list[end];
+    scope.pattern |= c == '*' || c == '?';
+    scope.joined |= c == ':' || c == '/';
+  }
+  scope.text = list.substr(0, end);
+  list.remove_prefix(std::min(end + 1, list.size()));
+  return scope;
+}
+
 /// A scope names an action, an operation, a tool, a resource, `server/tool` or `action:resource`; `*` and `?` are allowed.
 bool in_scope(std::string_view scopes, const Event& event) {
   const std::string_view action = enums::action.word(event.get(Num::action));
   const std::string_view resource = event.get(Str::resource), tool = event.get(Str::tool_name);
   const std::string_view names[] = {action, event.get(Str::operation), tool, resource};
   while (!scopes.empty()) {
-    const std::size_t end = scopes.find_first_of(" ,");
-    const std::string_view scope = scopes.substr(0, end);
+    const Scope scope = take_scope(scopes);
+    if (scope.text.empty()) continue;
     for (const std::string_view name : names)
-      if (!name.empty() && !scope.empty() && glob_matches(scope, name)) return true;
-    if (joined_matches(scope, {action, ':', resource}) ||
-        joined_matches(scope, {event.get(Str::tool_server), '/', tool}))
+      if (scope.pattern ? !name.empty() && glob_matches(scope.text, name) : scope.text == name) return true;
+    if (scope.joined && (joined_matches(scope.text, {action, ':', resource}) ||
+                         joined_matches(scope.text, {event.get(Str::tool_server), '/', tool})))
       return true;
-    scopes = end == std::string_view::npos ? std::string_view() : scopes.substr(end + 1);
   }
   return false;
 }

@@ -158,43 +158,24 @@ void Surge::learn_hour(const Slot& slot, double rate, double season) {
 }
 
 Surge::Standing Surge::stand(Kind kind, Slot& slot, const Now& now, double rate) const {
-  using Values = std::array<double, scales>;
-  const double learnt = double{slot.learnt};
-  const double share = std::max(1 / (learnt + excess_prior_weight), excess_share_min);
   const double season = std::max(now.season, 1.0);
-  Values own, as_role, usual, shock, expected, dispersion, at_most;
-  bool above = false;
-  for (std::size_t i = 0; i < scales; ++i) {
-    own[i] = double{slot.counts[i]};
-    usual[i] = as_role[i] = rate * season * rate_window_min[i];
-    above |= own[i] > usual[i];
-  }
-  if (above && kind == Kind::principal && rate >= busy_per_min) {
-    const Values hours = own_hours_.per_min(slot.key, now.time_ns);
-    for (std::size_t i = 0; i < scales; ++i)
-      if (own[i] > usual[i]) usual[i] = std::max(usual[i], hours[i] * rate_window_min[i]);
-  }
+  const Scales own = scales_of(slot.counts), as_role = rate * season * rate_windows_min;
+  Scales usual = as_role;
+  if (kind == Kind::principal && rate >= busy_per_min) usual = at_own_hours(slot.key, now.time_ns, own, usual);
   // Without branches: which scales are above what is usual changes from event to event.
-  for (std::size_t i = 0; i < scales; ++i) {
-    const double excess = double{slot.excess[i]};
-    const double reach = excess_winsor * (excess + 1);
-    const double role_shock = now.role.shock(i, own[i], as_role[i]);
-    shock[i] = own[i] > usual[i] ? role_shock : 1;
-    expected[i] = usual[i] * shock[i];
-    const double beyond = own[i] - expected[i];
-    const double learns = std::max(std::min(beyond, reach), -reach);
-    slot.excess[i] += static_cast<float>(share * (learns - excess));
-    dispersion[i] = 1 + 2 * std::max(0.0, excess);
-    // x ln(x / M) - (x - M) <= (x - M)^2 / M: most events need no logarithm.
-    at_most[i] = own[i] <= expected[i] + 1 ? 0 : 2 * beyond * beyond / (expected[i] * dispersion[i]);
-  }
+  const Scales shock = own > usual ? now.role.shock(own, as_role) : 1.0 + Scales{};
+  const Scales expected = usual * shock, beyond = own - expected;
+  const Scales dispersion = 1 + 2 * at_least(scales_of(slot.excess), 0);
+  // x ln(x / M) - (x - M) <= (x - M)^2 / M: most events need no logarithm.
+  const Scales at_most = own <= expected + 1 ? Scales{} : 2 * beyond * beyond / (expected * dispersion);
+  learn_excess(slot, beyond);
   // Below this a surprise is neither the largest of its block nor hot.
   const double enough = std::min(slot.top / fixed_top, interesting_nats / usual_prior * slot.usual / fixed_usual);
   Standing best;
   double top = 0;
   for (std::size_t i = first_scale_; i < end_scale_; ++i) {
     if (at_most[i] <= enough) continue;
-    const double nats = surprise(own[i], expected[i], learnt + prior_events) / dispersion[i];
+    const double nats = surprise(own[i], expected[i], double{slot.learnt} + prior_events) / dispersion[i];
     if (nats <= top) continue;
     top = nats;
     best = {usual_prior * nats * fixed_usual / slot.usual, i, own[i], expected[i], shock[i],
@@ -202,6 +183,23 @@ Surge::Standing Surge::stand(Kind kind, Slot& slot, const Now& now, double rate)
   }
   slot.top = std::max(slot.top, to_fixed(top, fixed_top));
   return best;
+}
+
+/// Where it is above what is usual, a busy key is held against its own hours, too.
+Scales Surge::at_own_hours(Key key, std::int64_t time_ns, const Scales& own, const Scales& usual) const {
+  const auto above = own > usual;
+  if (!(above[0] | above[1] | above[2])) return usual;
+  const auto hours = own_hours_.per_min(key, time_ns);
+  const Scales by_hours = Scales{hours[0], hours[1], hours[2]} * rate_windows_min;
+  return above && usual < by_hours ? by_hours : usual;
+}
+
+void Surge::learn_excess(Slot& slot, const Scales& beyond) {
+  const double share = std::max(1 / (double{slot.learnt} + excess_prior_weight), excess_share_min);
+  const Scales excess = scales_of(slot.excess), reach = excess_winsor * (excess + 1);
+  const Scales below = beyond > reach ? reach : beyond, learns = below < -reach ? -reach : below;
+  const Scales step = share * (learns - excess);
+  for (std::size_t i = 0; i < scales; ++i) slot.excess[i] += static_cast<float>(step[i]);
 }
 
 void Surge::close_block(std::size_t at, Slot& slot, std::int64_t time_ns) {

@@ -97,8 +97,9 @@ class Surge {
     Key key;
     std::int64_t last_ns;
     float counts[scales];         // decayed
-    float learnt, busy_min;       // events and busy minutes, winsorised and forgotten
+    float learnt;                 // events, winsorised and forgotten
     float excess[scales];         // e, in events
+    float busy_min;               // busy minutes, forgotten
     std::uint16_t top;            // largest D / phi of this block, nats * 64
     std::uint16_t usual;          // u, nats * 256
     std::uint16_t blocks;         // learnt
@@ -126,6 +127,8 @@ class Surge {
   bool count(Kind kind, Key key, const Now& now, bool quiet, std::vector<Finding>& out);
   static double rate_of(const Slot& slot);  // events per busy minute
   Standing stand(Kind kind, Slot& slot, const Now& now, double rate) const;
+  Scales at_own_hours(Key key, std::int64_t time_ns, const Scales& own, const Scales& usual) const;
+  static void learn_excess(Slot& slot, const Scales& beyond);
   void close_block(std::size_t tail, Slot& slot, std::int64_t time_ns);
   void learn_hour(const Slot& slot, double rate, double season);
   void tell(Kind kind, std::size_t tail, Slot& slot, const Standing& at, double rate, const Now& now,

@@ -120,10 +120,15 @@ TEST(HighDays, one_day_is_winsorised_days_add_up_and_are_forgotten) {
   EXPECT_EQ(highs.sum(1000, 5), 15);
 }
 
+struct Rise {
+  std::uint64_t principals = 1;
+  std::int64_t rest_after = 0;  // days without a transfer after the first of them
+};
+
 /// Twelve principals of a role send to a host each, every half hour of ten, and once a day far more, by which the days differ;
-/// for three days from day 28 on `rising` of them send eight times more, each four times as much as usual. The ramps found
-/// on these days.
-std::vector<Volume::Finding> ramps_of(std::uint64_t rising) {
+/// for three days from day 28 on some of them send eight times more, each four times as much as usual. The
+/// ramps found on these days.
+std::vector<Volume::Finding> ramps_of(const Rise& rise) {
   Names names(1 << 20);
   Volume volume(64 << 20, 0.3, 1e6, names);
   Normal noise;
@@ -131,23 +136,24 @@ std::vector<Volume::Finding> ramps_of(std::uint64_t rising) {
   const auto send = [&](std::uint64_t who, std::int64_t time, double bytes) { observe(volume, who, 2000 + who, time, bytes, out); };
   for (std::int64_t today = 0; today < 31; ++today) {
     if (today == 28) out.clear();
+    const std::int64_t rested = today > 28 ? rise.rest_after : 0;
     for (std::int64_t at = 0; at < 20; ++at) {
-      const std::int64_t time = monday + today * day + 8 * hour + at * 30 * minute;
+      const std::int64_t time = monday + (today + rested) * day + 8 * hour + at * 30 * minute;
       for (std::uint64_t who = 0; who < 12; ++who) {
         send(who, time, 2e5 * std::exp(noise.next(0.45)));
         if (at == 17) send(who, time + 10 * minute, 4e6 * std::exp(noise.next(0.8)));
-        if (today >= 28 && who < rising && at % 2 == 0 && at < 16) send(who, time + 15 * minute, 8e5);
+        if (today >= 28 && who < rise.principals && at % 2 == 0 && at < 16) send(who, time + 15 * minute, 8e5);
       }
       volume.close(time - minute, out);
     }
   }
-  volume.close(monday + 33 * day, out);
+  volume.close(monday + (33 + rise.rest_after) * day, out);
   std::erase_if(out, [](const Volume::Finding& finding) { return !finding.ramp; });
   return out;
 }
 
 TEST(HighDays, make_a_ramp_of_days_on_which_many_transfers_are_larger_and_none_of_them_is_rare) {
-  const std::vector<Volume::Finding> found = ramps_of(1);
+  const std::vector<Volume::Finding> found = ramps_of({});
   ASSERT_FALSE(found.empty());
   const Volume::Finding& first = found.front();
   EXPECT_EQ(first.window.principal, 1000u);
@@ -158,7 +164,17 @@ TEST(HighDays, make_a_ramp_of_days_on_which_many_transfers_are_larger_and_none_o
 }
 
 TEST(HighDays, of_a_whole_role_are_nobodys) {
-  for (const Volume::Finding& finding : ramps_of(12)) EXPECT_LT(finding.high_score, 3) << finding.high_nats;
+  for (const Volume::Finding& finding : ramps_of({12})) EXPECT_LT(finding.high_score, 3) << finding.high_nats;
+}
+
+TEST(HighDays, know_no_days_of_rest) {
+  const auto without = ramps_of({}), with = ramps_of({1, 2});
+  ASSERT_FALSE(without.empty());
+  ASSERT_EQ(with.size(), without.size());
+  for (std::size_t i = 0; i < with.size(); ++i) {
+    EXPECT_NEAR(with[i].high_score, without[i].high_score, 0.02 * without[i].high_score);
+    EXPECT_NEAR(with[i].high_expected, without[i].high_expected, 0.02 * without[i].high_expected);
+  }
 }
 
 /// Twelve principals of a role send to two hosts each, ten times a day; on top of what one of them sends come `growth`
