@@ -33,7 +33,10 @@ BacktestPlayer::~BacktestPlayer() {
 }
 
 Result<void> BacktestPlayer::prepare(const store::Reader& reader, std::uint64_t first_commit) {
-  if (swap_) judge(swap_->first());
+  if (swap_) {
+    engine_->process(swap_->first(), found_);
+    take_found();
+  }
   if (first_commit <= 1) return {};
   TRY_ASSIGN(const std::uint16_t control, find_log(reader, "control"));
   return reader.scan(control, 0, reader.size(control), true, nullptr,
@@ -49,33 +52,62 @@ Result<void> BacktestPlayer::prepare(const store::Reader& reader, std::uint64_t 
 }
 
 void BacktestPlayer::start(std::uint64_t last_commit, std::optional<std::int64_t> until_ns) {
-  thread_ = std::thread([this, last_commit, until_ns] {
-    name_thread("backtest-judge");
-    while (true) {
-      const auto commit = queue_.pop_for(std::chrono::milliseconds(100));
-      if (!commit && queue_.drained()) break;
-      if (!commit) continue;
-      play(**commit);
-      if (until_ns && (*commit)->number >= last_commit && watermark_ns_.load() >= *until_ns) break;
-    }
-    queue_.close();
-    cpu_ns_ = thread_cpu_ns();
-    done_.store(true);
-  });
+  score_thread_ = std::thread([this] { score(); });
+  judge_thread_ = std::thread([this, last_commit, until_ns] { judge(last_commit, until_ns); });
+}
+
+void BacktestPlayer::score() {
+  name_thread("backtest-score");
+  while (true) {
+    const auto commit = queue_.pop_for(std::chrono::milliseconds(100));
+    if (!commit && queue_.drained()) break;
+    if (!commit) continue;
+    CommitPtr fitted = fit(*commit);
+    auto scores = engine_->score(*fitted);
+    if (!scored_.push({std::move(fitted), std::move(scores)})) break;
+  }
+  scored_.close();
+  score_cpu_ns_ = thread_cpu_ns();
+}
+
+void BacktestPlayer::judge(std::uint64_t last_commit, std::optional<std::int64_t> until_ns) {
+  name_thread("backtest-judge");
+  while (true) {
+    const auto scored = scored_.pop_for(std::chrono::milliseconds(100));
+    if (!scored && scored_.drained()) break;
+    if (!scored) continue;
+    engine_->process(*scored->commit, *scored->scores, found_);
+    take_found();
+    if (until_ns && scored->commit->number >= last_commit && watermark_ns_.load() >= *until_ns) break;
+  }
+  scored_.close();
+  queue_.close();
+  judge_cpu_ns_ = thread_cpu_ns();
+  done_.store(true);
 }
 
 void BacktestPlayer::join() {
-  if (thread_.joinable()) thread_.join();
+  for (std::thread* thread : {&score_thread_, &judge_thread_})
+    if (thread->joinable()) thread->join();
 }
 
-void BacktestPlayer::play(const Commit& commit) { judge(swap_ ? swap_->fit(commit) : commit); }
+void BacktestPlayer::play(const Commit& commit) {
+  engine_->process(swap_ ? swap_->fit(commit) : commit, found_);
+  take_found();
+}
 
-void BacktestPlayer::judge(const Commit& commit) {
-  engine_->process(commit, found_);
+/// As the policy that is tried would have it; what was changed is a copy of its own.
+CommitPtr BacktestPlayer::fit(const CommitPtr& commit) {
+  if (!swap_) return commit;
+  const Commit& fitted = swap_->fit(*commit);
+  return &fitted == commit.get() ? commit : std::make_shared<const Commit>(fitted);
+}
+
+void BacktestPlayer::take_found() {
   for (const OwnRecord& found : found_) take_(found.body);
   found_.clear();
   const detect::Status status = engine_->status();
-  commit_.store(commit.number);
+  commit_.store(status.commit);
   events_.store(status.events);
   watermark_ns_.store(status.watermark_ns);
 }

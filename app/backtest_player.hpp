@@ -1,4 +1,5 @@
-// BacktestPlayer: one run of a backtest. An engine on a thread of its own, fed with the commits of the log in order.
+// BacktestPlayer: one run of a backtest. An engine on two threads of its own, fed with the commits of the log in order: one
+// scores events, one judges what that found.
 #pragma once
 
 #include <atomic>
@@ -18,7 +19,7 @@ namespace tidewaiter::app {
 
 class BacktestPlayer {
  public:
-  /// Called on the player's thread, and by prepare() on its caller's, with each body that the engine writes.
+  /// Called on a thread of the player, and by prepare() on its caller's, with each body that the engine writes.
   using Take = std::function<void(std::string_view body)>;
 
   static Result<std::unique_ptr<BacktestPlayer>> create(const BacktestRun& run, const store::Reader& reader, Take take);
@@ -39,14 +40,21 @@ class BacktestPlayer {
   std::uint64_t events() const { return events_.load(); }
   std::int64_t watermark_ns() const { return watermark_ns_.load(); }
   /// After join().
-  std::int64_t cpu_ns() const { return cpu_ns_; }
+  std::int64_t cpu_ns() const { return score_cpu_ns_ + judge_cpu_ns_; }
 
  private:
   static constexpr std::size_t commits_ahead = 4;
 
   explicit BacktestPlayer(Take take) : take_(std::move(take)) {}
+  struct Scored {
+    CommitPtr commit;
+    std::shared_ptr<detect::Engine::Scores> scores;
+  };
+  void score();
+  void judge(std::uint64_t last_commit, std::optional<std::int64_t> until_ns);
   void play(const Commit& commit);
-  void judge(const Commit& commit);
+  CommitPtr fit(const CommitPtr& commit);
+  void take_found();
 
   const Take take_;
   Metrics metrics_;  // nobody reads them
@@ -54,11 +62,12 @@ class BacktestPlayer {
   std::optional<PolicySwap> swap_;
   std::vector<OwnRecord> found_;
   BoundedQueue<CommitPtr> queue_{commits_ahead};
-  std::thread thread_;
+  BoundedQueue<Scored> scored_{commits_ahead};
+  std::thread score_thread_, judge_thread_;
   std::atomic<bool> done_{false};
   std::atomic<std::uint64_t> commit_{0}, events_{0};
   std::atomic<std::int64_t> watermark_ns_{0};
-  std::int64_t cpu_ns_ = 0;
+  std::int64_t score_cpu_ns_ = 0, judge_cpu_ns_ = 0;
 };
 
 /// CPU of the calling thread so far.

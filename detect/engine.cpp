@@ -1,19 +1,19 @@
 #include "detect/engine.hpp"
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
+#include <array>
+#include <span>
 
-#include "core/text.hpp"
 #include "detect/calibration_metrics.hpp"
-#include "detect/chain.hpp"
+#include "detect/control.hpp"
 #include "detect/engine_gauges.hpp"
 #include "detect/explain.hpp"
 #include "detect/feedback.hpp"
 #include "detect/incidents.hpp"
 #include "detect/receipts.hpp"
 #include "detect/rules.hpp"
-#include "detect/scoring_sample.hpp"
-#include "detect/surge.hpp"
+#include "detect/scorers.hpp"
+#include "detect/shares.hpp"
 
 namespace tidewaiter::detect {
 namespace {
@@ -23,14 +23,30 @@ constexpr std::string_view magic = "tidewaiter-detect";
 constexpr std::uint32_t snapshot_version = 21;
 constexpr std::size_t block_events = 16;  // hashed and prefetched before they are judged: few enough for the first-level cache
 
-// Shares of the memory bound and of the false alerts; the latter add up to 0.96: nobody needs what stretches do not any more.
-constexpr std::uint64_t flow_memory = 4, volume_memory = 4, rules_memory = 12, names_memory = 16, silence_memory = 32,
-                        joins_memory = 24, rhythm_memory = 16, surge_memory = 24, chain_memory = 16;
-constexpr double flow_budget = 0.27, volume_budget = 0.35, rhythm_budget = 0.08, surge_budget = 0.24, chain_budget = 0.02;
-
-// What is rarer than this, over all detectors, they learn winsorised, however much an operator wants to be told.
-constexpr double hot_per_day = 0.25;
-double hot_of(const EngineConfig& config) { return std::min(1.0, hot_per_day / config.false_alerts_per_day); }
+/// visit_control(record), visit_block(events): the records of a commit in order, events some at a time.
+template <class Control, class Block>
+void walk(const Commit& commit, Control visit_control, Block visit_block) {
+  std::array<Scored, block_events> block;
+  std::size_t size = 0;
+  const auto visit = [&] {
+    if (size > 0) visit_block(std::span(block).first(size));
+    size = 0;
+  };
+  for (const Record& record : commit.records) {
+    if (record.kind == RecordKind::control) {
+      visit();
+      visit_control(record);
+    }
+    if (is_own(record.kind)) continue;
+    for (std::uint32_t i = 0; i < record.event_count; ++i) {
+      const Event& event = commit.events[record.first_event + i];
+      prefetch_columns(event);
+      block[size++] = {.event = &event, .record = &record};
+      if (size == block_events) visit();
+    }
+  }
+  visit();
+}
 
 }  // namespace
 
@@ -44,13 +60,12 @@ struct Engine::State {
         incidents(config.false_alerts_per_day, config.budget, alerting),
         rules({config.memory_bytes / rules_memory, config.memory_bytes / joins_memory},
               {config.approval_grace_ns, config.attestation_grace_ns}, alerting),
-        flow(config.memory_bytes / flow_memory, config.false_alerts_per_day * flow_budget, Incidents::handed_over, hot_of(config)),
+        scorers(config),
         volume(config.memory_bytes / volume_memory, config.false_alerts_per_day * volume_budget, config.volume_min_bytes, names,
                Incidents::handed_over, hot_of(config)),
         silence(config.memory_bytes / silence_memory),
-        rhythm(config.memory_bytes / rhythm_memory, config.false_alerts_per_day * rhythm_budget, Incidents::handed_over),
-        surge(config.memory_bytes / surge_memory, config.false_alerts_per_day * surge_budget, Incidents::handed_over, hot_of(config)),
-        chain(config.memory_bytes / chain_memory, config.false_alerts_per_day * chain_budget, Incidents::handed_over, hot_of(config)),
+        memory_bytes(names.table().memory_bytes() + rules.memory_bytes() + scorers.memory_bytes() + volume.memory_bytes() +
+                     silence.memory_bytes()),
         events_total(metrics.counter("tidewaiter_detect_events_total", "Events judged")),
         late_total(metrics.counter("tidewaiter_detect_late_events_total", "Events behind the watermark, judged by policy only")),
         gauges(metrics) {
@@ -58,54 +73,42 @@ struct Engine::State {
       calibration.add(metrics, detector, tail_class);
     });
     incidents.ablate(config.parts);
-    flow.ablate(config.parts);
     volume.ablate(config.parts);
-    rhythm.ablate(config.parts);
-    surge.ablate(config.parts);
-    chain.ablate(config.parts);
-    gauges.memory_bytes.set(static_cast<double>(memory_bytes()));
+    gauges.memory_bytes.set(static_cast<double>(memory_bytes));
   }
 
-  void begin(const Commit& commit);
+  void begin(const Commit& commit, std::vector<OwnRecord>& alerts);
+  void end();
   void control(const Record& record);
-  void tick(const nlohmann::json& json);
-  void judge_block();
-  void judge(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part);
+  void prefetch(std::span<const Scored> events);
+  /// What the scorers found of them, and all that they do not judge; the first is number `first` in what was found.
+  void judge(std::span<const Scored> events, std::size_t first);
+  void judge(const EventKeys& keys, const Seen& seen);
   void close();
   void tell_receipt();
   void add_finding(Alert finding, Key who, Key where);
+  void tell_scored(std::size_t event);
+  void know(std::uint64_t evictions_by_scorers, std::uint64_t unscored_by_them, std::uint64_t slots_of_them) {
+    scorers_evictions = evictions_by_scorers;
+    scorers_unscored = unscored_by_them;
+    scorers_slots = slots_of_them;
+  }
   void tell_suppressed() { feedback.close(watermark.now(), [this](const Note& note) { alerting.tell(note); }); }
-  /// Whether the principal reached a destination for the first time.
-  bool tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part);
-  void tell_surge(const EventKeys& keys, const Seen& seen, bool new_destination);
-  void tell_chain(const EventKeys& keys, const Seen& seen);
   void tell_volume();
-  void tell_rhythm(const EventKeys& keys, const Seen& seen);
   void publish();
   /// visit(detector, class, tail) for those that are on.
   template <class Visit>
   void each_tail(Visit visit) const {
-    const auto of = [&](bool on, std::string_view name, const auto& detector) {
-      if (on) detector.each_tail([&](std::string_view tail_class, const TailCalibrator& tail) { visit(name, tail_class, tail); });
-    };
-    of(config.flow, "flow", flow);
-    of(config.volume, "volume", volume);
-    of(config.burst, "burst", surge);
-    of(config.sequence, "sequence", chain);
-    of(config.rhythm, "rhythm", rhythm);
+    scorers.each_tail(visit);
+    if (config.volume) volume.each_tail([&](std::string_view tail_class, const TailCalibrator& tail) { visit("volume", tail_class, tail); });
   }
 
-  std::uint64_t memory_bytes() const {
-    return names.table().memory_bytes() + rules.memory_bytes() + flow.memory_bytes() + volume.memory_bytes() +
-           silence.memory_bytes() + rhythm.memory_bytes() + surge.memory_bytes() + chain.memory_bytes();
-  }
   std::uint64_t evictions() const {
-    return names.table().evictions() + rules.evictions() + flow.evictions() + volume.evictions() +
-           volume.closed_early() + silence.untracked() + rhythm.evictions() + surge.evictions() + chain.evictions() + incidents.closed_early();
+    return names.table().evictions() + rules.evictions() + volume.evictions() + volume.closed_early() + silence.untracked() +
+           incidents.closed_early() + scorers_evictions;
   }
   std::uint64_t slots_used() const {
-    return names.table().used() + rules.slots_used() + flow.slots_used() + volume.slots_used() +
-           rhythm.slots_used() + surge.slots_used() + chain.slots_used();
+    return names.table().used() + rules.slots_used() + volume.slots_used() + scorers_slots;
   }
 
   const EngineConfig config;
@@ -116,28 +119,19 @@ struct Engine::State {
   Incidents incidents;
   Feedback feedback;
   Rules rules;
-  ScoringSample sample;
-  Flow flow;
+  Scorers scorers;
   Volume volume;
   Silence silence;
-  Rhythm rhythm;
-  Surge surge;
-  Chain chain;
+  const std::uint64_t memory_bytes;
   std::uint64_t commit_number = 0, events = 0, late_events = 0;  // the commit that is being judged, or was last
+  std::uint64_t scorers_evictions = 0, scorers_unscored = 0, scorers_slots = 0;  // up to the last event judged
 
   // Scratch, empty between commits.
-  struct Pending {
-    const Event* event;
-    const Record* record;
-    EventKeys keys;
-    ScoringSample::Part part;
-  };
-  std::vector<Pending> block;
+  std::vector<ScorerFinding> found;
+  std::size_t next_found = 0;
+  std::uint64_t events_before = 0, late_before = 0;
   std::vector<Volume::Finding> volume_findings;
   std::vector<Silence::Finding> silence_findings;
-  Rhythm::Findings rhythm_findings;
-  std::vector<Surge::Finding> surge_findings;
-  std::vector<Chain::Finding> chain_findings;
 
   Counter& events_total;
   Counter& late_total;
@@ -145,24 +139,10 @@ struct Engine::State {
   CalibrationMetrics calibration;
 };
 
-namespace {
-
-void name_partitions(const nlohmann::json& list, bool idle, Watermark& watermark) {
-  if (!list.is_array()) return;
-  for (const auto& item : list) {
-    if (!item.is_object()) continue;
-    const auto bytes = from_hex(item.value("topic_id", std::string(32, '0')));
-    TopicId topic_id{};
-    if (!bytes || bytes->size() != topic_id.size()) continue;
-    std::copy(bytes->begin(), bytes->end(), topic_id.begin());
-    watermark.name(item.value("cluster", std::string()), topic_id, item.value("topic", std::string()),
-                   item.value("partition", 0u), idle);
-  }
-}
-
-}  // namespace
-
-void Engine::State::begin(const Commit& commit) {
+void Engine::State::begin(const Commit& commit, std::vector<OwnRecord>& alerts) {
+  alerting.begin(alerts, commit.time_ns);
+  events_before = events;
+  late_before = late_events;
   const std::uint64_t next = commit_number + 1;
   if (commit_number != 0 && commit.number > next) {
     const std::int64_t time_ns = watermark.now() == Watermark::none ? commit.time_ns : watermark.now();
@@ -171,71 +151,49 @@ void Engine::State::begin(const Commit& commit) {
   commit_number = commit.number;
 }
 
-// Control records are ours, but an old or foreign one must not stop a replay: what does not fit is passed over.
+void Engine::State::end() {
+  events_total.add(events - events_before);
+  late_total.add(late_events - late_before);
+}
+
 void Engine::State::control(const Record& record) {
-  if (record.value.starts_with(R"({"type":"table")")) return;  // large, and their effect is in the columns already
-  const auto json = nlohmann::json::parse(record.value, nullptr, false);
-  if (!json.is_object()) return;
-  try {
-    const std::string type = json.value("type", std::string());
-    if (type == "tick") tick(json);
-    if (type == "policy" && json.contains("content") && rules.set_policy(json["content"].dump()))
-      sample.set(rules.sampling(), watermark.now() == Watermark::none ? 0 : watermark.now());
+  read_control(record, [&](const std::string& type, const nlohmann::json& json) {
+    if (type == "tick" && move_by_tick(json, watermark)) close();
+    if (type == "policy" && json.contains("content")) rules.set_policy(json["content"].dump());
     if (type == "verdict" || type == "suppression" || type == "suppression_end") {
       feedback.apply(json, watermark.now());
       tell_suppressed();
     }
-  } catch (const nlohmann::json::exception&) {
-    return;  // a member of another type than ours
+  });
+}
+
+void Engine::State::prefetch(std::span<const Scored> scored) {
+  for (const Scored& each : scored) {
+    rules.prefetch(each.keys, *each.event);
+    if (config.volume) volume.prefetch(each.keys, *each.event);
+    if (config.silence) silence.prefetch(each.keys);
+  }
+  for (const Scored& each : scored) {
+    if (config.volume) volume.prefetch_windows(each.keys, *each.event);
+    if (config.silence) silence.prefetch_source(each.keys);
   }
 }
 
-void Engine::State::tick(const nlohmann::json& json) {
-  if (json.contains("idle")) name_partitions(json["idle"], true, watermark);
-  if (json.contains("active")) name_partitions(json["active"], false, watermark);
-  if (watermark.tick(json.value("event_time_ns", std::int64_t{0}))) close();
+void Engine::State::judge(std::span<const Scored> scored, std::size_t first) {
+  for (const Scored& each : scored) {
+    const std::uint32_t partition = watermark.partition_of(*each.record);
+    const Seen seen = {each.event, each.record, partition, watermark.late(each.event->time_ns())};
+    know(each.evictions, each.unscored, scorers_slots);
+    ++events;
+    late_events += seen.late;
+    rules.observe(each.keys, seen, watermark.now());
+    tell_scored(first++);
+    if (each.record->kind != RecordKind::conflict) judge(each.keys, seen);
+  }
 }
 
-// Memory is what an event costs: each pass over the block asks for what the next one reads, for all its events at once.
-void Engine::State::judge_block() {
-  for (const Pending& pending : block) prefetch_texts(*pending.event);
-  for (Pending& pending : block) {
-    pending.keys = keys_of(*pending.event);
-    rules.prefetch(pending.keys, *pending.event);
-    if (config.flow && Flow::asks(pending.keys)) pending.part = sample.part_of(*pending.event);
-    if (config.flow && pending.part.rate > 0) flow.prefetch(pending.keys, *pending.event);
-    if (config.volume) volume.prefetch(pending.keys, *pending.event);
-    if (config.silence) silence.prefetch(pending.keys);
-    if (config.rhythm) rhythm.prefetch(pending.keys, *pending.event);
-    if (config.burst) surge.prefetch(pending.keys, *pending.event);
-    if (config.sequence) chain.prefetch(pending.keys);
-  }
-  for (const Pending& pending : block) {
-    if (config.flow && pending.part.rate > 0) flow.prefetch_parents(pending.keys, *pending.event);
-    if (config.volume) volume.prefetch_windows(pending.keys, *pending.event);
-    if (config.silence) silence.prefetch_source(pending.keys);
-    if (config.rhythm) rhythm.prefetch_hours(pending.keys, *pending.event);
-    if (config.sequence) chain.prefetch_step(pending.keys, *pending.event);
-  }
-  for (const Pending& pending : block) {
-    const std::uint32_t partition = watermark.partition_of(*pending.record);
-    judge(pending.keys, {pending.event, pending.record, partition, watermark.late(pending.event->time_ns())}, pending.part);
-  }
-  block.clear();
-}
-
-void Engine::State::judge(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part) {
-  ++events;
-  late_events += seen.late;
-  rules.observe(keys, seen, watermark.now());
-  if (seen.record->kind == RecordKind::conflict) return;  // the first version of this offset was judged already
-  if (!seen.late) {
-    const bool new_destination = config.flow && tell_flow(keys, seen, part);
-    if (config.burst) tell_surge(keys, seen, new_destination);
-    if (config.sequence) tell_chain(keys, seen);
-    if (config.volume) volume.observe(keys, seen, volume_findings);
-    if (config.rhythm) tell_rhythm(keys, seen);
-  }
+void Engine::State::judge(const EventKeys& keys, const Seen& seen) {
+  if (config.volume && !seen.late) volume.observe(keys, seen, volume_findings);
   if (config.silence) silence.observe(keys, seen, watermark);
   if (!volume_findings.empty()) tell_volume();
   if (watermark.advance(seen.partition, *seen.record, *seen.event)) close();
@@ -244,7 +202,6 @@ void Engine::State::judge(const EventKeys& keys, const Seen& seen, const Scoring
 // All that waits for the watermark, in a fixed order.
 void Engine::State::close() {
   const std::int64_t now = watermark.now();
-  sample.forget(now);
   rules.close(now);
   if (config.volume && now >= volume.next_close_ns()) {
     volume.close(now, volume_findings);
@@ -268,7 +225,7 @@ void Engine::State::tell_receipt() {
   totals.commit = commit_number;
   totals.events = events;
   totals.late_events = late_events;
-  for (const std::uint64_t count : sample.left_out()) totals.unscored_events += count;
+  totals.unscored_events = scorers_unscored;
   totals.held_back = alerting.suppressed();
   totals.evictions = evictions();
   totals.closed_early = volume.closed_early();
@@ -283,32 +240,11 @@ void Engine::State::add_finding(Alert finding, Key who, Key where) {
   incidents.add(std::move(finding), who, where);
 }
 
-bool Engine::State::tell_flow(const EventKeys& keys, const Seen& seen, const ScoringSample::Part& part) {
-  if (!Flow::asks(keys)) return false;
-  if (part.rate == 0) {
-    sample.leave_out(*seen.event);
-    return false;
+void Engine::State::tell_scored(std::size_t event) {
+  for (; next_found < found.size() && found[next_found].event == event; ++next_found) {
+    ScorerFinding& finding = found[next_found];
+    add_finding(std::move(finding.alert), finding.who, finding.where);
   }
-  const Flow::Verdict verdict = flow.observe(keys, *seen.event, part.share);
-  if (verdict.rule.empty()) return verdict.new_destination;
-  Alert alert = flow_alert(verdict, seen);
-  alert.sample_rate = part.rate;
-  add_finding(std::move(alert), keys.principal, keys.destination);
-  return verdict.new_destination;
-}
-
-void Engine::State::tell_surge(const EventKeys& keys, const Seen& seen, bool new_destination) {
-  surge.observe(keys, *seen.event, new_destination, surge_findings);
-  for (const Surge::Finding& finding : surge_findings)
-    add_finding(burst_alert(finding, seen), finding.kind == Surge::Kind::app ? keys.app : keys.principal, 0);
-  surge_findings.clear();
-}
-
-void Engine::State::tell_chain(const EventKeys& keys, const Seen& seen) {
-  chain.observe(keys, *seen.event, chain_findings);
-  for (const Chain::Finding& finding : chain_findings)
-    add_finding(sequence_alert(finding, seen), keys.principal, 0);
-  chain_findings.clear();
 }
 
 void Engine::State::tell_volume() {
@@ -317,18 +253,8 @@ void Engine::State::tell_volume() {
   volume_findings.clear();
 }
 
-void Engine::State::tell_rhythm(const EventKeys& keys, const Seen& seen) {
-  rhythm.observe(keys, seen, rhythm_findings);
-  if (rhythm_findings.empty()) return;
-  const Key entity = keys.principal != 0 ? keys.principal : keys.app;
-  for (const OddHours::Finding& finding : rhythm_findings.odd_hours) add_finding(odd_hours_alert(finding, seen), entity, 0);
-  for (const Beacon::Finding& finding : rhythm_findings.beacons)
-    add_finding(beacon_alert(finding, seen), entity, keys.destination);
-  rhythm_findings.clear();
-}
-
 void Engine::State::publish() {
-  gauges.set({watermark, alerting, incidents, feedback, rules, sample, slots_used(), evictions(), volume.open_windows()});
+  gauges.set({watermark, alerting, incidents, feedback, rules, scorers.sample(), slots_used(), evictions(), volume.open_windows()});
   std::size_t at = 0;
   each_tail([&](std::string_view, std::string_view, const TailCalibrator& tail) { calibration.set(at++, tail); });
 }
@@ -352,25 +278,57 @@ Result<std::unique_ptr<Engine>> Engine::create(EngineConfig config, Metrics& met
 
 void Engine::process(const Commit& commit, std::vector<OwnRecord>& alerts) {
   State& state = *state_;
-  state.alerting.begin(alerts, commit.time_ns);
-  state.begin(commit);
-  const std::uint64_t events_before = state.events, late_before = state.late_events;
-  for (const Record& record : commit.records) {
-    if (record.kind == RecordKind::control) {
-      state.judge_block();
-      state.control(record);
-    }
-    if (is_own(record.kind)) continue;
-    for (std::uint32_t i = 0; i < record.event_count; ++i) {
-      prefetch_columns(commit.events[record.first_event + i]);
-      state.block.push_back({&commit.events[record.first_event + i], &record, {}, {}});
-      if (state.block.size() == block_events) state.judge_block();
-    }
-  }
-  state.judge_block();
-  state.events_total.add(state.events - events_before);
-  state.late_total.add(state.late_events - late_before);
+  const auto control = [&](const Record& record) {
+    state.scorers.control(record);
+    state.control(record);
+  };
+  state.begin(commit, alerts);
+  walk(commit, control, [&](std::span<Scored> block) {
+    state.scorers.prepare(block);
+    state.prefetch(block);
+    state.found.clear();
+    state.next_found = 0;
+    state.scorers.judge(block, 0, state.found);
+    state.judge(block, 0);
+  });
+  state.know(state.scorers.evictions(), state.scorers.unscored(), state.scorers.slots_used());
+  state.end();
   state.publish();
+}
+
+struct Engine::Scores {
+  std::vector<Scored> events;
+  std::vector<ScorerFinding> found;
+  std::uint64_t slots_used = 0;
+};
+
+std::shared_ptr<Engine::Scores> Engine::score(const Commit& commit) {
+  Scorers& scorers = state_->scorers;
+  auto scores = std::make_shared<Scores>();
+  scores->events.reserve(commit.events.size());
+  walk(commit, [&](const Record& record) { scorers.control(record); }, [&](std::span<Scored> block) {
+    scorers.prepare(block);
+    scorers.judge(block, scores->events.size(), scores->found);
+    scores->events.insert(scores->events.end(), block.begin(), block.end());
+  });
+  scores->slots_used = scorers.slots_used();
+  return scores;
+}
+
+void Engine::process(const Commit& commit, Scores& scores, std::vector<OwnRecord>& alerts) {
+  State& state = *state_;
+  state.begin(commit, alerts);
+  state.found.swap(scores.found);
+  state.next_found = 0;
+  std::size_t first = 0;
+  walk(commit, [&](const Record& record) { state.control(record); }, [&](std::span<Scored> block) {
+    const auto scored = std::span<const Scored>(scores.events).subspan(first, block.size());
+    state.prefetch(scored);
+    state.judge(scored, first);
+    first += block.size();
+  });
+  state.scorers_slots = scores.slots_used;
+  state.end();
 }
 
 std::string Engine::snapshot() const {
@@ -388,13 +346,9 @@ std::string Engine::snapshot() const {
   state_->incidents.save(out);
   state_->feedback.save(out);
   state_->rules.save(out);
-  state_->sample.save(out);
-  state_->flow.save(out);
+  state_->scorers.save(out);
   state_->volume.save(out);
   state_->silence.save(out);
-  state_->rhythm.save(out);
-  state_->surge.save(out);
-  state_->chain.save(out);
   out.put_text(magic);
   return std::move(out.bytes());
 }
@@ -415,10 +369,10 @@ Result<void> Engine::restore(std::string_view snapshot) {
   state_->receipts.load(in);
   state_->incidents.load(in);
   state_->feedback.load(in);
-  good = good && state_->rules.load(in) && state_->sample.load(in) && state_->flow.load(in) && state_->volume.load(in) && state_->silence.load(in) &&
-         state_->rhythm.load(in) && state_->surge.load(in) && state_->chain.load(in);
+  good = good && state_->rules.load(in) && state_->scorers.load(in) && state_->volume.load(in) && state_->silence.load(in);
   if (!good || in.get_text() != magic || !in.ok() || !in.at_end())
     return fail(Code::corruption, "the snapshot of detection is damaged");
+  state_->know(state_->scorers.evictions(), state_->scorers.unscored(), state_->scorers.slots_used());
   return {};
 }
 
@@ -437,7 +391,7 @@ Status Engine::status() const {
   status.commit = state.commit_number;
   status.events = state.events;
   status.late_events = state.late_events;
-  for (const std::uint64_t count : state.sample.left_out()) status.unscored_events += count;
+  status.unscored_events = state.scorers_unscored;
   status.alerts = state.alerting.emitted();
   status.suppressed = state.alerting.suppressed();
   status.exceptions_used = state.alerting.exceptions_used();
@@ -448,7 +402,7 @@ Status Engine::status() const {
   status.pending_attestations = state.rules.joins().pending();
   status.attestation_joins = state.rules.joins().told();
   status.evictions = state.evictions();
-  status.memory_bytes = state.memory_bytes();
+  status.memory_bytes = state.memory_bytes;
   status.slots_used = state.slots_used();
   status.partitions = state.watermark.partitions();
   status.partitions_idle = state.watermark.idle();

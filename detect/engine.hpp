@@ -104,6 +104,14 @@ class Engine {
   /// Judges a commit and appends what it found to `alerts`, in a fixed order. Commits must come in order.
   void process(const Commit& commit, std::vector<OwnRecord>& alerts);
 
+  /// process() in two halves that two threads may run at once, each commit here first and in order: twice as many events a
+  /// second where a core is free. score() is the detectors that judge an event as it comes, which know of no rule, verdict
+  /// or budget; the other half is the rest. The same alerts; gauges and calibration() stay behind, a snapshot must not be taken.
+  struct Scores;
+  std::shared_ptr<Scores> score(const Commit& commit);
+  /// What score() made of this commit, which is used up.
+  void process(const Commit& commit, Scores& scores, std::vector<OwnRecord>& alerts);
+
   /// The complete state after the last process(); deterministic bytes, cost proportional to used slots.
   std::string snapshot() const;
   /// Into a fresh engine with the same configuration. Errors: corruption, conflict (another version or memory size:

@@ -92,7 +92,7 @@ Result<bool> BlockStore::pass(Pass& pass, const Take& take) const {
     if (end <= pass.from) continue;
     const Range range{std::max(pass.from, header.first_seq), std::min(pass.to, end)};
     TRY_ASSIGN(const bool more, take(header, range, [&] { return decode(pass, header); }));
-    if (!more) return false;
+    if (!more || end >= pass.to) return false;  // the next block is not read in vain
     pass.from = end;
   }
   TRY(it.status());

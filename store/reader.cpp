@@ -282,7 +282,8 @@ class CommitBuilder {
   }
 
   Result<void> finish() {
-    std::sort(places_.begin(), places_.end(), [](const Place& a, const Place& b) { return a.ordinal < b.ordinal; });
+    const auto before = [](const Place& a, const Place& b) { return a.ordinal < b.ordinal; };
+    if (!std::is_sorted(places_.begin(), places_.end(), before)) std::sort(places_.begin(), places_.end(), before);
     std::size_t events = 0;
     for (const Place& place : places_) events += place.block->records[place.index].event_count;
     commit_.records.reserve(places_.size());

@@ -1,4 +1,9 @@
 // The engine as a whole: determinism, snapshots, memory, the schema of what it writes.
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include "core/bounded_queue.hpp"
 #include "detect/correction.hpp"
 #include "tests/detect/alert_schema.hpp"
 #include "tests/detect/support.hpp"
@@ -84,6 +89,29 @@ TEST(Engine, a_replay_from_a_snapshot_in_the_middle_gives_the_same_alerts_byte_f
     eventful().feed(*second.engine, at, eventful().size(), [] { return 700; }, alerts);
     EXPECT_EQ(bodies(alerts), expected);
   }
+}
+
+TEST(Engine, its_two_halves_on_two_threads_give_the_same_records_byte_for_byte) {
+  std::vector<Commit> commits;
+  for (std::size_t from = 0; from < eventful().size(); from += 300)
+    commits.push_back(eventful().commit(from, std::min(from + 300, eventful().size()), commits.size() + 1));
+  Machine whole, halves;
+  std::vector<OwnRecord> expected, found;
+  for (const Commit& commit : commits) whole.engine->process(commit, expected);
+  BoundedQueue<std::shared_ptr<Engine::Scores>> ahead(4);
+  std::thread scoring([&] {
+    for (const Commit& commit : commits) ahead.push(halves.engine->score(commit));
+  });
+  for (const Commit& commit : commits) {
+    std::optional<std::shared_ptr<Engine::Scores>> scores;
+    while (!scores) scores = ahead.pop_for(std::chrono::milliseconds(100));
+    halves.engine->process(commit, **scores, found);
+  }
+  scoring.join();
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_EQ(found[i].body, expected[i].body);
+  EXPECT_FALSE(receipts(found).empty());
+  EXPECT_EQ(halves.engine->snapshot(), whole.engine->snapshot());
 }
 
 TEST(Engine, a_damaged_or_foreign_snapshot_is_refused) {
