@@ -78,8 +78,10 @@ Result<BlockPtr> BlockStore::find(std::uint16_t log, std::uint64_t seq, bool bod
 /// False when `take` has stopped it or the range is through; pass.from moves along.
 Result<bool> BlockStore::pass(Pass& pass, const Take& take) const {
   Iterator& it = *pass.cols;
-  it.seek_for_prev(cols_key(pass.log, pass.from, 0));
-  if (!it.valid() || !is_cols_key_of(it.key(), pass.log)) it.seek(cols_key(pass.log, pass.from, 0));
+  const Key first = cols_key(pass.log, pass.from, 0);
+  it.seek(first);  // a commit begins with a block, and looking back reads one of each young file
+  if (!it.valid() || it.key() != std::string_view(first)) it.seek_for_prev(first);
+  if (!it.valid() || !is_cols_key_of(it.key(), pass.log)) it.seek(first);
   if (it.valid() && is_cols_key_of(it.key(), pass.log) && version_of(it.key()) != 0)
     it.seek(cols_key(pass.log, first_seq_of(it.key()), 0));
   for (; it.valid() && is_cols_key_of(it.key(), pass.log); it.next()) {

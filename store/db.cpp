@@ -125,6 +125,13 @@ rocksdb::ColumnFamilyOptions cf_options(Cf cf, const std::shared_ptr<rocksdb::Ca
   table.block_cache = cache;
   table.block_size = blocks ? 64u << 10 : 16u << 10;
   table.format_version = 5;
+  if (cf == Cf::raw || cf == Cf::cols) {
+    // A seek reads the value that is sought, not one of each young file: each value is a block of its own, and the index
+    // has its first key.
+    table.block_size = 4u << 10;
+    table.index_type = rocksdb::BlockBasedTableOptions::kBinarySearchWithFirstKey;
+    table.index_shortening = rocksdb::BlockBasedTableOptions::IndexShorteningMode::kNoShortening;
+  }
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
   return options;
 }
