@@ -96,7 +96,8 @@ namespace tidewaiter {
   X(format, "format", number, nullptr)                                                 \
   X(mapping_version, "mapping_version", number, nullptr)                               \
   X(flags, "flags", number, nullptr)                                                   \
-  X(severity, "severity", enumeration, &enums::severity)
+  X(severity, "severity", enumeration, &enums::severity)                               \
+  X(duration_ns, "duration_ns", number, nullptr)
 
 enum class Str : std::uint8_t {
 #define X(id, name, limit) id,

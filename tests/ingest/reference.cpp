@@ -51,7 +51,7 @@ class Reference {
     defaults();
     times();
     out_["format"] = "1";
-    out_["mapping_version"] = "5";
+    out_["mapping_version"] = "6";
     if (flags_ != 0) out_["flags"] = std::to_string(flags_);
     return out_;
   }
