@@ -223,7 +223,7 @@ void add_generate_command(CLI::App& cli, int& code) {
   auto* sub = cli.add_subcommand("generate", "Play a company with injected incidents: NDJSON to stdout, or into Kafka");
   sub->add_option("--company", options.company,
                   "demo: some 125 agents, 300,000 messages in 28 days. full: 2,000 agents, 20,000,000 in 56 days, twelve "
-                  "scenarios of data that leaves. other: 700 agents of another week and spread, 8,000,000 in 42 days")
+                  "scenarios of data that leaves, and apps that fail or are slow. other: 700 agents of another week and spread, 8,000,000 in 42 days")
       ->capture_default_str()->check(CLI::IsMember({"demo", "full", "other"}));
   sub->add_option("--events", options.events, "How many messages, in place of the company's")
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40));

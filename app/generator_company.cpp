@@ -19,10 +19,12 @@ constexpr std::int64_t level_of_measured = 5 << 16;  // fewer and larger transfe
 
 constexpr Shape full_shape = {.tenants = 3, .roles = 60, .apps = 150, .agents = 2000, .destinations = 5000,
                               .drift_step_q16 = 1318,  // 0 to 10 % a week, 5 % on average
-                              .takes_up_days = 140, .backup_big_day = 6, .rhythm = Rhythm::office, .heavy_tails = false};
+                              .takes_up_days = 140, .backup_big_day = 6, .rhythm = Rhythm::office, .heavy_tails = false,
+                              .durations = true};
 constexpr Shape other_shape = {.tenants = 2, .roles = 22, .apps = 90, .agents = 700, .destinations = 12'000,
                                .drift_step_q16 = 2079,  // 8 % a week on average
-                               .takes_up_days = 70, .backup_big_day = 3, .rhythm = Rhythm::shifts, .heavy_tails = true};
+                               .takes_up_days = 70, .backup_big_day = 3, .rhythm = Rhythm::shifts, .heavy_tails = true,
+                               .durations = false};
 
 std::uint64_t weekly_activity(Rhythm rhythm) {
   std::uint64_t sum = 0;
@@ -57,6 +59,7 @@ World::World(const Shape& shape, std::uint64_t seed_, std::uint64_t events, std:
   release_weeks = std::max(days / 7, 1u);
   rhythm = shape.rhythm;
   heavy_tails = shape.heavy_tails;
+  durations = shape.durations;
   make_many_destinations(random, shape.destinations);
   make_many_roles(random, shape.roles);
   new_service = add_destination(Place::saas, "api." + make_word(random) + "-assist.saas.example");

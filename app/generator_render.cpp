@@ -94,11 +94,25 @@ void Renderer::endpoint(const Destination& destination, bool address) {
   else text_.lit(R"(","direction":"egress")");
 }
 
-void Renderer::outcome(Random& random) {
-  const std::uint64_t dice = random.below(1000);
+void Renderer::outcome(const Plan& plan, Random& random, const App& app) {
+  std::uint64_t dice = random.below(1000);
+  if (app.failing.contains(plan.time_ns) && mix(plan.seed, 0x6661696c) % 1000 < 180) dice = 980;
   if (dice < 975) text_.lit(R"(,"outcome":"success")");
   else if (dice < 993) text_.lit(R"(,"outcome":"failure","outcome_code":"503")");
   else text_.lit(R"(,"outcome":"denied","outcome_code":"403")");
+}
+
+// Log-normal around a level of act, app and host that wavers from hour to hour, with a tail of calls that hang.
+void Renderer::duration(const Plan& plan, const App& app, std::uint8_t act, std::uint64_t host) {
+  if (!world_.durations) return;
+  constexpr std::int64_t level_q16[act_count] = {1'848'000, 1'723'000, 1'743'000, 1'782'000, 1'782'000, 2'032'000, 1'769'000};
+  const auto hour = static_cast<std::uint64_t>((plan.time_ns - config_.start_ns) / hour_ns);
+  const auto drawn = [](std::uint64_t of, std::uint64_t at) { return normal_q16(mix(of, at, 1), mix(of, at, 2)); };
+  std::int64_t q16 = level_q16[act] + drawn(app.hash, 0x6c76) * 3 / 4 + drawn(mix(app.hash, host), 0x6564) / 2 +
+                     drawn(app.hash, mix(hour, 0x686f)) / 5 + drawn(host, mix(hour, 0x686f)) / 5 + drawn(plan.seed, 0x6475) * 7 / 8;
+  q16 += std::countr_zero(mix(plan.seed, 0x7461) | 1ull << 9) * 32768;
+  if (app.slow.contains(plan.time_ns)) q16 += 2 << 16;
+  text_.lit(R"(,"duration_ns":)").number(exp2_q16(q16));
 }
 
 void Renderer::trace(Random& random, std::uint64_t link) {
@@ -199,7 +213,8 @@ void Renderer::agent_call(const Plan& plan, Random& random) {
   const auto& classes = outside(*to) ? role.outer_classes : role.inner_classes;
   text_.lit(R"(,"data_classes":[")").put(plan.data_class.empty() ? random.pick(classes) : plan.data_class).lit(R"("])");
   if (plan.approval != Approval::none) text_.lit(R"(,"approval":{"id":"apr-)").hex(mix(plan.link, 7), 10).lit(R"("})");
-  outcome(random);
+  outcome(plan, random, app);
+  duration(plan, app, act, hash_text(to->host));
   if (random.chance(300'000)) trace(random, 0);
   if (plan.link != 0) text_.lit(R"(,"correlation":"chg-)").hex(plan.link, 12).lit("\"");
   text_.lit("}}");
@@ -235,7 +250,7 @@ void Renderer::flow(const Plan& plan, Random& random) {
   const std::uint64_t out = usual_bytes(plan, random, world_.roles[app.role].level_q16, mix(app.hash, hash_text(to.host)));
   text_.lit(R"(,"bytes_out":)").number(out).lit(R"(,"bytes_in":)").number(500 + random.below(out / 2 + 4000));
   text_.lit(R"(,"volume_basis":"ip","observer":")").put(app.sensor).lit("\"");
-  outcome(random);
+  outcome(plan, random, app);
   text_.lit("}}");
 }
 
@@ -271,7 +286,7 @@ void Renderer::pipeline(const Plan& plan, Random& random) {
   text_.lit(R"(","status":"verified"})");
   if (plan.step == Step::deploy && plan.approval != Approval::none)
     text_.lit(R"(,"approval":{"id":"apr-)").hex(mix(plan.link, 7), 10).lit(R"("})");
-  outcome(random);
+  outcome(plan, random, app);
   trace(random, plan.link);
   text_.lit(R"(,"correlation":"chg-)").hex(plan.link, 12).lit(R"("}})");
 }

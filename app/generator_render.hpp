@@ -30,7 +30,9 @@ class Renderer {
   void endpoint(const Destination& destination, bool address);
   const Destination& browse(Random& random);
   std::int64_t release(const Role& role, const Plan& plan) const;  // what it adds to the level
-  void outcome(Random& random);
+  void outcome(const Plan& plan, Random& random, const App& app);
+  /// Of its own dice: where it is left out everything else is the same.
+  void duration(const Plan& plan, const App& app, std::uint8_t act, std::uint64_t host);
   void trace(Random& random, std::uint64_t link);
   std::uint32_t choose_destination(const Plan& plan, Random& random, const Agent& agent, bool any) const;
   std::uint64_t usual_bytes(const Plan& plan, Random& random, std::int64_t level, std::uint64_t key) const;

@@ -1,5 +1,5 @@
-// The twelve exfiltration scenarios, two of them in two strengths, four incidents of each: by size and time only, whatever
-// judges them. Sizes are multiples of what the agent really does; ramps begin in the learning half.
+// The twelve exfiltration scenarios, two of them in two strengths, and apps that fail or are slow, four incidents of each: by
+// size and time only, whatever judges them. Sizes are multiples of what the agent really does; ramps begin in the learning half.
 #include <algorithm>
 #include <functional>
 #include <set>
@@ -38,6 +38,8 @@ class Scenarios : Injector {
     for (std::size_t i = 0; i < world_.busy.size(); ++i)
       if (i < 2 * incidents_each) rate_burst(world_.busy[i], i % 2 == 0 ? 10 : 3);
       else bulk_known(world_.busy[i], "bulk_known_destination");
+    if (world_.durations)
+      for (int i = 0; i < 2 * incidents_each; ++i) app_spell(i);
     look_alikes();
     role_releases();
     count_entity_days(entities);
@@ -130,6 +132,8 @@ class Scenarios : Injector {
   void beacon();
   void peer_imitation();
   void poisoned_ramp(int number);
+  std::vector<std::uint64_t> weights_of_apps() const;
+  void app_spell(int number);
   void role_releases();
   void count_entity_days(std::uint64_t entities);
 
@@ -323,6 +327,41 @@ void Scenarios::peer_imitation() {
   }
 }
 
+/// What an app's agents of people's hours weigh together; 0 = something else happens there.
+std::vector<std::uint64_t> Scenarios::weights_of_apps() const {
+  std::vector<std::uint64_t> weights(world_.apps.size());
+  for (const Agent& agent : world_.agents)
+    if (agent.rhythm == world_.rhythm) weights[agent.app] += agent.weight;
+  for (const std::uint32_t at : world_.busy) weights[world_.agents[at].app] = 0;
+  for (const std::uint32_t at : taken_apps_) weights[at] = 0;
+  return weights;
+}
+
+// Two hours in which an app of more than the usual traffic fails, or is slow. With dice of its own, so that all else is as without it.
+void Scenarios::app_spell(int number) {
+  constexpr std::uint64_t salt = 0x6865616c;
+  Random dice(mix(config_.seed, salt, static_cast<std::uint64_t>(number)));
+  const std::vector<std::uint64_t> weights = weights_of_apps();
+  std::uint64_t sum = 0, free = 0;
+  for (const std::uint64_t weight : weights) sum += weight, free += weight > 0;
+  auto at = static_cast<std::uint32_t>(dice.below(weights.size()));
+  for (std::size_t i = 0; i < weights.size() && weights[at] * free <= sum; ++i) at = (at + 1) % static_cast<std::uint32_t>(weights.size());
+  taken_apps_.insert(at);
+  App& app = world_.apps[at];
+  const std::int64_t first = learning_day_ + 1, count = std::max<std::int64_t>(config_.days - 3 - first, 1);
+  std::int64_t day = first + number * 3 % count;
+  while (!world_.workday(day)) ++day;
+  const std::int64_t hour = static_cast<std::int64_t>(dice.between(9, 14)) - world_.tenant_hours[app.tenant];
+  const std::int64_t from = config_.start_ns + day * day_ns + hour * hour_ns + static_cast<std::int64_t>(dice.below(60)) * minute_ns;
+  const bool fails = number % 2 == 0;
+  (fails ? app.failing : app.slow) = {from, from + 2 * hour_ns};
+  Incident& incident = open(fails ? "app_errors" : "app_slow", "", app);
+  incident.start_ns = from;
+  incident.end_ns = from + 2 * hour_ns;
+  incident.sentence = fails ? "A fifth of what " + app.name + " does fails, for two hours"
+                            : "Calls of " + app.name + " take four times as long as usual, for two hours";
+}
+
 void Scenarios::role_releases() {
   for (const Role& role : world_.roles) {
     Incident release;
@@ -338,7 +377,7 @@ void Scenarios::role_releases() {
 void Scenarios::count_entity_days(std::uint64_t entities) {
   std::set<std::pair<std::uint32_t, std::int64_t>> days;
   for (const Plan& plan : out_.plans) days.emplace(plan.actor, (plan.time_ns - config_.start_ns) / day_ns);
-  out_.incident_entity_days = days.size();
+  out_.incident_entity_days = days.size() + (world_.durations ? 2 * incidents_each : 0);
   out_.entity_days = entities * config_.days;
 }
 

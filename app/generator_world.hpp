@@ -39,6 +39,12 @@ struct Role {
   std::uint32_t release_day = UINT32_MAX;                      // its agents send two or three times as much for two days
 };
 
+/// Some time, the end left out; none by default.
+struct Spell {
+  std::int64_t from_ns = INT64_MAX, to_ns = INT64_MAX;
+  bool contains(std::int64_t time_ns) const { return time_ns >= from_ns && time_ns < to_ns; }
+};
+
 struct App {
   std::string name, source, owner, image, repository, sensor, node, node_ip, service, pipeline;
   std::uint32_t tenant = 0, role = 0;
@@ -49,6 +55,7 @@ struct App {
   bool backup = false;         // sends the nightly backups
   std::int64_t silent_from_ns = INT64_MAX;
   std::uint32_t release_day = 0;  // a week of many builds
+  Spell failing, slow;            // a fifth of its operations fail; its agents' calls take four times as long
   std::uint64_t hash = 0;
 };
 
@@ -79,6 +86,7 @@ struct Shape {
   std::uint32_t backup_big_day;
   Rhythm rhythm;
   bool heavy_tails;
+  bool durations;               // World::durations
 };
 
 struct World {
@@ -107,6 +115,7 @@ struct World {
   std::uint32_t high_tier_apps = 0;     // so many of the first apps are of the high tier if their role's data is sensitive
   Rhythm rhythm = Rhythm::office;       // of people at work
   bool heavy_tails = false;             // sizes with a Pareto tail of exponent 1.5
+  bool durations = false;               // calls say how long they took, and there are apps that fail or are slow
   std::vector<std::uint32_t> browsed;   // public hosts that open roles look at, by popularity; empty = each one is new
   std::vector<std::uint64_t> browsed_ranks;
   std::vector<std::uint32_t> busy;      // agents with more than three messages a minute at working hours

@@ -3,6 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -21,6 +25,8 @@ const std::set<std::string> scenarios = {"forbidden_flow",   "bulk_new_destinati
                                          "new_data_class",   "smurfing",             "rate_burst_10",
                                          "rate_burst_3",     "rare_chain",           "beacon",
                                          "peer_imitation",   "poisoned_ramp"};
+
+const std::set<std::string> spells = {"app_errors", "app_slow"};  // of apps, without messages of their own; full alone
 
 GeneratorConfig config_of(Company company, std::uint64_t events, std::uint64_t seed = 1) {
   GeneratorConfig config = GeneratorConfig::of(company);
@@ -67,6 +73,12 @@ TEST_P(Companies, every_scenario_is_in_the_stream_four_times_as_the_truth_says) 
     ++count[truth[i].kind];
     EXPECT_EQ(events[i], truth[i].events) << truth[i].id;
     EXPECT_TRUE(truth[i].expect.empty());
+    if (spells.contains(truth[i].kind)) {
+      EXPECT_EQ(truth[i].end_ns - truth[i].start_ns, 120 * minute);
+      EXPECT_TRUE(principals.insert("app:" + truth[i].app).second) << "two spells of one app";
+      EXPECT_GT(truth[i].start_ns, generator.learning_end_ns());
+      continue;
+    }
     EXPECT_TRUE(principals.insert(truth[i].principals.at(0)).second) << "two incidents of one agent";
     const bool ramp = truth[i].kind.starts_with("low_and_slow") || truth[i].kind == "poisoned_ramp";
     EXPECT_EQ(truth[i].counts_from_ns != 0, truth[i].kind == "poisoned_ramp");
@@ -76,7 +88,53 @@ TEST_P(Companies, every_scenario_is_in_the_stream_four_times_as_the_truth_says) 
     }
   }
   for (const std::string& scenario : scenarios) EXPECT_EQ(count[scenario], 4) << scenario;
-  EXPECT_EQ(count.size(), scenarios.size());
+  const bool full = config_.company == Company::full;
+  for (const std::string& spell : spells) EXPECT_EQ(count[spell], full ? 4 : 0) << spell;
+  EXPECT_EQ(count.size(), scenarios.size() + spells.size()) << "those of no incident are counted as 0";
+}
+
+TEST_P(Companies, an_app_fails_or_is_slow_in_its_spell_and_at_no_other_time) {
+  struct Sums {
+    const Incident* incident;
+    std::array<double, 2> messages{}, failed{}, calls{}, logs{};  // outside of the spell, within it
+  };
+  Generator generator(config_);
+  std::map<std::string, Sums, std::less<>> apps;
+  for (const Incident& incident : generator.truth())
+    if (spells.contains(incident.kind)) apps[incident.app].incident = &incident;
+  ASSERT_EQ(apps.size(), config_.company == Company::full ? 8u : 0u);
+  Message message;
+  std::uint64_t with_duration = 0;
+  while (generator.next(message)) {
+    constexpr std::string_view key = "\"duration_ns\":";
+    const std::size_t at = message.value->find(key);
+    with_duration += at != std::string_view::npos;
+    const auto found = apps.find(message.key);
+    if (found == apps.end()) continue;
+    Sums& sums = found->second;
+    const std::size_t now = message.time_ns >= sums.incident->start_ns && message.time_ns < sums.incident->end_ns;
+    sums.messages[now] += 1;
+    sums.failed[now] += member(*message.value, "outcome") != "success";
+    if (at == std::string_view::npos) continue;
+    sums.calls[now] += 1;
+    sums.logs[now] += std::log(std::strtod(message.value->data() + at + key.size(), nullptr));
+  }
+  std::map<std::string, std::array<double, 2>> shares, times;
+  for (const auto& [name, sums] : apps)
+    for (const std::size_t now : {0u, 1u}) {
+      shares[sums.incident->kind][now] += sums.failed[now] / sums.messages[now] / 4;
+      times[sums.incident->kind][now] += sums.logs[now] / sums.calls[now] / 4;
+    }
+  if (config_.company != Company::full) {
+    EXPECT_EQ(with_duration, 0u);
+    return;
+  }
+  EXPECT_GT(with_duration * 2, config_.events);
+  EXPECT_NEAR(shares["app_errors"][0], 0.025, 0.005);
+  EXPECT_NEAR(shares["app_errors"][1], 0.2, 0.12);
+  EXPECT_NEAR(shares["app_slow"][1], 0.025, 0.03);
+  EXPECT_NEAR(times["app_slow"][1] - times["app_slow"][0], std::log(4), 0.4);
+  EXPECT_NEAR(times["app_errors"][1] - times["app_errors"][0], 0, 0.4);
 }
 
 TEST_P(Companies, incidents_are_on_at_most_one_in_a_thousand_entity_days) {
