@@ -133,6 +133,7 @@ class Scenarios : Injector {
   void peer_imitation();
   void poisoned_ramp(int number);
   std::vector<std::uint64_t> weights_of_apps() const;
+  std::int64_t emptiest_day(int from) const;
   void app_spell(int number);
   void role_releases();
   void count_entity_days(std::uint64_t entities);
@@ -337,6 +338,20 @@ std::vector<std::uint64_t> Scenarios::weights_of_apps() const {
   return weights;
 }
 
+/// The workday of the judged half on which the fewest incidents begin; of several the first from the day `from` * 3 of it on, in turn.
+std::int64_t Scenarios::emptiest_day(int from) const {
+  const std::int64_t first = learning_day_ + 1, count = std::max<std::int64_t>(config_.days - 3 - first, 1);
+  std::int64_t best = first, fewest = INT64_MAX;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t day = first + (from * 3 + i) % count;
+    const auto incidents = std::ranges::count_if(out_.truth, [&](const Incident& of) { return (of.start_ns - config_.start_ns) / day_ns == day; });
+    if (!world_.workday(day) || incidents >= fewest) continue;
+    best = day;
+    fewest = incidents;
+  }
+  return best;
+}
+
 // Two hours in which an app of more than the usual traffic fails, or is slow. With dice of its own, so that all else is as without it.
 void Scenarios::app_spell(int number) {
   constexpr std::uint64_t salt = 0x6865616c;
@@ -348,10 +363,7 @@ void Scenarios::app_spell(int number) {
   for (std::size_t i = 0; i < weights.size() && weights[at] * free <= sum; ++i) at = (at + 1) % static_cast<std::uint32_t>(weights.size());
   taken_apps_.insert(at);
   App& app = world_.apps[at];
-  const std::int64_t first = learning_day_ + 1, count = std::max<std::int64_t>(config_.days - 3 - first, 1);
-  std::int64_t day = first + number * 3 % count;
-  while (!world_.workday(day)) ++day;
-  const std::int64_t hour = static_cast<std::int64_t>(dice.between(9, 14)) - world_.tenant_hours[app.tenant];
+  const std::int64_t day = emptiest_day(number), hour = static_cast<std::int64_t>(dice.between(9, 14)) - world_.tenant_hours[app.tenant];
   const std::int64_t from = config_.start_ns + day * day_ns + hour * hour_ns + static_cast<std::int64_t>(dice.below(60)) * minute_ns;
   const bool fails = number % 2 == 0;
   (fails ? app.failing : app.slow) = {from, from + 2 * hour_ns};
