@@ -140,6 +140,7 @@ detect::EngineConfig engine_config(const Config& config) {
   engine.burst = d.burst;
   engine.sequence = d.sequence;
   engine.rhythm = d.rhythm;
+  engine.health = d.health;
   return engine;
 }
 

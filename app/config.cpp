@@ -135,6 +135,7 @@ void read_detect(const Section& section, DetectConfig& detect) {
   section.read("burst", detect.burst);
   section.read("sequence", detect.sequence);
   section.read("rhythm", detect.rhythm);
+  section.read("health", detect.health);
 }
 
 void read_attestation(const Section& section, AttestationConfig& attestation) {

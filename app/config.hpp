@@ -80,7 +80,7 @@ struct DetectConfig {
   std::int64_t idle_after_ms = 5'000;          // a partition without messages holds event time back so long
   double false_alerts_per_day = 0.25;
   double volume_min_bytes = 1'000'000;
-  bool flow = true, volume = true, silence = true, burst = true, sequence = true, rhythm = true;
+  bool flow = true, volume = true, silence = true, burst = true, sequence = true, rhythm = true, health = true;
 };
 
 /// Whose signatures of attestations count.

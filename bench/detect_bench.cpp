@@ -81,6 +81,7 @@ Log make_log(std::int64_t span_ns) {
     event.set(Num::direction, word(enums::direction, inside ? "internal" : "egress"));
     event.set(Num::data_classes, 1u << word(enums::data_class, inside ? "financial" : "internal"));
     event.set(Num::bytes_out, 1000 + random() % 50'000);
+    event.set(Num::outcome, word(enums::outcome, i % 40 == 17 ? "failure" : "success"));
     Record record;
     record.origin = origin;
     record.partition = static_cast<std::uint32_t>(who % 6);
@@ -121,7 +122,7 @@ void judge(benchmark::State& state, std::int64_t span_ns, EngineConfig config) {
 EngineConfig only(bool EngineConfig::*on) {
   EngineConfig config;
   for (bool EngineConfig::*detector : {&EngineConfig::flow, &EngineConfig::volume, &EngineConfig::silence, &EngineConfig::rhythm,
-                                       &EngineConfig::burst, &EngineConfig::sequence})
+                                       &EngineConfig::burst, &EngineConfig::sequence, &EngineConfig::health})
     config.*detector = detector == on;
   return config;
 }
@@ -138,6 +139,7 @@ BENCHMARK_CAPTURE(judge, dense_policy_silence, hour_ns, only(&EngineConfig::sile
 BENCHMARK_CAPTURE(judge, dense_policy_rhythm, hour_ns, only(&EngineConfig::rhythm))->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(judge, dense_policy_burst, hour_ns, only(&EngineConfig::burst))->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(judge, dense_policy_sequence, hour_ns, only(&EngineConfig::sequence))->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(judge, dense_policy_health, hour_ns, only(&EngineConfig::health))->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(judge, sparse_policy_only, weeks_ns, only(nullptr))->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(judge, sparse_policy_flow, weeks_ns, only(&EngineConfig::flow))->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(judge, sparse_policy_volume, weeks_ns, only(&EngineConfig::volume))->Unit(benchmark::kMillisecond);

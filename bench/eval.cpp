@@ -52,8 +52,8 @@ data set. Each row of edges is scored before it is learnt. Docs: docs/detectors.
                          count, never-seen
       --budget N         alerts a day that the service may make (10)
       --false-alerts F   what of them ordinary days may bring, detect.false_alerts_per_day (two fifths of the budget)
-      --without NAME     an ablation: the service without one of its detectors (flow, volume, silence, burst, sequence, rhythm)
-                         or without a part of them; repeatable. Parts: winsorising (what is hot is learnt as it comes),
+      --without NAME     an ablation: the service without one of its detectors (flow, volume, silence, burst, sequence, rhythm,
+                         health) or without a part of them; repeatable. Parts: winsorising (what is hot is learnt as it comes),
                          hierarchy (of how often something new comes), affinity (what peers use), scales (one time scale
                          is left), calibration (scores at their word, p = exp(-nats)), correction (of p-values by their
                          past), combination (an incident is as rare as its rarest finding)

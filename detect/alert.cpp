@@ -125,7 +125,7 @@ std::string significant(double value) {
 
 std::string_view detector_name(Detector detector) {
   static constexpr std::array<std::string_view, detector_count> names = {"policy", "flow",     "volume", "silence",
-                                                                            "burst",  "sequence", "rhythm"};
+                                                                            "burst",  "sequence", "rhythm", "health"};
   return names[static_cast<std::size_t>(detector)];
 }
 

@@ -47,8 +47,8 @@ struct Seen {
   }
 };
 
-enum class Detector : std::uint8_t { policy, flow, volume, silence, burst, sequence, rhythm };
-inline constexpr std::size_t detector_count = 7;
+enum class Detector : std::uint8_t { policy, flow, volume, silence, burst, sequence, rhythm, health };
+inline constexpr std::size_t detector_count = 8;
 std::string_view detector_name(Detector detector);
 
 /// Key-value pairs of the explanation; values are JSON already.

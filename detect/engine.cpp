@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::uint64_t memory_min = 16ull << 20;
 constexpr std::string_view magic = "tidewaiter-detect";
-constexpr std::uint32_t snapshot_version = 21;
+constexpr std::uint32_t snapshot_version = 22;
 constexpr std::size_t block_events = 16;  // hashed and prefetched before they are judged: few enough for the first-level cache
 
 /// visit_control(record), visit_block(events): the records of a commit in order, events some at a time.

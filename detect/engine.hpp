@@ -47,6 +47,7 @@ struct EngineConfig {
   bool burst = true;
   bool sequence = true;
   bool rhythm = true;
+  bool health = true;
   Ablation parts;
   std::map<std::uint16_t, std::string> log_names;  // for evidence; a log without a name is given by its number
 };
@@ -59,7 +60,7 @@ struct DetectorSwitch {
 inline constexpr DetectorSwitch detector_switches[] = {
     {"flow", &EngineConfig::flow},         {"volume", &EngineConfig::volume}, {"silence", &EngineConfig::silence},
     {"burst", &EngineConfig::burst},       {"sequence", &EngineConfig::sequence},
-    {"rhythm", &EngineConfig::rhythm},
+    {"rhythm", &EngineConfig::rhythm},     {"health", &EngineConfig::health},
 };
 
 /// What the engine knows of itself. Counts are since the first commit and part of the snapshot.

@@ -5,6 +5,7 @@
 #include "detect/alert.hpp"
 #include "detect/chain.hpp"
 #include "detect/flow.hpp"
+#include "detect/health.hpp"
 #include "detect/names.hpp"
 #include "detect/rhythm.hpp"
 #include "detect/silence.hpp"
@@ -22,6 +23,8 @@ Alert beacon_alert(const Beacon::Finding& finding, const Seen& seen);
 /// `seen`: the event with which the surge became one.
 Alert burst_alert(const Surge::Finding& finding, const Seen& seen);
 Alert sequence_alert(const Chain::Finding& finding, const Seen& seen);
+/// `seen`: the operation with which it became one.
+Alert health_alert(const Health::Finding& finding, const Seen& seen);
 
 /// Whom the alert of a volume finding is about: the principal, or the app.
 Key volume_entity(const Volume::Finding& finding);

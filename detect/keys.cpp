@@ -37,7 +37,9 @@ Key hash_digest(std::string_view digest) {
 EventKeys keys_of(const Event& event) {
   EventKeys keys;
   keys.tenant = hash_name(event.get(Str::tenant));
-  keys.role_everywhere = combine(hash_name(event.get(Str::role)), event.get(Num::principal_type));
+  const Key role_name = hash_name(event.get(Str::role));
+  keys.role_everywhere = combine(role_name, event.get(Num::principal_type));
+  keys.peers = combine(keys.tenant, role_name);
   keys.role = combine(keys.tenant, keys.role_everywhere);
   if (event.has(Str::principal)) keys.principal = combine(keys.tenant, hash_name(event.get(Str::principal)));
   if (event.has(Str::app)) keys.app = combine(keys.tenant ^ 0xa99, hash_name(event.get(Str::app)));

@@ -11,6 +11,7 @@ struct EventKeys {
   Key principal = 0;    // within its tenant; 0 = the event has none
   Key app = 0;          // within its tenant; 0 = none
   Key role = 0;         // peers within the tenant: same role and kind of principal
+  Key peers = 0;        // the same whatever kind of principal
   Key role_everywhere = 0;  // the same in all tenants
   Key destination = 0;  // host, else address; 0 = none
   Key observer = 0;     // 0 = none

@@ -17,11 +17,13 @@ Scorers::Scorers(const EngineConfig& config)
       flow_(config.memory_bytes / flow_memory, config.false_alerts_per_day * flow_budget, Incidents::handed_over, hot_of(config)),
       rhythm_(config.memory_bytes / rhythm_memory, config.false_alerts_per_day * rhythm_budget, Incidents::handed_over),
       surge_(config.memory_bytes / surge_memory, config.false_alerts_per_day * surge_budget, Incidents::handed_over, hot_of(config)),
-      chain_(config.memory_bytes / chain_memory, config.false_alerts_per_day * chain_budget, Incidents::handed_over, hot_of(config)) {
+      chain_(config.memory_bytes / chain_memory, config.false_alerts_per_day * chain_budget, Incidents::handed_over, hot_of(config)),
+      health_(config.memory_bytes / health_memory, config.false_alerts_per_day * health_budget, Incidents::handed_over, hot_of(config)) {
   flow_.ablate(config.parts);
   rhythm_.ablate(config.parts);
   surge_.ablate(config.parts);
   chain_.ablate(config.parts);
+  health_.ablate(config.parts);
 }
 
 void Scorers::control(const Record& record) {
@@ -43,6 +45,7 @@ void Scorers::prepare(std::span<Scored> block) {
     if (config_.rhythm) rhythm_.prefetch(scored.keys, *scored.event);
     if (config_.burst) surge_.prefetch(scored.keys, *scored.event);
     if (config_.sequence) chain_.prefetch(scored.keys);
+    if (config_.health) health_.prefetch(scored.keys, *scored.event);
   }
   for (const Scored& scored : block) {
     if (config_.flow && scored.part.rate > 0) flow_.prefetch_parents(scored.keys, *scored.event);
@@ -72,6 +75,7 @@ void Scorers::judge(const Scored& scored, const Now& now) {
   if (config_.burst) judge_surge(new_destination, now);
   if (config_.sequence) judge_chain(now);
   if (config_.rhythm) judge_rhythm(now);
+  if (config_.health) judge_health(now);
 }
 
 bool Scorers::judge_flow(const ScoringSample::Part& part, const Now& now) {
@@ -111,6 +115,12 @@ void Scorers::judge_rhythm(const Now& now) {
   rhythm_findings_.clear();
 }
 
+void Scorers::judge_health(const Now& now) {
+  health_.observe(now.keys, *now.seen.event, health_findings_);
+  for (const Health::Finding& finding : health_findings_) tell(now, health_alert(finding, now.seen), now.keys.app);
+  health_findings_.clear();
+}
+
 void Scorers::tell(const Now& now, Alert alert, Key who, Key where) {
   now.found.push_back({now.event, who, where, std::move(alert)});
 }
@@ -128,11 +138,12 @@ void Scorers::save(SnapshotWriter& out) const {
   rhythm_.save(out);
   surge_.save(out);
   chain_.save(out);
+  health_.save(out);
 }
 
 bool Scorers::load(SnapshotReader& in) {
   watermark_.load(in);
-  return sample_.load(in) && flow_.load(in) && rhythm_.load(in) && surge_.load(in) && chain_.load(in);
+  return sample_.load(in) && flow_.load(in) && rhythm_.load(in) && surge_.load(in) && chain_.load(in) && health_.load(in);
 }
 
 }  // namespace tidewaiter::detect

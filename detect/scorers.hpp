@@ -1,4 +1,4 @@
-// Scorers: the statistical detectors that judge an event as it comes (flow, burst, sequence, rhythm). What they find waits
+// Scorers: the statistical detectors that judge an event as it comes (flow, burst, sequence, rhythm, health). What they find waits
 // for nothing and depends on no rule, verdict or budget. So they may run commits ahead of the engine that makes alerts
 // of it, on a thread of their own (Engine::score), and keep the time of the log by themselves.
 //
@@ -14,6 +14,7 @@
 #include "detect/chain.hpp"
 #include "detect/engine.hpp"
 #include "detect/flow.hpp"
+#include "detect/health.hpp"
 #include "detect/keys.hpp"
 #include "detect/rhythm.hpp"
 #include "detect/scoring_sample.hpp"
@@ -53,12 +54,14 @@ class Scorers {
 
   const ScoringSample& sample() const { return sample_; }
   std::uint64_t unscored() const;
-  std::uint64_t evictions() const { return flow_.evictions() + rhythm_.evictions() + surge_.evictions() + chain_.evictions(); }
+  std::uint64_t evictions() const {
+    return flow_.evictions() + rhythm_.evictions() + surge_.evictions() + chain_.evictions() + health_.evictions();
+  }
   std::uint64_t memory_bytes() const {
-    return flow_.memory_bytes() + rhythm_.memory_bytes() + surge_.memory_bytes() + chain_.memory_bytes();
+    return flow_.memory_bytes() + rhythm_.memory_bytes() + surge_.memory_bytes() + chain_.memory_bytes() + health_.memory_bytes();
   }
   std::uint64_t slots_used() const {
-    return flow_.slots_used() + rhythm_.slots_used() + surge_.slots_used() + chain_.slots_used();
+    return flow_.slots_used() + rhythm_.slots_used() + surge_.slots_used() + chain_.slots_used() + health_.slots_used();
   }
 
   /// visit(detector, class, tail) for those that are on.
@@ -71,6 +74,7 @@ class Scorers {
     of(config_.burst, "burst", surge_);
     of(config_.sequence, "sequence", chain_);
     of(config_.rhythm, "rhythm", rhythm_);
+    of(config_.health, "health", health_);
   }
 
   void save(SnapshotWriter& out) const;
@@ -89,6 +93,7 @@ class Scorers {
   void judge_surge(bool new_destination, const Now& now);
   void judge_chain(const Now& now);
   void judge_rhythm(const Now& now);
+  void judge_health(const Now& now);
   static void tell(const Now& now, Alert alert, Key who, Key where = 0);
 
   const EngineConfig& config_;
@@ -98,11 +103,13 @@ class Scorers {
   Rhythm rhythm_;
   Surge surge_;
   Chain chain_;
+  Health health_;
 
   // Scratch, empty between events.
   Rhythm::Findings rhythm_findings_;
   std::vector<Surge::Finding> surge_findings_;
   std::vector<Chain::Finding> chain_findings_;
+  std::vector<Health::Finding> health_findings_;
 };
 
 }  // namespace tidewaiter::detect

@@ -27,7 +27,7 @@ import kpi
 import nab
 
 COMPANIES = {"full": 20_000_000, "other": 8_000_000}  # and their events
-ABLATIONS = ["flow", "volume", "silence", "burst", "sequence", "rhythm", "winsorising", "hierarchy", "affinity", "scales",
+ABLATIONS = ["flow", "volume", "silence", "burst", "sequence", "rhythm", "health", "winsorising", "hierarchy", "affinity", "scales",
              "calibration", "correction", "combination"]
 EDGE_ABLATIONS = ["winsorising", "affinity", "scales", "calibration"]
 # Recall and median time to detect that are asked of the full company, in the order in which they are told.
@@ -38,6 +38,7 @@ SCENARIO_AIMS = {
     "new_data_class": "0.95, same window", "smurfing": "0.95, 30 min", "rate_burst_10": "0.99, 1 min",
     "rate_burst_3": "0.85, 5 min", "rare_chain": "0.85, end of session", "beacon": "0.90, 6 h",
     "peer_imitation": "0.60, 1 day", "poisoned_ramp": "0.80",
+    "app_errors": "0.75, 2 h (our own)", "app_slow": "0.75, 2 h (our own)",
 }
 SERIES_DETECTORS = ["service", "random-cut-forest", "half-space-trees", "windowed-gaussian", "static-threshold"]
 EDGE_DETECTORS = ["service", "burst", "contact", "midas-f", "count", "never-seen"]

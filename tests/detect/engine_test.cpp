@@ -195,6 +195,7 @@ TEST(Engine, says_of_each_detector_that_is_on_how_well_its_p_values_hold) {
   EXPECT_EQ(classes["volume"].size(), 13u);
   EXPECT_EQ(classes["burst"].size(), 16u);
   EXPECT_EQ(classes["rhythm"].size(), 3u);
+  EXPECT_EQ(classes["health"].size(), 2u);
   EXPECT_FALSE(classes.contains("sequence"));
   const auto samples = machine.metrics.samples();
   const auto shown = [&](const char* detector) {
@@ -206,7 +207,7 @@ TEST(Engine, says_of_each_detector_that_is_on_how_well_its_p_values_hold) {
   EXPECT_EQ(shown("volume"), 13 * static_cast<std::ptrdiff_t>(Pit::levels.size()));
   EXPECT_EQ(shown("sequence"), 0);
   EXPECT_EQ(std::ranges::count(samples, "tidewaiter_detect_p_value_correction", &MetricSample::name),
-            static_cast<std::ptrdiff_t>((4 + 13 + 16 + 3) * Pit::levels.size()));
+            static_cast<std::ptrdiff_t>((4 + 13 + 16 + 3 + 2) * Pit::levels.size()));
 }
 
 TEST(Engine, records_of_its_own_and_rejects_are_passed_over) {

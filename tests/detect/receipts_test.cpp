@@ -53,7 +53,7 @@ TEST(Receipts, each_day_has_one_and_together_they_cover_every_commit_and_event) 
     late += numbers["late_events"].get<std::uint64_t>();
     EXPECT_EQ(receipt["window"]["start"], end.empty() ? receipt["window"]["start"] : nlohmann::json(end));
     end = receipt["window"]["end"];
-    EXPECT_EQ(numbers["detectors"], "policy, flow, volume, silence, burst, sequence, rhythm");
+    EXPECT_EQ(numbers["detectors"], "policy, flow, volume, silence, burst, sequence, rhythm, health");
     EXPECT_FALSE(numbers.contains("detectors_off"));
   }
   const Status status = machine.engine->status();

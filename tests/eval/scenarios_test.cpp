@@ -219,7 +219,7 @@ TEST(Scenarios, a_company_goes_through_parser_engine_and_baselines) {
     }
   }
   options.detector = "service";
-  options.without = {"flow", "volume", "silence", "burst", "sequence", "rhythm"};
+  options.without = {"flow", "volume", "silence", "burst", "sequence", "rhythm", "health"};
   const auto ablated = eval_scenarios(options);
   ASSERT_TRUE(ablated);
   for (const auto& scenario : (*ablated)["detectors"][0]["scenarios"])
