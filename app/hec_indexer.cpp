@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/sha256.hpp"
@@ -54,11 +55,21 @@ std::string text_member(const Json& object, const char* key) {
   return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
 }
 
+bool ends_torn(const std::string& path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file || file.tellg() <= 0) return false;
+  file.seekg(-1, std::ios::end);
+  return file.get() != '\n';
+}
+
 }  // namespace
 
 HecIndexer::HecIndexer(HecIndexerOptions options, const Clock& clock)
     : options_(std::move(options)), clock_(clock), random_(options_.seed) {
-  if (!options_.file.empty()) file_.open(options_.file, std::ios::app);
+  if (options_.file.empty()) return;
+  const bool torn = ends_torn(options_.file);
+  file_.open(options_.file, std::ios::app);
+  if (torn) file_ << '\n';  // what was being written when a receiver was killed stays a line of its own
 }
 
 HecAnswer HecIndexer::refuse(int status, int code, const char* text, std::int64_t event_number) const {
