@@ -42,10 +42,10 @@ Result<void> BacktestPlayer::prepare(const store::Reader& reader, std::uint64_t 
   return reader.scan(control, 0, reader.size(control), true, nullptr,
                      [&](const store::StoredRecord& stored) {
                        if (stored.commit >= first_commit) return false;
-                       Commit commit;
-                       commit.number = stored.commit;
-                       commit.time_ns = stored.record.receive_time_ns;
-                       commit.records = {stored.record};
+                       auto commit = std::make_shared<Commit>();
+                       commit->number = stored.commit;
+                       commit->time_ns = stored.record.receive_time_ns;
+                       commit->records = {stored.record};
                        play(commit);
                        return true;
                      });
@@ -62,7 +62,7 @@ void BacktestPlayer::score() {
     const auto commit = queue_.pop_for(std::chrono::milliseconds(100));
     if (!commit && queue_.drained()) break;
     if (!commit) continue;
-    CommitPtr fitted = fit(*commit);
+    CommitPtr fitted = swap_ ? swap_->fit(*commit) : *commit;
     auto scores = engine_->score(*fitted);
     if (!scored_.push({std::move(fitted), std::move(scores)})) break;
   }
@@ -91,16 +91,9 @@ void BacktestPlayer::join() {
     if (thread->joinable()) thread->join();
 }
 
-void BacktestPlayer::play(const Commit& commit) {
-  engine_->process(swap_ ? swap_->fit(commit) : commit, found_);
+void BacktestPlayer::play(const CommitPtr& commit) {
+  engine_->process(swap_ ? *swap_->fit(commit) : *commit, found_);
   take_found();
-}
-
-/// As the policy that is tried would have it; what was changed is a copy of its own.
-CommitPtr BacktestPlayer::fit(const CommitPtr& commit) {
-  if (!swap_) return commit;
-  const Commit& fitted = swap_->fit(*commit);
-  return &fitted == commit.get() ? commit : std::make_shared<const Commit>(fitted);
 }
 
 void BacktestPlayer::take_found() {

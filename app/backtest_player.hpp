@@ -52,8 +52,7 @@ class BacktestPlayer {
   };
   void score();
   void judge(std::uint64_t last_commit, std::optional<std::int64_t> until_ns);
-  void play(const Commit& commit);
-  CommitPtr fit(const CommitPtr& commit);
+  void play(const CommitPtr& commit);
   void take_found();
 
   const Take take_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -56,6 +57,7 @@ std::string text_member(const Json& object, const char* key) {
 }
 
 bool ends_torn(const std::string& path) {
+  if (!std::filesystem::is_regular_file(path)) return false;  // nor does a pipe wait to be read
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file || file.tellg() <= 0) return false;
   file.seekg(-1, std::ios::end);

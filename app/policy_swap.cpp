@@ -48,28 +48,28 @@ const Commit& PolicySwap::first() {
   return first_;
 }
 
-const Commit& PolicySwap::fit(const Commit& commit) {
-  const bool policy = has_policy(commit);
-  if (policy) take_policies_out(commit);
-  if (groups_ == groups_then_ || commit.events.empty()) {
-    if (!policy) return commit;
-    copy_.events = commit.events;
-  } else {
-    if (!policy) copy_.records = commit.records;
-    copy_.events = commit.events;
-    set_categories();
-  }
-  copy_.number = commit.number;
-  copy_.time_ns = commit.time_ns;
-  return copy_;
+CommitPtr PolicySwap::fit(const CommitPtr& commit) {
+  std::vector<Record> kept;
+  const bool policy = has_policy(*commit);
+  if (policy) kept = take_policies_out(commit->records);
+  const bool others = groups_ != groups_then_ && !commit->events.empty();
+  if (!policy && !others) return commit;
+  auto copy = std::make_shared<Commit>();
+  copy->number = commit->number;
+  copy->time_ns = commit->time_ns;
+  copy->records = policy ? std::move(kept) : commit->records;
+  copy->events = commit->events;
+  copy->owners.push_back(commit);
+  if (others) set_categories(copy->events);
+  return copy;
 }
 
-void PolicySwap::take_policies_out(const Commit& commit) {
-  copy_.records.clear();
-  for (const Record& record : commit.records) {
+std::vector<Record> PolicySwap::take_policies_out(const std::vector<Record>& records) {
+  std::vector<Record> kept;
+  for (const Record& record : records) {
     const nlohmann::json content = policy_of(record);
     if (content.is_null()) {
-      copy_.records.push_back(record);
+      kept.push_back(record);
       continue;
     }
     // One that does not parse is passed over by the engine, too.
@@ -78,10 +78,11 @@ void PolicySwap::take_policies_out(const Commit& commit) {
     groups_then_ = destination_groups(*then);
     then_ = std::make_unique<ingest::Destinations>(groups_then_);
   }
+  return kept;
 }
 
-void PolicySwap::set_categories() {
-  for (Event& event : copy_.events) {
+void PolicySwap::set_categories(std::vector<Event>& events) const {
+  for (Event& event : events) {
     if (!event.has(Str::dst_host) && !event.has(Addr::dst_ip)) continue;
     const std::string_view host = event.get(Str::dst_host);
     const Ip* address = event.get(Addr::dst_ip);

@@ -20,19 +20,20 @@ class PolicySwap {
 
   /// What comes before the first commit: the control record of the policy. Lives as long as this object.
   const Commit& first();
-  /// The commit itself when nothing in it changes, else a copy that lives until the next call. In order of number.
-  const Commit& fit(const Commit& commit);
+  /// The commit itself when nothing in it changes, else a copy that keeps it, for its texts are still those of the commit; those
+  /// of categories are this object's. In order of number.
+  CommitPtr fit(const CommitPtr& commit);
 
  private:
   PolicySwap(std::string control, std::vector<ingest::DestinationGroup> groups);
-  void take_policies_out(const Commit& commit);
-  void set_categories();
+  std::vector<Record> take_policies_out(const std::vector<Record>& records);
+  void set_categories(std::vector<Event>& events) const;
 
   std::unique_ptr<const std::string> control_;  // the record's value, with padding; on the heap, for views point at it
   std::vector<ingest::DestinationGroup> groups_;
   std::vector<ingest::DestinationGroup> groups_then_;  // of the log's policy in force
   std::unique_ptr<ingest::Destinations> now_, then_;
-  Commit first_, copy_;
+  Commit first_;
 };
 
 }  // namespace tidewaiter::app

@@ -20,7 +20,7 @@ namespace {
 
 constexpr std::uint64_t memory_min = 16ull << 20;
 constexpr std::string_view magic = "tidewaiter-detect";
-constexpr std::uint32_t snapshot_version = 22;
+constexpr std::uint32_t snapshot_version = 23;
 constexpr std::size_t block_events = 16;  // hashed and prefetched before they are judged: few enough for the first-level cache
 
 /// visit_control(record), visit_block(events): the records of a commit in order, events some at a time.
@@ -152,6 +152,7 @@ void Engine::State::begin(const Commit& commit, std::vector<OwnRecord>& alerts) 
 }
 
 void Engine::State::end() {
+  found.clear();
   events_total.add(events - events_before);
   late_total.add(late_events - late_before);
 }

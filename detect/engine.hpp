@@ -105,8 +105,8 @@ class Engine {
   /// Judges a commit and appends what it found to `alerts`, in a fixed order. Commits must come in order.
   void process(const Commit& commit, std::vector<OwnRecord>& alerts);
 
-  /// process() in two halves that two threads may run at once, each commit here first and in order: twice as many events a
-  /// second where a core is free. score() is the detectors that judge an event as it comes, which know of no rule, verdict
+  /// process() in two halves that two threads may run at once, each commit here first and in order: half as many
+  /// events again a second where a core is free. score() is the detectors that judge an event as it comes, which know of no rule, verdict
   /// or budget; the other half is the rest. The same alerts; gauges and calibration() stay behind, a snapshot must not be taken.
   struct Scores;
   std::shared_ptr<Scores> score(const Commit& commit);

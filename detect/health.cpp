@@ -21,6 +21,7 @@ constexpr double others_events_max = 1e5;   // remembered of a role or tenant
 constexpr double share_prior = 0.03, share_prior_events = 10, share_own_events = 50;
 constexpr double share_min = 1e-6, share_max = 0.99;
 constexpr double mean_own_events = 4, variance_prior = 1, variance_own_events = 20;
+constexpr double variance_min = 0.04;         // however steady the app: a fifth more for a while is no trouble of its own
 constexpr float winsor_spreads = 4;
 constexpr double shock_failures = 5, shock_operations = 15;
 constexpr double hot_growth = 2;            // what a hot block is learnt as at most, times what is usual
@@ -31,7 +32,7 @@ constexpr std::uint32_t warm_blocks = 30;
 constexpr std::int64_t warm_age_s = 3 * 86'400;
 constexpr double warm_events = 100;
 constexpr double calibrated_days = 7;
-constexpr double operations_min = 20, failures_min = 5;  // in a window; fewer are too few to matter, however rare
+constexpr double operations_min = 20, failures_min = 5, slower_min = 0.25;  // in a window; less does not matter, however rare
 constexpr double told_again = 2.302585;     // a tenfold lower rate, about
 constexpr std::string_view tail_names[Health::kinds] = {"errors", "latency"};
 
@@ -61,7 +62,8 @@ double surprise(Health::Kind kind, double n, double m, double expected, double v
     const double t2 = (m - expected) * (m - expected) / (variance * (1 / n + 1 / past));
     return past / 2 * std::log1p(t2 / past);
   }
-  const double both = (n * m + past * expected) / (n + past);
+  m = std::min(m, 1.0);  // sums of many are not exact
+  const double both = std::min((n * m + past * expected) / (n + past), 1.0);
   return n * divergence(m, both) + past * divergence(expected, both);
 }
 
@@ -89,11 +91,11 @@ Health::Health(std::uint64_t memory_bytes, double false_alerts_per_day, double h
 }
 
 bool Health::asks(const EventKeys& keys, const Event& event) {
-  return keys.app != 0 && (is_known(event.get(Num::outcome)) || event.has(Num::duration_ns));
+  return keys.app != 0 && (is_known(event.get(Num::outcome)) || event.get(Num::duration_ns) > 0);
 }
 
 void Health::prefetch(const EventKeys& keys, const Event& event) const {
-  if (asks(keys, event)) apps_.prefetch(keys.app, 128);
+  if (asks(keys, event)) apps_.prefetch(keys.app, 192);
 }
 
 void Health::observe(const EventKeys& keys, const Event& event, std::vector<Finding>& out) {
@@ -221,7 +223,7 @@ void Health::learn(Level& level, double keep, double events, double mean, double
 void Health::close_block(App& app, const Now& now) {
   Gauge& gauge = gauge_of(app, now.kind);
   Past& past = past_of(app, now.kind);
-  const double score = double{past.top} / double{past.usual};
+  const double score = std::min(double{past.top} / double{past.usual}, score_max);
   if (now.time_ns - gauge.window.last_ns >= cool_ns) past.counted = past.told = 0;
   learn_run(past, now, score);
 
@@ -277,7 +279,7 @@ void Health::settle(Gauge& gauge, Past& past, const Now& now, double first) cons
     const auto spread = [](const Level& level, double to) {
       return (double{level.events} * double{level.variance} + variance_own_events * to) / (double{level.events} + variance_own_events);
     };
-    past.variance = static_cast<float>(spread(past.level, spread(role, variance_prior)));
+    past.variance = static_cast<float>(std::max(spread(past.level, spread(role, variance_prior)), variance_min));
   }
   // Sums are of what lies beyond the mean.
   const auto moved = static_cast<float>(mean) - gauge.mean;
@@ -297,7 +299,8 @@ bool Health::worth_telling(const Gauge& gauge, const Past& past, const Standing&
   if (tail.days() < calibrated_days || past.blocks < warm_blocks || double{past.level.events} < warm_events) return false;
   if (now.time_ns / second_ns - std::int64_t{past.first_s} < warm_age_s) return false;
   const double n = double{gauge.window.weight[at.scale]}, mean = double{gauge.mean} + double{gauge.window.sum[at.scale]} / n;
-  if (n < operations_min || (now.kind == Kind::errors && n * mean < failures_min)) return false;
+  const double least = now.kind == Kind::errors ? n * mean / failures_min : std::expm1(mean - double{gauge.mean} - at.shock) / slower_min;
+  if (n < operations_min || least < 1) return false;
   const double told = double{past.told};
   if (told == 0 || at.score >= told + told_again) return true;
   return at.score > told && tail.rate_per_day(told) >= rate_max() && tail.rate_per_day(at.score) < rate_max();

@@ -30,7 +30,7 @@
 // by 50 operations, durations by 4). Of hot blocks that follow each other the highest goes to TailCalibrator, once. There is
 // one tail for errors and one for latency. While it lasts it is told again each time its rate has fallen tenfold.
 //
-// Cost: 256 bytes per app, of which a success without a duration needs one line, and 128 bytes per role and tenant.
+// Cost: 320 bytes per app, and 256 per role and tenant, most of them in the cache: apps are few.
 #pragma once
 
 #include <algorithm>
@@ -96,8 +96,8 @@ class Health {
   static constexpr std::size_t scales = 3;
   struct Window {                // decayed to last_ns
     std::int64_t last_ns;
-    float weight[scales];        // of an app: operations; of others: what is to be compared with `sum`
-    float sum[scales];           // of an app: x - u; of others: of errors x, of latency x - u
+    double weight[scales];       // of an app: operations; of others: what is to be compared with `sum`
+    double sum[scales];          // of an app: x - u; of others: of errors x, of latency x - u
   };
   struct Gauge {                 // of one kind of an app: what every operation needs
     Window window;
@@ -125,7 +125,8 @@ class Health {
     std::uint16_t quota;
     alignas(64) Past past_errors;
     alignas(64) Past past_latency;
-    std::uint64_t rank() const { return rank_of_use(std::max(errors.window.last_ns, latency.window.last_ns), past_errors.level.events); }
+    std::uint64_t rank() const { return rank_of_use(std::max(errors.window.last_ns, latency.window.last_ns),
+                                                         std::max(past_errors.level.events, past_latency.level.events)); }
   };
   struct alignas(64) Others {    // apps of one role, or of one tenant
     Key key;

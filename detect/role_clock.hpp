@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -81,6 +82,9 @@ class RoleClock {
     /// The season at a share of the way from the middle of an hour of the week to that of the next.
     double season_between(std::size_t hour_of_week, double share) const;
   };
+
+  static_assert(offsetof(Role, norm) == offsetof(Role, counts) + sizeof(Role::counts) &&
+                offsetof(Role, mean) == offsetof(Role, usual) + sizeof(Role::usual), "the idle lanes of scales_of()");
 
   explicit RoleClock(std::uint64_t memory_bytes) : roles_(memory_bytes) {}
 

@@ -33,6 +33,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -109,6 +110,8 @@ class Surge {
     std::uint32_t first_s;
     std::uint64_t rank() const { return rank_of_use(last_ns, learnt); }
   };
+  static_assert(offsetof(Slot, learnt) == offsetof(Slot, counts) + sizeof(Slot::counts) &&
+                offsetof(Slot, busy_min) == offsetof(Slot, excess) + sizeof(Slot::excess), "the idle lanes of scales_of()");
   struct Standing {
     double score = 0;
     std::size_t scale = 0;

@@ -123,11 +123,11 @@ rocksdb::ColumnFamilyOptions cf_options(Cf cf, const std::shared_ptr<rocksdb::Ca
     options.memtable_insert_with_hint_prefix_extractor.reset(rocksdb::NewFixedPrefixTransform(prefix));
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = cache;
-  table.block_size = blocks ? 64u << 10 : 16u << 10;
+  table.block_size = blocks ? 64u << 10 : 16u << 10;  // of index and snapshots; raw and cols below
   table.format_version = 5;
   if (cf == Cf::raw || cf == Cf::cols) {
-    // A seek reads the value that is sought, not one of each young file: each value is a block of its own, and the index
-    // has its first key.
+    // A seek reads the value that is sought, not one of each young file: each value of some size is a block of its own, and
+    // the index has its first key.
     table.block_size = 4u << 10;
     table.index_type = rocksdb::BlockBasedTableOptions::kBinarySearchWithFirstKey;
     table.index_shortening = rocksdb::BlockBasedTableOptions::IndexShorteningMode::kNoShortening;

@@ -39,7 +39,8 @@ TEST_F(PolicySwapTest, the_policies_of_the_log_are_left_out_and_ticks_stay) {
   add_policy(old_policy);
   add_control(R"({"type":"tick","event_time_ns":5})");
   add_event("", "");
-  const Commit& fitted = swap->fit(commit);
+  const CommitPtr copy = swap->fit(std::make_shared<const Commit>(commit));
+  const Commit& fitted = *copy;
   ASSERT_EQ(fitted.records.size(), 2u);
   EXPECT_EQ(fitted.records[0].value, commit.records[1].value);
   EXPECT_EQ(fitted.events.size(), 1u);
@@ -54,7 +55,8 @@ TEST_F(PolicySwapTest, a_destination_gets_the_category_of_the_new_policy_but_not
   add_event("c.example", "public");
   add_event("b.example", "lab");  // said by a user table
   add_event("", "");
-  const Commit& fitted = swap->fit(commit);
+  const CommitPtr copy = swap->fit(std::make_shared<const Commit>(commit));
+  const Commit& fitted = *copy;
   ASSERT_EQ(fitted.events.size(), 5u);
   EXPECT_EQ(fitted.events[0].get(Str::dst_category), "internal");
   EXPECT_EQ(fitted.events[1].get(Str::dst_category), "internal");
@@ -67,12 +69,26 @@ TEST_F(PolicySwapTest, a_destination_gets_the_category_of_the_new_policy_but_not
 TEST_F(PolicySwapTest, a_commit_in_which_nothing_changes_is_not_copied) {
   auto swap = PolicySwap::make(old_policy);
   ASSERT_TRUE(swap);
-  Commit first = commit;
   add_policy(old_policy);
-  swap->fit(commit);
+  swap->fit(std::make_shared<const Commit>(commit));
   commit.records.clear();
   add_event("x.a.example", "partner");
-  EXPECT_EQ(&swap->fit(commit), &commit);
+  const auto same = std::make_shared<const Commit>(commit);
+  EXPECT_EQ(swap->fit(same), same);
+}
+
+TEST_F(PolicySwapTest, a_copy_keeps_what_its_texts_point_into) {
+  auto swap = PolicySwap::make(new_policy);
+  ASSERT_TRUE(swap);
+  add_event("b.example", "public");
+  auto original = std::make_shared<const Commit>(commit);
+  const std::weak_ptr<const Commit> watched = original;
+  CommitPtr copy = swap->fit(original);
+  ASSERT_NE(copy, original);
+  original.reset();
+  EXPECT_FALSE(watched.expired());
+  copy.reset();
+  EXPECT_TRUE(watched.expired());
 }
 
 TEST_F(PolicySwapTest, a_bad_policy_is_refused) { EXPECT_FALSE(PolicySwap::make(R"({"rules":[{"id":"x"}]})")); }

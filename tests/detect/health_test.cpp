@@ -185,6 +185,18 @@ TEST(Health, of_a_new_app_is_usual_what_is_usual_for_its_role) {
   EXPECT_NEAR(floor.findings.back().usual, 0.3 * 50 / 170, 0.02) << "120 successes of its own, 50 operations of its role";
 }
 
+TEST(Health, of_an_app_as_steady_as_a_clock_a_little_more_is_no_trouble) {
+  for (const double ms : {11.0, 40.0}) {
+    Floor floor;
+    for (std::int64_t time = monday; time < trouble_ns + 2 * hour; time += 30 * second) {
+      const bool steady = time < trouble_ns;
+      floor.operate(0, time, "success", steady ? 10 : ms);
+      for (int app = 1; app < apps; ++app) floor.operate(app, time + app * second, "success", 100 * std::exp(0.7 * floor.normal()));
+    }
+    EXPECT_EQ(floor.count_of(Health::Kind::latency, 0) > 0, ms == 40) << ms;
+  }
+}
+
 TEST(Health, goes_on_after_a_snapshot_as_if_there_had_been_none) {
   Copy whole, halved;
   const auto failing = [](int app) { return app == 4 ? 0.2 : 0.025; };
