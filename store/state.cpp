@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::uint8_t format_version = 1;
 /// Of the state. In 1, the column digest of a commit was one hash over all of its records.
-constexpr std::uint8_t state_version = 2;
+constexpr std::uint8_t state_version = 3;
+static_assert(str_count == 45 && num_count == 35 && addr_count == 2,
+              "addresses are counted above the number columns in blocks, digests and indexes: another column is another state_version");
 constexpr std::size_t checksum_size = 8;
 
 Error wrong(const char* what) { return fail(Code::corruption, std::string(what) + " cannot be decoded"); }

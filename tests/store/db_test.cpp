@@ -54,7 +54,7 @@ TEST(Db, a_store_of_an_earlier_format_is_named_with_the_remedy) {
   }
   auto log = Log::open(o, metrics);
   ASSERT_FALSE(log);
-  EXPECT_NE(log.error().message.find("has format 1, this version of tidewaiter reads 2: read it with the version that wrote it"),
+  EXPECT_NE(log.error().message.find("has format 1, this version of tidewaiter reads 3: read it with the version that wrote it"),
             std::string::npos)
       << log.error().message;
 }
